@@ -1,0 +1,137 @@
+"""The StageDesign: everything a stage will be, region by region and sector by sector, as frozen plain data.
+
+It knows no CDK, no boto3, no clock and no network. `stacks/` turns its StackDesigns into constructs, the
+local runner starts its local sectors, and `review` compares two of them. CloudFormation intrinsics appear as
+the plain JSON that a template holds (`{"Ref": …}`, `{"Fn::Sub": …}`); user text is never inside one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from factory_cdk.bundle import Bundle
+from factory_cdk.diagnostics import Diagnostic
+from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """Where a bot's finished jobs go: the bot, its queue by the plan's name, and the sector whose queue it is."""
+
+    bot: str
+    queue: str
+    sector: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotDesign:
+    """A bot on a sector as a runner will run it.
+
+    `bot_path` or `command` is set, never both. `config` is every value in the clear, `secrets` only where
+    values come from. `bundle` may be an unpacked one (`bundle.packed` False).
+    """
+
+    name: str
+    queue: str
+    successors: tuple[Successor, ...]
+    arguments: BotArguments
+    bundle: Bundle
+    bot_path: str | None = None
+    command: tuple[str, ...] | None = None
+    requirements_path: str | None = None
+    subdirectory: str | None = None
+    python: str | None = None
+    config: Mapping[str, Json] = field(default_factory=dict)
+    secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SectorDesign:
+    """A sector: its bots and, for `aws`, the stack and region that it is in (None for `local`)."""
+
+    name: str
+    type: SectorType
+    bots: tuple[BotDesign, ...]
+    platform: Platform = Platform.LINUX
+    region: str | None = None
+    stack: str | None = None
+    release: str | None = None
+    """The digest of what the sector runs (bundles, targets, arguments, routes); None for `local`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDesign:
+    """A queue of the stage. `name` is the plan's; `physical_name` and `dead_letter_name` are SQS's (at most 80
+    characters); `visibility_timeout` is in seconds; `bot` reads it."""
+
+    name: str
+    bot: str
+    physical_name: str
+    dead_letter_name: str
+    visibility_timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of a template: `properties` is the JSON that CloudFormation gets, untouched by CDK."""
+
+    logical_id: str
+    type: str
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    sector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that the stack publishes to the assets bucket of its region before it is deployed.
+
+    `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here) or `path`
+    (an absolute path, a packed bundle in the cache) is set.
+    """
+
+    key: str
+    sha256: str
+    content: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackDesign:
+    """One CloudFormation stack. `rules` and `metadata` are template sections; `depends_on` names stacks that
+    are deployed before this one; `protect` is termination protection."""
+
+    name: str
+    region: str
+    description: str
+    resources: tuple[Resource, ...]
+    rules: Mapping[str, Json] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    assets: tuple[Asset, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    protect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageDesign:
+    """A whole stage: sectors in the order of the plan, queues, and the stacks (none without an aws sector).
+
+    `diagnostics` are the warnings that came up while designing (a successor chosen among several, an unpacked
+    bot); errors raise PlanError instead.
+    """
+
+    factory: str
+    stage: str
+    version: str
+    sectors: tuple[SectorDesign, ...]
+    queues: tuple[QueueDesign, ...]
+    stacks: tuple[StackDesign, ...] = ()
+    home_region: str | None = None
+    roots: tuple[str, ...] = ()
+    demolish_order: tuple[str, ...] = ()
+    demolish_on_failure: bool = True
+    meta: Mapping[str, Json] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()

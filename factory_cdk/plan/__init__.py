@@ -1,0 +1,1 @@
+"""The plan language: text with positions, Cerberus schema, cross-checks, Plan and StagePlan."""
