@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
+
+_AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +37,82 @@ class Bundle:
     files: int = 0
     archive: str | None = None
     archive_sha256: str | None = None
+
+
+def unpacked(bot: Bot) -> Bundle:
+    """What stands in for the bundle of a bot that is not packed: named by its source, nothing read or fetched."""
+    return Bundle(
+        bot=bot.name,
+        digest=digest_of_source(bot.source),
+        packed=False,
+        kind=kind_of(bot.source),
+        origin=origin_of(bot.source),
+    )
+
+
+def kind_of(source: Source) -> Literal["git", "path", "pypi"]:
+    """The word by which bundles, locks and people name the kind of a source."""
+    if isinstance(source, GitSource):
+        return "git"
+    return "path" if isinstance(source, PathSource) else "pypi"
+
+
+def origin_of(source: Source, commit: str | None = None) -> str:
+    """Where code came from, in one line for people, and never with a credential.
+
+    `https://host/repo@develop` (or `@<commit>` where one is given), a path as the plan writes it, or
+    `package==1.5.9`.
+    """
+    if isinstance(source, GitSource):
+        ref = commit or source.branch
+        return without_credentials(source.url) + (f"@{ref}" if ref else "") + _below(source.subdirectory)
+    if isinstance(source, PathSource):
+        return source.path + _below(source.subdirectory)
+    version = source.version or ""
+    return f"{source.package}=={version}" if version[:1].isdigit() else f"{source.package}{version}"
+
+
+def described(source: Source) -> dict[str, Any]:
+    """A source as the plain mapping that names it in digests and in plan.lock: what the plan says of it,
+    without credentials, without what is None, and without how it is transferred (depth, quiet).
+    """
+    if isinstance(source, GitSource):
+        said: dict[str, Any] = {
+            "url": without_credentials(source.url),
+            "ref": source.branch,
+            "submodules": True if source.options.get("recurse-submodules") else None,
+            "subdirectory": source.subdirectory,
+        }
+    elif isinstance(source, PathSource):
+        said = {"path": source.path, "subdirectory": source.subdirectory}
+    else:
+        said = {"package": source.package, "version": source.version}
+    return {"kind": kind_of(source), **{key: value for key, value in said.items() if value is not None}}
+
+
+def digest_of_source(source: Source) -> str:
+    """SHA-256, in hex, of the canonical JSON of what the plan says of `source` (see `described`)."""
+    canonical = json.dumps(described(source), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it may be shown and stored: no password, no token, no query.
+
+    The user of an ssh address stays (`git@host`: it says who is asked, and is no secret); that of an http
+    address goes, since hosts take a token in its place.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in rest and not _AUTHORITY.fullmatch(authority):
+        authority, rest = "", rest.rpartition("@")[2]  # a password with a slash: the host is behind the last @
+    path = re.split(r"[?#]", rest[len(authority) :], maxsplit=1)[0]
+    user_info, at, host = authority.rpartition("@")
+    user = f"{user_info.partition(':')[0]}@" if at and scheme.lower() not in ("http", "https") else ""
+    return f"{scheme}://{user}{host}{path}"
+
+
+def _below(subdirectory: str | None) -> str:
+    return f" (in {subdirectory})" if subdirectory else ""
