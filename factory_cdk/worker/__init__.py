@@ -1,1 +1,17 @@
+"""The shim: the process in which a bot's code runs, inside the bot's own environment.
 
+Standard library only, Python 3.8 or newer, and imported by path (`__main__.py` says how), because that
+environment holds what the bot needs and nothing of ours. The runner starts it and talks to it in frames over
+a socket (`frames`); stdout and stderr belong to the bot and are its log::
+
+    runner -> worker   start     target or command, roots, variables, bot: once, first
+    worker -> runner   ready     the bot is loaded
+    worker -> runner   broken    error: it cannot be loaded; the worker ends
+    runner -> worker   jobs      jobs: one or several
+    worker -> runner   done      id, result   } one of the two for each job,
+    worker -> runner   failed    id, error    } in the order of the jobs
+    runner -> worker   stop      finish the job in hand and end
+    worker -> runner   returned  ids: jobs that were handed over and not begun when `stop` came
+
+A socket that ends means that the other side is gone: the worker then ends itself and its children at once.
+"""

@@ -1,0 +1,92 @@
+"""Frames: JSON messages with a length in front, over the socket between a runner and a worker."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+from typing import Any, Dict, List  # noqa: UP035 (Python 3.8 evaluates these)
+
+Message = Dict[str, Any]  # noqa: UP006
+"""One message: a mapping with a `kind`; the package's docstring lists them all."""
+
+HEADER = struct.Struct(">I")
+LARGEST = 1 << 30
+"""A frame over 1 GiB is not a message but something that wrote to the wrong descriptor."""
+
+
+class FrameError(Exception):
+    """What arrived is not a frame."""
+
+
+def encode(message: Message) -> bytes:
+    """The frame of `message`. Raises TypeError or ValueError for what JSON cannot hold, NaN among it."""
+    body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
+    return HEADER.pack(len(body)) + body
+
+
+class FrameBuffer:
+    """Collects bytes as they arrive and gives out the messages that are complete."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, received: bytes) -> List[Message]:  # noqa: UP006
+        """Add `received`; returns the messages that it completed, in order. Raises FrameError."""
+        self._bytes += received
+        messages: List[Message] = []  # noqa: UP006
+        start = 0
+        available = len(self._bytes)
+        while available - start >= HEADER.size:
+            (length,) = HEADER.unpack_from(self._bytes, start)
+            if length > LARGEST:
+                raise FrameError(f"a frame of {length} bytes")
+            end = start + HEADER.size + length
+            if end > available:
+                break
+            try:
+                message = json.loads(self._bytes[start + HEADER.size : end])
+            except ValueError as error:
+                raise FrameError(str(error)) from None
+            if not isinstance(message, dict):
+                raise FrameError("a frame that holds no mapping")
+            messages.append(message)
+            start = end
+        del self._bytes[:start]
+        return messages
+
+
+class Channel:
+    """The worker's end of the socket: blocking, and used by one thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = FrameBuffer()
+        self._messages: List[Message] = []  # noqa: UP006
+        self._poll = select.poll()
+        self._poll.register(connection.fileno(), select.POLLIN)
+
+    def send(self, message: Message) -> None:
+        """Send `message`; an OSError means that the runner is gone."""
+        self.send_frame(encode(message))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send what `encode` made."""
+        self._socket.sendall(frame)
+
+    def receive(self) -> Message | None:
+        """Wait for the next message; None when the runner is gone."""
+        while not self._messages:
+            try:
+                received = self._socket.recv(1 << 18)
+            except ConnectionError:
+                return None
+            if not received:
+                return None
+            self._messages = self._buffer.feed(received)
+        return self._messages.pop(0)
+
+    def waiting(self) -> bool:
+        """Whether `receive` would return at once (a message, or the runner's end)."""
+        return bool(self._messages or self._poll.poll(0))
