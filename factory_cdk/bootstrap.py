@@ -1,0 +1,199 @@
+"""What an instance is told when it starts: bootstrap_scripts/ rendered for one sector, within EC2's limit.
+
+User-data holds only what stays the same for the life of the instance, because EC2 stops an instance whose
+user-data changes and does not run it again. What changes travels with the release: the bundles and the
+install script, both of which the release's manifest names by key and SHA-256.
+
+The release parameter (SSM) is JSON: `release`, `bucket`, `key` and `sha256` of the manifest, `signal` (the wait
+handle's URL). The manifest is JSON: `format` (1), `install` (`key`, `sha256`), `bots` (per bot a `bundle` with
+`key` and `sha256`, or null, which fails the instance as never packed) and whatever the runner reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.model import Platform
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+USER_DATA_LIMIT = 16_384
+"""Bytes of user-data that EC2 takes, counted before base64 (EC2 user guide, "Run commands at launch")."""
+
+BOOTSTRAP_LIMIT = 3_600
+"""Seconds after which bootstrap.py gives up and signals a failure; a wait condition should wait longer."""
+
+_TEMPLATES = {
+    Platform.LINUX: ("linux/user-data.sh.j2", "linux/install.sh.j2"),
+    Platform.WINDOWS: ("windows/user-data.ps1.j2", "windows/install.ps1.j2"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SectorFacts:
+    """What an instance must know of its sector; all but the last two fields become its sector.json.
+
+    `release_parameter` and `gate_parameter` are names of SSM parameters, `parameters_path` is the path under
+    which its bots' config lies, `log_group` is CloudWatch's. `version` is factory_cdk's and `runner` the
+    requirement by which an instance installs its runner (`factory-cdk==0.1.0`): only the install script has
+    these two, so that a new version does not change user-data.
+    """
+
+    factory: str
+    stage: str
+    sector: str
+    region: str
+    release_parameter: str
+    gate_parameter: str
+    parameters_path: str
+    log_group: str
+    version: str
+    runner: str
+
+    def for_instance(self) -> dict[str, str]:
+        """The content of sector.json."""
+        names = (
+            "factory",
+            "stage",
+            "sector",
+            "region",
+            "release_parameter",
+            "gate_parameter",
+            "parameters_path",
+            "log_group",
+        )
+        return {name: getattr(self, name) for name in names}
+
+
+def render_user_data(facts: SectorFacts, platform: Platform) -> str:
+    """The user-data of the sector's instance as plain text, before base64; a CloudFormation template may hold
+    it in `Fn::Base64` (never in `Fn::Sub`). Same facts, same bytes, on every machine.
+
+    Raises FactoryError when it is larger than EC2 takes.
+    """
+    text = _render(_TEMPLATES[platform][0], sector=facts.for_instance())
+    size = len(text.encode())
+    if size > USER_DATA_LIMIT:
+        raise FactoryError(
+            f"the user-data of sector {facts.sector!r} is {size:,} bytes, EC2 takes {USER_DATA_LIMIT:,}",
+            "shorten the names of the factory, the stage and the sector",
+        )
+    return text
+
+
+@cache
+def shared_user_data(platform: Platform) -> str:
+    """The end of every sector's user-data on `platform`: from the first blank line on it is the same for all.
+
+    A template with many instances can hold it once, in a mapping, and join it to each sector's own lines.
+    """
+    nothing = SectorFacts("", "", "", "", "", "", "", "", "", "")
+    text = render_user_data(nothing, platform)
+    return text[text.index("\n\n") :]
+
+
+def render_install(facts: SectorFacts, platform: Platform) -> str:
+    """The install script of a release, which its manifest names as `install`; an asset of the stack.
+
+    It depends on `facts.runner` alone, so the sectors of a stage share it.
+    """
+    return _render(_TEMPLATES[platform][1], runner=facts.runner)
+
+
+def compact(source: str) -> str:
+    """Python source without full-line comments, blank lines and one-line docstrings, indented by one space.
+
+    bootstrap.py has to fit into user-data next to everything else. Text rules and not gzip, whose bytes
+    differ between zlib and zlib-ng, and not ast.unparse, whose text differs between versions of Python. The
+    source keeps to them: no string over several lines, one-line docstrings, indentation by four.
+    """
+    lines = (line for line in source.splitlines() if not re.fullmatch(r'\s*(#.*|""".*""")?', line))
+    return "\n".join(re.sub(r"^( {4})+", lambda indent: " " * (len(indent[0]) // 4), line) for line in lines)
+
+
+class _Quoted(str):
+    """Text that a filter has made safe for the language that it stands in."""
+
+    __slots__ = ()
+
+
+def _only_quoted(value: object) -> _Quoted:
+    if not isinstance(value, _Quoted):
+        raise TypeError(f"a bootstrap script prints {value!r} without a quoting filter")
+    return value
+
+
+def _as_json(value: object) -> str:
+    """JSON in ASCII, on one line, without the characters that could end an HTML-like tag or a quoted string."""
+    text = json.dumps(value, sort_keys=True)
+    return re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _as_sh(value: str) -> _Quoted:
+    """One word of POSIX sh."""
+    _refuse_nul(value)
+    return _Quoted(shlex.quote(value))
+
+
+def _as_powershell(value: str) -> _Quoted:
+    """A PowerShell string. PowerShell ends one at typographic quotes too; a tag would end the whole script."""
+    _refuse_nul(value)
+    if "<" in value:
+        raise ValueError(f"{value!r} could end the script that it stands in: pass it through `json` first")
+    doubled = re.sub("['\u2018-\u201b]", lambda quote: quote[0] * 2, value)
+    return _Quoted(f"'{doubled}'")
+
+
+def _as_heredoc(value: str, terminator: str) -> _Quoted:
+    """The body of a here-document whose quoted terminator is `terminator`."""
+    if terminator in value:
+        raise ValueError(f"the text of a here-document holds its terminator {terminator}")
+    return _Quoted(value)
+
+
+def _refuse_nul(value: str) -> None:
+    if "\0" in value:
+        raise ValueError(f"{value!r} holds a NUL, which no script can hold: pass it through `json` first")
+
+
+def _scripts() -> Path:
+    """bootstrap_scripts/: inside the package in an installed wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "bootstrap_scripts", package.parent / "bootstrap_scripts"):
+        if folder.is_dir():
+            return folder
+    raise FactoryError("factory_cdk is installed without its bootstrap_scripts", "install it again")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 -- only an aws sector needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(_scripts()),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 -- shell and PowerShell, not HTML; `finalize` refuses what is not quoted
+        finalize=_only_quoted,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"json": _as_json, "sh": _as_sh, "ps": _as_powershell, "heredoc": _as_heredoc}
+    return environment
+
+
+@cache
+def _bootstrap_program() -> str:
+    return compact((_scripts() / "linux" / "bootstrap.py").read_text(encoding="utf-8"))
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(bootstrap=_bootstrap_program(), **values)
