@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import Diagnostic
-from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType
+from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType, Successor
 
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """Where a bot's finished jobs go: the bot, its queue by the plan's name, and the sector whose queue it is."""
-
-    bot: str
-    queue: str
-    sector: str
+__all__ = [
+    "Asset",
+    "BotDesign",
+    "QueueDesign",
+    "Resource",
+    "SectorDesign",
+    "StackDesign",
+    "StageDesign",
+    "Successor",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class GitSource:
 @dataclass(frozen=True, slots=True)
 class PathSource:
     """Code in a folder of this machine. `path` is as written; `folder` is absolute (relative paths are
-    relative to the plan's file). The folder need not exist while a plan is validated."""
+    relative to the plan's file). The folder need not exist while a plan is validated.
+    """
 
     path: str
     folder: Path
@@ -69,7 +70,8 @@ class PathSource:
 @dataclass(frozen=True, slots=True)
 class PypiSource:
     """A package of a Python index. `package` is a PEP 508 name, extras allowed (`tool[fast]`); `version` is
-    one PEP 440 version (`1.5.9`), a set of specifiers (`>=1.5,<2`), or None (any)."""
+    one PEP 440 version (`1.5.9`), a set of specifiers (`>=1.5,<2`), or None (any).
+    """
 
     package: str
     version: str | None = None
@@ -241,12 +243,21 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """Where a bot's finished jobs go: the bot, its queue by the plan's name, and the sector whose queue it is."""
+
+    bot: str
+    queue: str
+    sector: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageBot:
     """A bot on a sector of a StagePlan, with everything inherited filled in.
 
     `queue` is the effective queue name (`queue-name`, else the bot's name). `config` and `secrets` are
-    merged over factory, stage, bot, sector and sector's bot. `successors` are the names of the bots of this
-    stage that get its jobs next, in the order of the plan.
+    merged over factory, stage, sector, bot and the sector's bot; the nearer wins. `successors` get its jobs
+    next, in the order of the plan.
     """
 
     bot: Bot
@@ -255,7 +266,7 @@ class StageBot:
     arguments: BotArguments
     config: Mapping[str, Json]
     secrets: Mapping[str, SecretReference]
-    successors: tuple[str, ...]
+    successors: tuple[Successor, ...]
     python: str | None = None
 
 

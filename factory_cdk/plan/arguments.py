@@ -1,0 +1,67 @@
+"""Reads how a sector runs a bot: the reference's `bot-start` options and ours, however they are spelled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.model import BotArguments
+from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.schema import ARGUMENTS, argument_name
+from factory_cdk.plan.settings import read_settings
+from factory_cdk.plan.sources import is_target
+
+CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
+
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> BotArguments:
+    """The arguments in the mapping `data` at `path`; what was refused is left at its default."""
+    given: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for key, value in data.items():
+        name = argument_name(key)
+        if name not in ARGUMENTS:
+            continue
+        if name in spelled:
+            message = f"`{key}` gives `{name}` twice"
+            findings.at_key((*path, key), "F012", message, f"it stands as `{spelled[name]}` too")
+            continue
+        spelled[name] = key
+        if value is not None:
+            given[name] = value
+    _check_queue_name(given, path, spelled, findings)
+    for name in CLASS_ARGUMENTS:
+        value = given.get(name)
+        if isinstance(value, str) and not is_target(value):
+            message = f"`{name}` is `{value}`, which is not `module.path:Class`"
+            findings.at_value((*path, spelled[name]), "F217", message)
+    if "python" in given:
+        given["python"] = read_python(given["python"], (*path, spelled["python"]), findings)
+    settings = read_settings(data, path, findings)
+    values = {name.replace("-", "_"): value for name, value in given.items() if name not in ("config", "secrets")}
+    if isinstance(values.get("workflow"), list):
+        values["workflow"] = tuple(str(name) for name in values["workflow"])
+    return BotArguments(**values, settings=settings)
+
+
+def read_python(value: Any, path: Path, findings: Findings) -> str | None:
+    """A Python version (`3.12`), as written: YAML reads 3.10 as the number 3.1."""
+    text = value if isinstance(value, str) else findings.text_at(path) or str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"3\.\d{1,2}(\.\d{1,2})?", text):
+        findings.at_value(path, "F104", f"`python` is `{text}`, which is no Python 3 version", "write `3.12`")
+        return None
+    return text
+
+
+def _check_queue_name(given: dict[str, Any], path: Path, spelled: Mapping[str, str], findings: Findings) -> None:
+    # SQS: up to 80 letters, digits, `-` and `_`
+    # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html).
+    value = given.get("queue-name")
+    if isinstance(value, str) and value and not _QUEUE_NAME.fullmatch(value):
+        message = f"SQS refuses the queue name `{value}`"
+        hint = "1 to 80 letters, digits, `-` or `_`"
+        findings.at_value((*path, spelled["queue-name"]), "F307", message, hint)

@@ -1,0 +1,37 @@
+"""Names: the pattern they must match, and what becomes of them on AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
+"""Factory, stage, sector, bot, workflow and alarm names."""
+
+NAME_RULE = "a letter, then up to 39 letters, digits, `_` or `-`"
+
+_NAME = re.compile(NAME_PATTERN)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may name a factory, stage, sector, bot, workflow or alarm."""
+    return _NAME.fullmatch(text) is not None
+
+
+def hyphenated(name: str) -> str:
+    """`name` for places where AWS refuses `_` (stack names): every `_` is a `-`."""
+    return name.replace("_", "-")
+
+
+def logical(name: str) -> str:
+    """`name` as the start of a CloudFormation logical id: letters and digits, every word capitalised."""
+    words = (word for word in re.split(r"[_-]+", name) if word)
+    return "".join(word[0].upper() + word[1:] for word in words)
+
+
+def bounded(name: str, limit: int) -> str:
+    """`name`, or when it is longer than `limit` characters its start and 8 hex digits of its SHA-256."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: limit - 9].rstrip('-_')}-{digest}"

@@ -1,0 +1,111 @@
+"""A YAML text as a tree of nodes that remember where they stand and by which aliases they are reached.
+
+PyYAML's C parser gives events; this module composes them itself, since PyYAML's own composer drops the names
+of aliases, keeps the second of two equal keys and expands alias bombs. Merge keys (`<<`) are resolved here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and list indexes that lead from the root to a value."""
+
+
+@dataclass(slots=True, eq=False)
+class ScalarNode:
+    """A scalar: `value` as PyYAML resolves it, `text` as it was written. Line and column count from 1."""
+
+    value: str | int | float | bool | None
+    text: str
+    line: int
+    column: int
+    weight: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An element of a list; `alias` is the name of the alias that stands there, or None."""
+
+    node: Node
+    alias: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A key and its value; `alias` is the alias that stands as the value or that merged the entry in."""
+
+    key: ScalarNode
+    node: Node
+    alias: str | None = None
+    merged: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class SequenceNode:
+    """A list. `weight` counts this node and all below it, aliases expanded."""
+
+    items: list[Item]
+    line: int
+    column: int
+    weight: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class MappingNode:
+    """A mapping in the order of the file (merged entries first, as PyYAML has them)."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    line: int = 1
+    column: int = 1
+    weight: int = 1
+
+
+Node: TypeAlias = "ScalarNode | SequenceNode | MappingNode"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a path ends: the value's node, its key's node (None in a list and at the root), and the aliases
+    on the way to the value and to the key.
+    """
+
+    node: Node
+    key: ScalarNode | None
+    aliases: tuple[str, ...]
+    key_aliases: tuple[str, ...]
+
+
+def locate(root: Node, path: Path) -> Spot:
+    """The spot at `path`, or at the nearest existing parent when the path goes further than the file."""
+    spot = Spot(root, None, (), ())
+    for step in path:
+        node = spot.node
+        if isinstance(node, MappingNode) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            via = (*spot.aliases, entry.alias) if entry.alias else spot.aliases
+            spot = Spot(entry.node, entry.key, via, via if entry.merged else spot.aliases)
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
+            item = node.items[step]
+            via = (*spot.aliases, item.alias) if item.alias else spot.aliases
+            spot = Spot(item.node, None, via, via)
+        else:
+            break
+    return spot
+
+
+def plain(node: Node) -> Any:
+    """The node as plain dicts, lists and scalars; what an alias shares stays one shared object."""
+    return _plain(node, {})
+
+
+def _plain(node: Node, done: dict[int, Any]) -> Any:
+    if isinstance(node, ScalarNode):
+        return node.value
+    if id(node) not in done:
+        if isinstance(node, MappingNode):
+            done[id(node)] = {key: _plain(entry.node, done) for key, entry in node.entries.items()}
+        else:
+            done[id(node)] = [_plain(item.node, done) for item in node.items]
+    return done[id(node)]

@@ -1,0 +1,175 @@
+"""Reads the plain data of a plan into a Plan, collecting everything that is wrong on the way.
+
+The structure has been checked before (`structure`); a part of the wrong type is passed over here, since it has
+been reported already, so that one run finds every problem.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from factory_cdk.plan import amazon
+from factory_cdk.plan.arguments import read_arguments, read_python
+from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.model import (
+    Alarm,
+    Bot,
+    PathSource,
+    Plan,
+    Platform,
+    Sector,
+    SectorBot,
+    SectorType,
+    Stage,
+    Workflow,
+)
+from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.schema import STAGE_KEYS
+from factory_cdk.plan.settings import read_settings
+from factory_cdk.plan.sources import is_target, read_inner_path, read_source
+from factory_cdk.plan.workflows import read_workflow
+
+
+def read_factory(data: Any, findings: Findings) -> Plan:
+    """The Plan in `data`, the value of the key `factory`; only to be used when `findings` holds no error."""
+    factory = _mapping(data)
+    path: Path = ("factory",)
+    folder = FilePath(findings.file).absolute().parent
+    names = list(_mapping(factory.get("bots")))
+    bots: dict[str, Bot] = {}
+    for name, value in _mapping(factory.get("bots")).items():
+        bot = _bot(name, _mapping(value), (*path, "bots", name), folder, findings)
+        if bot is not None:
+            bots[name] = bot
+    workflows: dict[str, Workflow] = {}
+    for name, value in _mapping(factory.get("workflows")).items():
+        if isinstance(value, list | dict):
+            workflows[name] = read_workflow(name, value, (*path, "workflows", name), names, findings)
+    alarms: dict[str, Alarm] = {}
+    for name, value in _mapping(factory.get("alarms")).items():
+        spot = (*path, "alarms", name)
+        if isinstance(value, dict):
+            amazon.check_alarm(value, spot, findings)
+            alarms[name] = Alarm(name, value, findings.key_position(spot))
+    stages = {
+        name: _stage(name, value, (*path, "stages", name), findings)
+        for name, value in _mapping(factory.get("stages")).items()
+        if isinstance(value, dict)
+    }
+    return Plan(
+        file=findings.file,
+        name=str(factory.get("name")),
+        bots=bots,
+        stages=stages,
+        workflows=workflows,
+        alarms=alarms,
+        meta=amazon.check_meta(factory.get("meta"), (*path, "meta"), findings),
+        tags=amazon.read_tags(factory.get("tags"), (*path, "tags"), findings),
+        settings=read_settings(factory, path, findings),
+        demolish_on_failure=_mapping(factory.get("debug")).get("demolish_on_failure", True) is not False,
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findings: Findings) -> Bot | None:
+    source = None
+    if isinstance(data.get("source"), dict):
+        source = read_source(data["source"], (*path, "source"), folder, findings)
+        if isinstance(source, PathSource) and not source.folder.is_dir():
+            message = f"the path source of `{name}` does not exist: {source.path}"
+            hint = "relative paths start at the plan's folder; packing and building this bot will fail"
+            findings.at_value((*path, "source", "path"), "F403", message, hint)
+    bot_path = data.get("bot_path")
+    if "bot_path" in data and "command" in data:
+        message = f"`{name}` has both `bot_path` and `command`"
+        findings.at_key((*path, "command"), "F111", message, "keep the one that runs the bot")
+    elif data and "bot_path" not in data and "command" not in data:
+        hint = "write `bot_path: module.path:attribute`, or `command:` for a program"
+        findings.at_key(path, "F101", f"`{name}` has no key `bot_path`", hint)
+    if isinstance(bot_path, str) and bot_path and not is_target(bot_path):
+        message = f"the bot_path of `{name}` is `{bot_path}`, which is not `module.path:attribute`"
+        hint = "write the module as Python imports it, a colon, and the name of the callable in it"
+        findings.at_value((*path, "bot_path"), "F215", message, hint)
+    requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)
+    settings = read_settings(data, path, findings)
+    if source is None:
+        return None
+    return Bot(
+        name=name,
+        source=source,
+        bot_path=bot_path if isinstance(bot_path, str) else None,
+        command=_command(data.get("command"), (*path, "command"), findings),
+        requirements_path=requirements,
+        settings=settings,
+        position=findings.key_position(path),
+    )
+
+
+def _command(value: Any, path: Path, findings: Findings) -> tuple[str, ...] | None:
+    """The argument vector of a command: a list, or one line split as a POSIX shell would, run by no shell."""
+    if isinstance(value, list):
+        return tuple(str(part) for part in value)
+    if not isinstance(value, str):
+        return None
+    try:
+        words = tuple(shlex.split(value))
+    except ValueError as error:
+        findings.at_value(path, "F111", f"the command cannot be split into arguments: {error}", "write it as a list")
+        return None
+    if not words:
+        findings.at_value(path, "F111", "the command is empty", "name the program and its arguments")
+    return words
+
+
+def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Stage:
+    amazon.check_region(data.get("home_region"), (*path, "home_region"), findings)
+    sectors = tuple(
+        _sector(key, value, (*path, key), findings)
+        for key, value in data.items()
+        if key not in STAGE_KEYS and isinstance(value, dict)
+    )
+    if not any(key not in STAGE_KEYS for key in data):
+        hint = "add a sector: a name with `type:` and `bots:` under it"
+        findings.at_key(path, "F107", f"the stage `{name}` has no sector", hint)
+    return Stage(
+        name=name,
+        sectors=sectors,
+        workflow=data["workflow"] if isinstance(data.get("workflow"), str) else None,
+        home_region=data["home_region"] if isinstance(data.get("home_region"), str) else None,
+        protect=data.get("protect") is True,
+        settings=read_settings(data, path, findings),
+        position=findings.key_position(path),
+    )
+
+
+def _sector(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Sector:
+    kind = SectorType.AWS if data.get("type") == "aws" else SectorType.LOCAL
+    if kind is SectorType.AWS:
+        amazon.check_region(data.get("region_name"), (*path, "region_name"), findings)
+        amazon.check_instance(data, path, findings)
+    elif data.get("type") == "local":
+        amazon.check_local(data, path, findings)
+    bots = []
+    for bot, arguments in _mapping(data.get("bots")).items():
+        spot = (*path, "bots", bot)
+        read = read_arguments(_mapping(arguments), spot, findings)
+        bots.append(SectorBot(bot, read, findings.key_position(spot)))
+    python = data.get("python")
+    return Sector(
+        name=name,
+        type=kind,
+        bots=tuple(bots),
+        platform=Platform.WINDOWS if data.get("platform") == "windows" else Platform.LINUX,
+        python=read_python(python, (*path, "python"), findings) if python is not None else None,
+        region_name=data["region_name"] if isinstance(data.get("region_name"), str) else None,
+        alarm=data["alarm"] if isinstance(data.get("alarm"), str) else None,
+        parameters=_mapping(data.get("parameters")),
+        settings=read_settings(data, path, findings),
+        position=findings.key_position(path),
+    )

@@ -1,0 +1,253 @@
+"""The Cerberus schema of a plan: the single source of its structure.
+
+Everything that says which keys exist, what type they have and what they are for stands here; what relates two
+places of a plan is in the modules beside this one. `meta` carries the descriptions that editors show.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from factory_cdk.plan.names import NAME_PATTERN
+
+Rules = dict[str, Any]
+
+VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+"""Names of config values and secrets: they become environment variables."""
+
+TEXT_OR_NUMBER = ["string", "integer", "float"]
+"""Where YAML would read text such as 1.10 as a number; the plan's reader takes it as it was written."""
+
+SCALAR = ["string", "integer", "float", "boolean"]
+
+
+def _text(description: str, *examples: Any, **rules: Any) -> Rules:
+    return {"type": "string", "empty": False, **rules, "meta": _meta(description, examples)}
+
+
+def _flag(description: str) -> Rules:
+    return {"type": "boolean", "meta": _meta(description, (True,))}
+
+
+def _count(description: str, example: int, *, least: int = 1, most: int) -> Rules:
+    return {"type": "integer", "min": least, "max": most, "meta": _meta(description, (example,))}
+
+
+def _named(description: str, value: Rules, **rules: Any) -> Rules:
+    """A mapping whose keys are names of the plan."""
+    keys = {"type": "string", "regex": _whole(NAME_PATTERN)}
+    return {
+        "type": "dict",
+        "keysrules": keys,
+        "valuesrules": value,
+        **rules,
+        "meta": _meta(description, ()),
+    }
+
+
+def _whole(pattern: str) -> str:
+    # Cerberus appends `$`, which would let a trailing newline through.
+    return pattern + r"\Z"
+
+
+def _meta(description: str, examples: tuple[Any, ...]) -> dict[str, str]:
+    # Cerberus hashes schemas and cannot hash lists of lists: the examples are kept as JSON text.
+    return {"description": description, **({"examples": json.dumps(examples)} if examples else {})}
+
+
+SECRET: Rules = {
+    "type": "dict",
+    "nullable": True,
+    "schema": {
+        "env": _text("The environment variable of whoever builds that holds the value", "QALX_TOKEN"),
+        "profile": _text("The section of the qalx ini file that holds the value", "default"),
+        "secret": _text("The name or ARN of a Secrets Manager secret that exists", "prod/token"),
+        "key": _text("The key in the profile or in the secret's JSON", "TOKEN"),
+    },
+    "meta": _meta("Where a secret's value comes from; null: `factory-cdk secrets put`", ()),
+}
+
+SETTINGS: dict[str, Rules] = {
+    "config": {
+        "type": "dict",
+        "keysrules": {"type": "string", "regex": _whole(VARIABLE_PATTERN)},
+        "meta": _meta("Configuration that bots read as variables; the nearer level wins", ({"LEVEL": "info"},)),
+    },
+    "secrets": {
+        "type": ["dict", "list"],
+        "keysrules": {"type": "string", "regex": _whole(VARIABLE_PATTERN)},
+        "valuesrules": SECRET,
+        "meta": _meta("Names of secrets, or names and where their values come from", (["TOKEN"],)),
+    },
+}
+
+GIT_OPTIONS: dict[str, Rules] = {
+    "branch": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The branch or tag", ("develop",))},
+    "depth": _count("How many commits of history to fetch", 1, most=2**31 - 1),
+    "bare": _flag("Clone without a work tree first; the bot's tree is made from it"),
+    "quiet": _flag("No progress from git"),
+    "verbose": _flag("More progress from git"),
+    "progress": _flag("Progress even when git's output is no terminal"),
+    "single-branch": _flag("Fetch one branch only (the default)"),
+    "no-single-branch": _flag("Fetch all branches"),
+    "no-tags": _flag("Fetch no tags"),
+    "recurse-submodules": _flag("Fetch submodules too"),
+    "shallow-submodules": _flag("Fetch submodules with one commit of history"),
+    "shallow-since": _text("Fetch history after a date", "2026-01-01"),
+    "filter": _text("A partial clone filter", "blob:none"),
+    "jobs": _count("How many submodules are fetched at once", 4, most=64),
+    "origin": _text("The name of the remote", "origin"),
+    "no-checkout": _flag("Clone without checking out; the bot's tree is made from it"),
+}
+
+SOURCE: Rules = {
+    "type": "dict",
+    "required": True,
+    "schema": {
+        "url": _text("A git repository, as `git clone` takes it", "https://host/repo.git"),
+        "path": _text("A folder of this machine, relative to the plan's file", "path/to/local/code"),
+        "pypi": _text("A package on a Python package index", "many-useful-bots"),
+        "version": {
+            "type": TEXT_OR_NUMBER,
+            "empty": False,
+            "meta": _meta("The version of the package", ("1.5.9",)),
+        },
+        "subdirectory": _text("The folder inside the source that holds the bot", "bots/first"),
+        **GIT_OPTIONS,
+    },
+    "meta": _meta("Where the bot's code comes from: exactly one of url, path and pypi", ()),
+}
+
+BOT: Rules = {
+    "type": "dict",
+    "schema": {
+        "source": SOURCE,
+        "bot_path": _text("What is called: module.path:attribute", "bots_package.the_bots:bot1"),
+        "command": {
+            "type": ["string", "list"],
+            "empty": False,
+            "schema": {"type": "string"},
+            "meta": _meta("A program to run instead of bot_path: its arguments, or one line of them", (["./solve"],)),
+        },
+        "requirements_path": _text("The requirements file, relative to the source", "requirements.txt"),
+        **SETTINGS,
+    },
+    "meta": _meta("A bot: where its code comes from and what of it is called", ()),
+}
+
+_CLASS = "A dotted path, module.path:Class; only with `launcher: qalx`"
+
+ARGUMENTS: dict[str, Rules] = {
+    "processes": _count("How many worker processes run this bot", 4, most=10_000),
+    "queue-name": _text("The queue that the bot reads; its name by default", "my-queue"),
+    "skip-ini": _flag("Do not read the qalx ini file"),
+    "qalx-session-class": _text(_CLASS, "package.module:Session"),
+    "user-config-class": _text(_CLASS, "package.module:UserConfig"),
+    "bot-config-class": _text(_CLASS, "package.module:BotConfig"),
+    "entity-class": _text(_CLASS, "package.module:Entity"),
+    "stop": _flag("Start the bot stopped"),
+    "meta": {"type": "dict", "meta": _meta("Metadata of this bot", ({"owner": "cfd"},))},
+    "workflow": {
+        "type": "list",
+        "schema": {"type": "string"},
+        "meta": _meta("The bots that get this bot's jobs next, instead of the stage's workflow", (["next_bot"],)),
+    },
+    "max-attempts": _count("How often a job is tried before it is a dead letter", 3, most=1000),
+    "timeout": {
+        "type": ["integer", "float"],
+        "min": 0.001,
+        "max": 43_200,
+        "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
+    },
+    "visibility-timeout": _count("Seconds that a job is leased for, renewed while it runs", 60, least=10, most=43_200),
+    "batch": _count("How many jobs a worker is handed at once", 10, most=10),
+    "launcher": _text("What starts the bot's processes", "python", allowed=["python", "qalx"]),
+    "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
+    **SETTINGS,
+}
+"""The closed list of bot arguments by their canonical names."""
+
+SHORT_ARGUMENTS = {"p": "processes", "q": "queue-name"}
+"""The reference's one-letter options."""
+
+
+def argument_name(key: str) -> str:
+    """The canonical name of an argument as a plan may write it (`--processes`, `-p`, `p`)."""
+    bare = key.lstrip("-")
+    return SHORT_ARGUMENTS.get(bare, bare)
+
+
+def _argument_keys() -> dict[str, Rules]:
+    spelled = {f"--{name}": rules for name, rules in ARGUMENTS.items()}
+    for short, name in SHORT_ARGUMENTS.items():
+        spelled |= {short: ARGUMENTS[name], f"-{short}": ARGUMENTS[name]}
+    return {**ARGUMENTS, **spelled}
+
+
+SECTOR: Rules = {
+    "type": "dict",
+    "schema": {
+        "type": _text("`local`: this machine; `aws`: an EC2 instance", "aws", required=True, allowed=["local", "aws"]),
+        "bots": _named(
+            "The bots of this sector and their arguments",
+            {"type": "dict", "nullable": True, "schema": _argument_keys()},
+            required=True,
+            minlength=1,
+        ),
+        "platform": _text("The instance's operating system", "linux", allowed=["linux", "windows"]),
+        "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
+        "region_name": _text("The region of the instance", "eu-west-2"),
+        "alarm": _text("The name of the alarm that watches the instance", "alarm1"),
+        "parameters": {
+            "type": "dict",
+            "meta": _meta("CloudFormation properties of AWS::EC2::Instance", ({"InstanceType": "t3.micro"},)),
+        },
+        **SETTINGS,
+    },
+    "meta": _meta("A sector: this machine or one EC2 instance, and the bots on it", ()),
+}
+
+STAGE_KEYS: dict[str, Rules] = {
+    "workflow": _text("The name of the workflow between this stage's bots", "flow_1"),
+    "home_region": _text("The region of the stage's queues", "eu-west-2"),
+    "protect": _flag("Turn on termination protection of the stage's stacks"),
+    **SETTINGS,
+}
+"""The keys of a stage; every other key names a sector."""
+
+STAGE: Rules = {
+    "type": "dict",
+    "keysrules": {"type": "string", "regex": _whole(NAME_PATTERN)},
+    "schema": STAGE_KEYS,
+    "allow_unknown": SECTOR,
+    "meta": _meta("A stage: sectors that are built together", ()),
+}
+
+FACTORY: Rules = {
+    "type": "dict",
+    "required": True,
+    "schema": {
+        "name": _text("The factory's name", "my_factory_name", required=True, regex=_whole(NAME_PATTERN)),
+        "bots": _named("The factory's bots by name", BOT, required=True, minlength=1),
+        "stages": _named("The factory's stages by name", STAGE, required=True, minlength=1),
+        "workflows": _named("Workflows by name", {"type": ["list", "dict"], "empty": False}),
+        "alarms": _named("CloudWatch alarms by name", {"type": "dict", "empty": False}),
+        "meta": {"type": "dict", "meta": _meta("Metadata, kept in the stacks", ({"key": "value"},))},
+        "tags": {
+            "type": "dict",
+            "valuesrules": {"type": SCALAR},
+            "meta": _meta("Tags of everything that is created", ({"key": "value"},)),
+        },
+        "debug": {
+            "type": "dict",
+            "schema": {"demolish_on_failure": _flag("Take a failed build down (the default)")},
+            "meta": _meta("Settings for finding out why a build fails", ({"demolish_on_failure": False},)),
+        },
+        **SETTINGS,
+    },
+    "meta": _meta("A factory", ()),
+}
+
+PLAN: dict[str, Rules] = {"factory": FACTORY}
+"""The whole plan. Beside `factory`, only keys that start with `x-` may stand."""

@@ -1,0 +1,74 @@
+"""Reads `config` and `secrets`, which may stand at factory, stage, sector and bot level."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.model import SecretReference, Settings
+from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.schema import VARIABLE_PATTERN
+
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}")
+
+RESERVED_PREFIX = "FACTORY_"
+"""Variables that start so are the runner's own."""
+
+
+def read_settings(data: Mapping[str, Any], path: Path, findings: Findings) -> Settings:
+    """The settings in the mapping `data` at `path`; a name in both config and secrets is refused (F110)."""
+    config = data.get("config")
+    config = dict(config) if isinstance(config, dict) else {}
+    secrets = _secrets(data.get("secrets"), (*path, "secrets"), findings)
+    for kind, names in (("config", config), ("secrets", secrets)):
+        for name in names:
+            if name.startswith(RESERVED_PREFIX):
+                hint = f"names that start with `{RESERVED_PREFIX}` are set by the runner"
+                findings.at_key((*path, kind, name), "F110", f"`{name}` is reserved", hint)
+    for name in config.keys() & secrets.keys():
+        findings.at_key((*path, "config", name), "F110", f"`{name}` stands in `config` and in `secrets`", "keep one")
+    return Settings(config, secrets)
+
+
+def _secrets(value: Any, path: Path, findings: Findings) -> dict[str, SecretReference]:
+    if isinstance(value, list):
+        return _names(value, path, findings)
+    if not isinstance(value, dict):
+        return {}
+    return {name: _reference(data, (*path, name), findings) for name, data in value.items()}
+
+
+def _names(value: list[Any], path: Path, findings: Findings) -> dict[str, SecretReference]:
+    names: dict[str, SecretReference] = {}
+    for index, name in enumerate(value):
+        if not isinstance(name, str):
+            findings.at_value((*path, index), "F103", "the name of a secret must be text")
+        elif not re.fullmatch(VARIABLE_PATTERN, name):
+            hint = "list the secrets' names, never their values: letters, digits and `_`"
+            findings.at_value((*path, index), "F110", "an element of `secrets` cannot be the name of a variable", hint)
+        elif name in names:
+            findings.at_value((*path, index), "F012", f"the secret `{name}` stands twice")
+        else:
+            names[name] = SecretReference()
+    return names
+
+
+def _reference(data: Any, path: Path, findings: Findings) -> SecretReference:
+    if not isinstance(data, dict):
+        return SecretReference()
+    kinds = [kind for kind in ("env", "profile", "secret") if kind in data]
+    if len(kinds) > 1:
+        message = f"the secret `{path[-1]}` comes from {' and '.join(f'`{kind}`' for kind in kinds)}"
+        findings.at_key((*path, kinds[1]), "F104", message, "keep one of them")
+    if "key" in data and "env" in data:
+        findings.at_key((*path, "key"), "F104", "`key` goes with `profile` or `secret`, not with `env`", "remove it")
+    text = {key: value for key, value in data.items() if isinstance(value, str)}
+    env, secret = text.get("env"), text.get("secret")
+    if env is not None and not re.fullmatch(VARIABLE_PATTERN, env):
+        findings.at_value((*path, "env"), "F110", "`env` must be the name of a variable, never a value")
+    if secret is not None and not (_SECRET_NAME.fullmatch(secret) or _SECRET_ARN.fullmatch(secret)):
+        findings.at_value((*path, "secret"), "F104", "`secret` is neither a name nor an ARN of Secrets Manager")
+    return SecretReference(env, text.get("profile"), secret, text.get("key"))

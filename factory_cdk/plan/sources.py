@@ -1,0 +1,202 @@
+"""Reads where a bot's code comes from, and refuses what would make git or an installer do more than fetch it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
+from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.schema import GIT_OPTIONS
+
+KINDS = ("url", "path", "pypi")
+
+GIT_SCHEMES = ("https", "http", "ssh", "git", "file", "git+ssh", "ssh+git")
+"""The transports that git itself speaks; every other scheme would start a `git-remote-…` program."""
+
+REFUSED_GIT_OPTIONS: Mapping[str, str] = {
+    "upload-pack": "it names a program that git would run",
+    "u": "it names a program that git would run",
+    "config": "it can make git run programs",
+    "c": "it can make git run programs",
+    "template": "it can install hooks, which git would run",
+    "separate-git-dir": "it writes outside the bundle",
+    "reference": "it reads another repository of this machine",
+    "reference-if-able": "it reads another repository of this machine",
+    "shared": "the bundle would depend on another repository",
+    "dissociate": "it only goes with `reference`",
+    "local": "sources are fetched, never hard-linked",
+    "no-hardlinks": "sources are fetched, never hard-linked",
+    "mirror": "a bundle needs one tree, not every ref",
+    "server-option": "it reaches the server's hooks",
+    "bundle-uri": "it fetches from a second address",
+    "sparse": "name the folder with `subdirectory`",
+    "remote-submodules": "submodules stay at the commits that the repository names",
+}
+"""`git clone` options that a plan may not give, and why."""
+
+
+def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings: Findings) -> Source | None:
+    """The source in the mapping `data` at `path`; None when it was refused. `folder` is the plan's."""
+    kinds = [kind for kind in data if kind in KINDS]
+    bot = path[-2]
+    if len(kinds) != 1:
+        if not kinds:
+            message = f"the source of `{bot}` names no code"
+            findings.at_key(path, "F210", message, "give it one of `url`, `path` and `pypi`")
+        else:
+            message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}"
+            findings.at_key((*path, kinds[1]), "F210", message, "keep one of them")
+        return None
+    kind = kinds[0]
+    for key in data:
+        if key in GIT_OPTIONS and kind != "url":
+            findings.at_key((*path, key), "F210", f"`{key}` goes with a git `url`, not with `{kind}`", "remove it")
+    if "version" in data and kind != "pypi":
+        hint = "name a branch or tag with `branch`" if kind == "url" else "remove it"
+        findings.at_key((*path, "version"), "F210", f"`version` goes with `pypi`, not with `{kind}`", hint)
+    value = data[kind]
+    if not isinstance(value, str) or not value:
+        return None
+    subdirectory = read_inner_path(data.get("subdirectory"), (*path, "subdirectory"), findings)
+    if kind == "url":
+        return _git(value, data, path, subdirectory, findings)
+    if kind == "path":
+        return PathSource(value, _absolute(value, folder), subdirectory)
+    if subdirectory is not None:
+        findings.at_key((*path, "subdirectory"), "F210", "`subdirectory` goes with `url` or `path`", "remove it")
+    return _pypi(value, data, path, findings)
+
+
+def _absolute(path: str, folder: FilePath) -> FilePath:
+    # Not resolved: a link to the code is the user's own choice, and the folder need not exist yet.
+    return FilePath(folder, path)
+
+
+def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
+    """A relative path inside a source, or None when there is none or it leads out of the source (F216)."""
+    if not isinstance(value, str) or not value:
+        return None
+    pure = PurePosixPath(value)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in value or re.match("[A-Za-z]:", value):
+        findings.at_value(path, "F216", f"`{value}` leads out of the source", "write a path inside it, with `/`")
+        return None
+    return str(pure)
+
+
+def _git(
+    url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
+) -> GitSource | None:
+    reason = refused_url(url)
+    if reason:
+        hint = "write it as `https://host/repo.git`, `ssh://user@host/repo` or `git@host:repo`"
+        findings.at_value((*path, "url"), "F211", f"the git url of `{path[-2]}` {reason}", hint)
+        return None
+    branch = data.get("branch")
+    if branch is not None and not isinstance(branch, str | bool):
+        branch = findings.text_at((*path, "branch"))
+    if isinstance(branch, str) and not _is_ref(branch):
+        findings.at_value((*path, "branch"), "F212", f"`{branch}` is no name of a branch or tag")
+        return None
+    options = {key: data[key] for key in data if key in GIT_OPTIONS and key != "branch"}
+    for key, value in options.items():
+        if isinstance(value, str) and (value.startswith("-") or not value.isprintable()):
+            findings.at_value((*path, key), "F212", f"`{key}` is `{value}`, which git could read as an option")
+    return GitSource(url, branch if isinstance(branch, str) else None, options, subdirectory)
+
+
+def refused_url(url: str) -> str | None:
+    """Why `url` may not be given to git, as the end of a sentence about it; None when it may."""
+    if url.startswith("-"):
+        return "starts with `-`, so git would read it as an option"
+    if not url.isprintable() or " " in url:
+        return "holds a space or a character that cannot be printed"
+    if re.match(r"[A-Za-z0-9+.-]+::", url):
+        return f"uses the remote helper `{url.split('::', maxsplit=1)[0]}::`, which runs a program"
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
+    if scheme and scheme[1].lower() not in GIT_SCHEMES:
+        return f"has the scheme `{scheme[1]}`, for which git would look for a program"
+    if scheme:
+        return _refused_authority(url)
+    if re.match(r"([^/@]*@)?-", url):
+        return "has a host that starts with `-`"
+    return None
+
+
+def _refused_authority(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no valid url"
+    if parts.password is not None:
+        return "holds a password: leave it to git's credential helper"
+    if (host or "").startswith("-") or (parts.username or "").startswith("-"):
+        return "has a host or user that starts with `-`"
+    if not host and parts.scheme != "file":
+        return "names no host"
+    return None
+
+
+def _is_ref(name: str) -> bool:
+    """Whether git takes `name` as a branch or tag (git-check-ref-format's rules that matter here)."""
+    if name.startswith(("-", "/", ".")) or name.endswith(("/", ".", ".lock")) or ".." in name or "@{" in name:
+        return False
+    return name.isprintable() and not re.search(r"[ ~^:?*\[\\]|//", name)
+
+
+def refuse_git_option(path: Path, name: str, findings: Findings) -> bool:
+    """Add F212 when the unknown key `name` of a source is a `git clone` option that is refused on purpose."""
+    bare = name.lstrip("-").replace("_", "-")
+    if bare in REFUSED_GIT_OPTIONS:
+        reason = REFUSED_GIT_OPTIONS[bare]
+        allowed = ", ".join(f"`{option}`" for option in GIT_OPTIONS)
+        findings.at_key(path, "F212", f"the clone option `{name}` is not allowed: {reason}", f"allowed: {allowed}")
+        return True
+    if bare != name and bare in GIT_OPTIONS:
+        findings.at_key(path, "F102", f"unknown key `{name}` of `source`", f"did you mean `{bare}`?")
+        return True
+    return False
+
+
+def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings) -> PypiSource | None:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only plans with pypi pay
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
+    try:
+        requirement = Requirement(package)
+    except InvalidRequirement:
+        requirement = None
+    if requirement is None or requirement.url or requirement.marker or requirement.specifier:
+        hint = "a name as on the index, extras allowed: `tool[fast]`; the version goes under `version`"
+        findings.at_value((*path, "pypi"), "F213", f"`{package}` is no package name (PEP 508)", hint)
+        return None
+    version = data.get("version")
+    if version is None or isinstance(version, bool):
+        return PypiSource(package)
+    text = version if isinstance(version, str) else findings.text_at((*path, "version")) or str(version)
+    try:
+        Version(text)
+    except InvalidVersion:
+        try:
+            SpecifierSet(text)
+        except InvalidSpecifier:
+            hint = "write one version, `1.5.9`, or specifiers, `>=1.5,<2`"
+            findings.at_value((*path, "version"), "F214", f"`{text}` is no version (PEP 440)", hint)
+            return None
+    return PypiSource(package, text)
+
+
+def is_target(text: str) -> bool:
+    """Whether `text` is `module.path:attribute`, every part a Python name."""
+    module, colon, attribute = text.partition(":")
+    return bool(colon) and all(
+        name.isidentifier() and not keyword.iskeyword(name) for part in (module, attribute) for name in part.split(".")
+    )
