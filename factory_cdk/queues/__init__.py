@@ -1,1 +1,1 @@
-
+"""Job queues: the port that every engine fulfils, and the engines."""

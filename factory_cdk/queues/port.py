@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 from factory_cdk.plan.model import Json
 
@@ -18,7 +19,8 @@ from factory_cdk.plan.model import Json
 class Job:
     """One job for one bot. `id` is unique for ever; a successor's id is derived from its parent's id and the
     edge, so that a redelivery is recognised. `run` is the id of the submission that it descends from,
-    `attempt` counts from 1, `payload` is JSON of any kind."""
+    `attempt` counts from 1, `payload` is JSON of any kind.
+    """
 
     id: str
     bot: str
@@ -42,7 +44,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A job in hand. `token` is random per delivery: a stale lease can do nothing. `deadline` is in seconds
-    since the epoch on the engine's clock."""
+    since the epoch on the engine's clock.
+    """
 
     job: Job
     queue: str
@@ -79,27 +82,33 @@ class Depth:
 
 class Queues(Protocol):
     """A queue engine. Every method raises FactoryError, with a remedy, when the engine cannot be reached or
-    written (full disk, read-only, throttled for longer than its own retries)."""
+    written (full disk, read-only, throttled for longer than its own retries).
+    """
 
     def send(self, queue: str, jobs: Sequence[Job], *, delay: float = 0.0) -> None:
         """Make `jobs` durable; they are ready after `delay` seconds. Returns when they are on disk (or held
-        by SQS). Sending a job whose id the queue has seen is a no-op."""
+        by SQS). Sending a job whose id the queue has seen is a no-op.
+        """
 
     def receive(self, queue: str, n: int, *, lease: float, wait: float = 0.0) -> list[Lease]:
         """Up to `n` ready jobs, oldest first, each leased for `lease` seconds; waits up to `wait` seconds for
-        the first one and returns an empty list when none came."""
+        the first one and returns an empty list when none came.
+        """
 
     def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
         """Move the deadlines of `leases` to `seconds` from now; returns those still held, renewed. One that
-        is missing from the answer was lost to another holder."""
+        is missing from the answer was lost to another holder.
+        """
 
     def finish(self, lease: Lease, forwards: Sequence[Forward], result: Json = None) -> bool:
         """Acknowledge the job as a success and send `forwards`, in one atomic step where the engine can.
-        False, and nothing sent, when the lease was lost."""
+        False, and nothing sent, when the lease was lost.
+        """
 
     def fail(self, lease: Lease, failure: Failure, *, delay: float | None) -> bool:
         """Record the failure; ready again after `delay` seconds as the next attempt, or a dead letter when
-        `delay` is None. False when the lease was lost."""
+        `delay` is None. False when the lease was lost.
+        """
 
     def release(self, lease: Lease) -> bool:
         """Put the job back, ready at once, without counting the attempt (cold termination)."""
@@ -112,3 +121,76 @@ class Queues(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; leases stay until their deadlines."""
+
+
+class Outcome(StrEnum):
+    """How a job ended. `dead` and `cancelled` jobs can be retried; `success` is for ever."""
+
+    SUCCESS = "success"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job in hand that succeeded: what to send to its successors, and its result."""
+
+    lease: Lease
+    forwards: Sequence[Forward] = ()
+    result: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job in hand whose attempt failed: ready again `delay` seconds from now, a dead letter if None."""
+
+    lease: Lease
+    failure: Failure
+    delay: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A wish for up to `n` jobs of `queue`, each leased for `lease` seconds."""
+
+    queue: str
+    n: int
+    lease: float
+
+
+@runtime_checkable
+class Exchange(Protocol):
+    """An engine that settles many jobs and claims the next ones in a single transaction."""
+
+    def exchange(
+        self, settled: Sequence[Finished | Failed], wanted: Sequence[Wanted]
+    ) -> tuple[list[bool], list[Lease]]:
+        """Settle every job of `settled`, send its forwards, then claim what is `wanted` (the forwards just
+        sent included), all or nothing. Answers whether each settled lease was still held (a lost one sends
+        nothing), and the new leases in the order of `wanted`, oldest first within a queue.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What is known of a job, live or final.
+
+    `outcome` is None while the job is ready, delayed or leased; `state` names which (`ready`, `delayed`,
+    `leased`), or repeats the outcome. `attempts` counts the attempts begun, those before a retry included.
+    Times are seconds since the epoch on the wall clock: `enqueued`, `first_started` (first attempt), `started`
+    (last attempt), `finished`. `cursor` grows with every outcome of the database; a watcher hands the last
+    one that it saw back. It is None while the job is live.
+    """
+
+    job: Job
+    queue: str
+    state: str
+    outcome: Outcome | None
+    attempts: int
+    result: Json
+    failures: tuple[Failure, ...]
+    enqueued: float
+    first_started: float | None
+    started: float | None
+    finished: float | None
+    cursor: int | None

@@ -1,0 +1,185 @@
+"""What became of the jobs: the outcome, result, failures and times of every job that a database has seen.
+
+Watchers follow a run by its cursor; cancel, retry and purge are the only ways to change what is history.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.queues.doorbell import Ringer
+from factory_cdk.queues.port import Depth, Failure, Job, JobRecord, Outcome
+from factory_cdk.queues.sqlite_faults import faults_explained
+from factory_cdk.queues.sqlite_file import QueueFile
+
+_STAGED_SECONDS = 3600
+_COLUMNS = """seq, id, queue, bot, run, parent, tags, attempt, earlier, due, token, outcome, final, enqueued,
+    first_started, started, finished, payload, result"""
+_NEXT_CURSOR = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'jobs' RETURNING seq"
+_CANCEL = """
+UPDATE jobs SET outcome = 'cancelled', final = ?, finished = ?, due = NULL, token = NULL,
+    attempt = attempt - (token IS NULL)
+WHERE id = ? AND outcome IS NULL"""
+_RETRY = """
+UPDATE jobs SET outcome = NULL, final = NULL, finished = NULL, due = 0,
+    earlier = earlier + attempt, attempt = 1
+WHERE id = ? AND outcome IN ('dead', 'cancelled') RETURNING queue"""
+_WAITING = "SELECT count(*) FROM jobs WHERE queue = ? AND due <= ?"
+_LATER = "SELECT count(*), count(token) FROM jobs WHERE queue = ? AND due > ?"
+_DEAD = "SELECT count(*) FROM jobs WHERE queue = ? AND outcome = 'dead'"
+
+
+class History:
+    """The job history of one queue database. Every method raises FactoryError as the engine does."""
+
+    def __init__(self, file: QueueFile, ringer: Ringer) -> None:
+        self._file = file
+        self._ringer = ringer
+
+    def outcomes(self, run: str, *, after: int = 0, n: int = 1000) -> list[JobRecord]:
+        """Up to `n` jobs of `run` that became final after the cursor `after`, in the order in which they did.
+        Hand the last record's `cursor` back to go on. A job that is retried becomes final again.
+        """
+        return self._records("run = ? AND final > ? ORDER BY final LIMIT ?", (run, after, n))
+
+    def run_jobs(self, run: str) -> list[JobRecord]:
+        """All jobs of `run`, live and final, in the order in which they were sent."""
+        return self._records("run = ? ORDER BY seq", (run,))
+
+    def remaining(self, run: str) -> int:
+        """How many jobs of `run` are not final yet. When it is 0 after `send`, the run is complete."""
+        return self._count("SELECT count(*) FROM jobs WHERE run = ? AND final IS NULL", (run,))
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """The job of that id, or None when the database has not seen it (or has purged it)."""
+        return next(iter(self._records("id = ?", (job_id,))), None)
+
+    def depths(self, queues: Iterable[str] | None = None) -> dict[str, Depth]:
+        """The depth of each queue, by name, from one moment; of every queue with jobs when none are named."""
+        run = self._file.connection.execute
+        now = self._file.clock()
+
+        def read() -> dict[str, Depth]:
+            named = queues
+            if named is None:
+                live = "SELECT DISTINCT queue FROM jobs WHERE due IS NOT NULL OR outcome = 'dead' ORDER BY queue"
+                named = [queue for (queue,) in run(live)]
+            return {queue: self._depth(queue, now) for queue in named}
+
+        return self._file.reading(read)
+
+    def cancel(self, ids: Sequence[str]) -> list[bool]:
+        """Make jobs final before they are done; answers for each whether it was still live. Who has one in
+        hand loses the lease: its next `extend` says so.
+        """
+        wall = self._file.wall()
+        with self._file.writing() as connection:
+            return [_cancel(connection, job_id, wall) for job_id in ids]
+
+    def cancel_queue(self, queue: str) -> int:
+        """Cancel every live job of `queue`; answers how many there were."""
+        wall = self._file.wall()
+        live = "SELECT id FROM jobs WHERE queue = ? AND due IS NOT NULL"
+        with self._file.writing() as connection:
+            ids = [job_id for (job_id,) in connection.execute(live, (queue,)).fetchall()]
+            return sum(_cancel(connection, job_id, wall) for job_id in ids)
+
+    def retry(self, ids: Sequence[str]) -> list[bool]:
+        """Make dead and cancelled jobs ready again, with all attempts before them and their failures kept;
+        answers for each whether it was one. Returns when that is on disk.
+        """
+        with self._file.writing() as connection:
+            found = [connection.execute(_RETRY, (job_id,)).fetchall() for job_id in ids]
+        self._file.make_durable()
+        self._ringer.ring({queue for rows in found for (queue,) in rows})
+        return [bool(rows) for rows in found]
+
+    def purge(self, before: float, *, n: int = 1000) -> int:
+        """Forget up to `n` jobs that became final before `before` (seconds since the epoch), dead letters
+        excepted, and free what they kept; answers how many. A purged job's id is not recognised any more.
+        """
+        old = """SELECT seq, payload, result FROM jobs
+            WHERE finished < ? AND outcome IN ('success', 'cancelled') LIMIT ?"""
+        with self._file.writing() as connection:
+            rows = connection.execute(old, (before, n)).fetchall()
+            for seq, _, _ in rows:
+                connection.execute("DELETE FROM failures WHERE job = ?", (seq,))
+                connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,))
+            files = [self._file.bodies.drop(column) for _, *columns in rows for column in columns]
+        self._remove([path for path in files if path is not None])
+        return len(rows)
+
+    def sweep(self) -> int:
+        """Remove files of payloads that a killed process left behind, named by no job and over an hour old;
+        answers how many.
+        """
+        old = time.time() - _STAGED_SECONDS
+        with faults_explained(self._file.paths.bodies):
+            return self._remove([path for path in self._file.bodies.files() if path.stat().st_mtime < old])
+
+    def _remove(self, files: Sequence[Path]) -> int:
+        """Remove those of `files` that no job needs, once it is on disk that none does."""
+        if not files:
+            return 0
+        self._file.make_durable()
+        with self._file.writing():
+            unused = [path for path in files if not self._file.bodies.is_used(path)]
+            for path in unused:
+                path.unlink(missing_ok=True)
+        return len(unused)
+
+    def _count(self, query: str, arguments: tuple[object, ...]) -> int:
+        run = self._file.connection.execute
+        return self._file.reading(lambda: int(run(query, arguments).fetchone()[0]))
+
+    def _depth(self, queue: str, now: float) -> Depth:
+        run = self._file.connection.execute
+        ready = run(_WAITING, (queue, now)).fetchone()[0]
+        later, leased = run(_LATER, (queue, now)).fetchone()
+        return Depth(ready, later - leased, leased, run(_DEAD, (queue,)).fetchone()[0])
+
+    def _records(self, where: str, arguments: tuple[object, ...]) -> list[JobRecord]:
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE {where}"  # noqa: S608 - `where` is a constant of this module
+        run = self._file.connection.execute
+        now = self._file.clock()
+        return self._file.reading(lambda: [self._record(row, now) for row in run(query, arguments).fetchall()])
+
+    def _record(self, row: tuple[Any, ...], now: float) -> JobRecord:
+        (seq, job_id, queue, bot, run, parent, tags, attempt, earlier, due, token, outcome, final) = row[:13]
+        (enqueued, first_started, started, finished, payload, result) = row[13:]
+        load = self._file.bodies.load
+        state = outcome or ("ready" if due <= now else "leased" if token else "delayed")
+        return JobRecord(
+            job=Job(job_id, bot, load(payload), run, parent, attempt, json.loads(tags) if tags else {}),
+            queue=queue,
+            state=state,
+            outcome=Outcome(outcome) if outcome else None,
+            attempts=earlier + attempt - (state in ("ready", "delayed")),
+            result=load(result),
+            failures=failures_of(self._file.connection, seq),
+            enqueued=enqueued,
+            first_started=first_started,
+            started=started,
+            finished=finished,
+            cursor=final,
+        )
+
+
+def _cancel(connection: sqlite3.Connection, job_id: str, wall: float) -> bool:
+    return connection.execute(_CANCEL, (next_cursor(connection.execute), wall, job_id)).rowcount == 1
+
+
+def next_cursor(run: Callable[[str], sqlite3.Cursor]) -> int:
+    """The next number of the counter that orders everything; call it inside a write transaction."""
+    return int(run(_NEXT_CURSOR).fetchall()[0][0])
+
+
+def failures_of(connection: sqlite3.Connection, seq: int) -> tuple[Failure, ...]:
+    """Every failure of the job with that number, oldest first."""
+    query = "SELECT type, message, traceback, attempt FROM failures WHERE job = ? ORDER BY rowid"
+    return tuple(Failure(*row) for row in connection.execute(query, (seq,)).fetchall())
