@@ -1,0 +1,140 @@
+"""Path sources: the files of a folder that belong to a bundle, links followed where they stay inside."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.ignore import FACTORYIGNORE, IGNORE_FILES, Rules, never_packed, rules_above
+from factory_cdk.pack.names import checked
+from factory_cdk.pack.tree import File, Tree, bounded, hashed, tree_of
+
+_OWNER_MAY_RUN = 0o100
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    path: str
+    file: Path
+    executable: bool
+
+
+def tree_of_folder(folder: Path, shown: str, subdirectory: str | None = None) -> Tree:
+    """The tree of a path source, hashed where it lies; nothing is written.
+
+    Left out: what .gitignore and .factoryignore say (also those above the folder in its git work tree),
+    version control's own folders, byte code, and virtual environments (folders that hold a pyvenv.cfg). A
+    link is followed, and what it points at is packed in its place. With `subdirectory` that folder is the
+    root of the bundle, and links may lead anywhere in `folder`. `shown` is what messages call the folder.
+
+    Raises FactoryError for a folder that does not exist or cannot be read, a link that leaves the folder or
+    turns in a circle, a device or socket, a name that a bundle cannot hold, an empty folder, or too much.
+    """
+    root, start = folder.resolve(), inside(folder, subdirectory, shown)
+    rules, prefix = rules_above(start)
+    return _tree(_Walk(root, prefix, IGNORE_FILES, shown), start, rules)
+
+
+def tree_of_checkout(folder: Path, shown: str, subdirectory: str | None = None) -> Tree:
+    """The tree of what was laid out from a commit: as `tree_of_folder`, but only .factoryignore leaves out."""
+    start = inside(folder, subdirectory, shown)
+    return _tree(_Walk(folder.resolve(), "", (FACTORYIGNORE,), shown), start, Rules())
+
+
+def inside(folder: Path, subdirectory: str | None, shown: str) -> Path:
+    """The real path of a source's root; FactoryError when it is no folder or lies outside of the source."""
+    root = folder.resolve()
+    start = (root / subdirectory).resolve() if subdirectory else root
+    if not start.is_relative_to(root):
+        raise FactoryError(f"{shown}: the subdirectory {subdirectory!r} leaves the source", "correct it in the plan")
+    if not start.is_dir():
+        what = "is not a folder" if start.exists() else "does not exist"
+        name = f"{shown}: the subdirectory {subdirectory!r}" if subdirectory else shown
+        raise FactoryError(f"{name} {what}", f"correct the source in the plan (looked for {folder})")
+    return start
+
+
+def _tree(walk: _Walk, start: Path, rules: Rules) -> Tree:
+    found = list(walk.files(start, "", rules, (walk.root, start)))
+    if not found:
+        raise FactoryError(f"{walk.shown} holds no files to pack", "see what the ignore files in it leave out")
+    return tree_of(start, (walk.hashed(file) for file in found), walk.shown)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk through a source: `root` is its real path, `prefix` the path in its git work tree that the walk
+    starts from, `ignore_files` are the names of those that have a say.
+    """
+
+    root: Path
+    prefix: str
+    ignore_files: tuple[str, ...]
+    shown: str
+    entries: int = 0
+    size: int = 0
+
+    def files(self, folder: Path, path: str, rules: Rules, within: tuple[Path, ...]) -> Iterator[_Found]:
+        """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it."""
+        rules = rules.with_files_of(folder, self.prefix + path, self.ignore_files)
+        for entry in self._entries(folder):
+            name, linked = path + entry.name, entry.is_symlink()
+            if never_packed(entry.name):
+                continue
+            if rules.ignore(self.prefix + name, folder=not linked and entry.is_dir(follow_symlinks=False)):
+                continue
+            real = self._target(entry, name) if linked else Path(entry.path)
+            about = real.stat()
+            self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0)
+            if stat.S_ISREG(about.st_mode):
+                yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN))
+            elif not stat.S_ISDIR(about.st_mode):
+                raise self._error(f"{name!r} is no regular file", "leave it out with a line in .factoryignore")
+            elif real in within:
+                raise self._error(f"the link {name!r} points at a folder that it lies in", "delete the link")
+            elif not (real / "pyvenv.cfg").is_file():
+                yield from self.files(real, f"{name}/", rules, (*within, real))
+
+    def hashed(self, found: _Found) -> File:
+        """The facts of a file that was found."""
+        try:
+            return hashed(found.file, found.path, executable=found.executable)
+        except OSError as error:
+            raise self._unreadable(found.file, error) from error
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise self._unreadable(folder, error) from error
+
+    def _target(self, entry: os.DirEntry[str], name: str) -> Path:
+        """Where a link leads, inside the folder."""
+        try:
+            real = Path(entry.path).resolve(strict=True)
+        except (OSError, RuntimeError):
+            real = None
+        if real is None or not real.is_relative_to(self.root):
+            raise self._error(
+                f"the link {name!r} leaves the folder" if real else f"the link {name!r} leads nowhere",
+                "copy what it should point at into the folder, or leave it out with a line in .factoryignore",
+            )
+        if any(never_packed(part) for part in real.relative_to(self.root).parts):
+            raise self._error(f"the link {name!r} points at what is never packed", "delete the link")
+        return real
+
+    def _count(self, size: int) -> None:
+        self.entries += 1
+        self.size += size
+        bounded(self.entries, self.size, self.shown)
+
+    def _error(self, what: str, remedy: str) -> FactoryError:
+        return FactoryError(f"{self.shown}: {what}", remedy)
+
+    def _unreadable(self, file: Path, error: OSError) -> FactoryError:
+        return self._error(f"{file} cannot be read: {error.strerror}", "give yourself read permission")

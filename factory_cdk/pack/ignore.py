@@ -1,0 +1,84 @@
+"""Which files of a folder belong to a bundle: .gitignore and .factoryignore, read as git reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pathspec
+
+from factory_cdk.diagnostics import FactoryError
+
+FACTORYIGNORE = ".factoryignore"
+IGNORE_FILES = (".gitignore", FACTORYIGNORE)
+"""Read in every folder, in this order: the later and the deeper line decides."""
+
+_NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", ".DS_Store"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Ignore patterns by the folder that they stand in: pairs of its path (`""` or `a/b/`) and its patterns.
+
+    Paths are relative to the outermost folder that has a say.
+    """
+
+    layers: tuple[tuple[str, pathspec.GitIgnoreSpec], ...] = ()
+
+    def with_files_of(self, folder: Path, prefix: str, names: Iterable[str]) -> Rules:
+        """These rules and those of the ignore files in `folder`, whose path is `prefix`."""
+        lines = [line for name in names for line in _lines(folder / name)]
+        return Rules((*self.layers, (prefix, spec_of(lines, str(folder))))) if lines else self
+
+    def ignore(self, path: str, *, folder: bool) -> bool:
+        """Whether the file or folder at `path` is left out, its parents being in."""
+        shown = f"{path}/" if folder else path
+        for prefix, spec in reversed(self.layers):
+            if shown.startswith(prefix):
+                said = spec.check_file(shown[len(prefix) :]).include
+                if said is not None:
+                    return said
+        return False
+
+
+def spec_of(lines: Iterable[str], where: str) -> pathspec.GitIgnoreSpec:
+    """The patterns of an ignore file; FactoryError when one is not what git accepts."""
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise FactoryError(f"{where}: an ignore file has a bad pattern: {error}", "mend the pattern") from error
+
+
+def never_packed(name: str) -> bool:
+    """Whether a file or folder of this name is left out whatever the ignore files say."""
+    return name in _NEVER or name.endswith((".pyc", ".pyo"))
+
+
+def rules_above(folder: Path) -> tuple[Rules, str]:
+    """The rules of the folders above `folder` up to the root of its git work tree (none outside of one), and
+    the path of `folder` below that root (`""` or `a/b/`). A plan that names a folder which these rules leave
+    out means it: then they have no say in it.
+    """
+    above = [folder, *folder.parents]
+    root = next((parent for parent in above if (parent / ".git").exists()), folder)
+    rules = Rules()
+    for parent in reversed(above[1 : above.index(root) + 1]):
+        rules = rules.with_files_of(parent, _prefix(parent, root), IGNORE_FILES)
+    path = _prefix(folder, root)
+    named_though_ignored = path != "" and any(
+        rules.ignore("/".join(path.split("/")[:count]), folder=True) for count in range(1, path.count("/") + 1)
+    )
+    return (Rules(), "") if named_though_ignored else (rules, path)
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    relative = folder.relative_to(root).as_posix()
+    return "" if relative == "." else f"{relative}/"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8", "surrogateescape").splitlines() if file.is_file() else []
+    except OSError as error:
+        raise FactoryError(f"{file} cannot be read: {error.strerror}", "give it read permission") from error

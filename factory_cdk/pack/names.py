@@ -1,0 +1,48 @@
+"""Which paths a bundle may hold: relative ones that stay inside it, on every operating system."""
+
+from __future__ import annotations
+
+import re
+
+from factory_cdk.diagnostics import FactoryError
+
+OURS = ".factory_cdk"
+"""The folder of a bundle that is ours alone: its locked requirements lie there."""
+
+REQUIREMENTS = f"{OURS}/requirements.txt"
+"""Where a bundle holds its locked requirements, in the form that uv and pip read."""
+
+_LONGEST = 1024
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def checked(raw: bytes | str, where: str) -> str:
+    """The path of a file of a source, `/` between its parts; FactoryError when a bundle cannot hold it.
+
+    Refused: what is not UTF-8, holds a control character or a backslash, is absolute, climbs (`..`), has an
+    empty part, lies in a `.git` folder or in ours, or is over 1024 characters long.
+    """
+    try:
+        path = raw.decode() if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape").decode()
+    except UnicodeDecodeError:
+        raise _refused(raw, where, "is not UTF-8") from None
+    parts = path.split("/")
+    if _CONTROL.search(path):
+        raise _refused(path, where, "holds a control character")
+    if "\\" in path:
+        raise _refused(path, where, "holds a backslash, which is a folder on Windows")
+    if "" in parts or "." in parts or ".." in parts or (path[1:2] == ":" and len(parts[0]) == 2):
+        raise _refused(path, where, "leaves the folder")
+    if any(part.lower() == ".git" for part in parts):
+        raise _refused(path, where, "lies in a .git folder")
+    if parts[0].lower() == OURS:
+        raise _refused(path, where, f"lies in {OURS}/, where a bundle holds what factory-cdk adds")
+    if len(path) > _LONGEST:
+        raise _refused(path[:80] + "…", where, f"is over {_LONGEST} characters long")
+    return path
+
+
+def _refused(path: bytes | str, where: str, why: str) -> FactoryError:
+    return FactoryError(
+        f"{where}: the file name {path!r} {why}", "rename the file, or leave it out with a line in .factoryignore"
+    )

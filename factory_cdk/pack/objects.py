@@ -1,0 +1,127 @@
+"""Reading the tree of a commit out of a bare repository's objects, and laying it into a private folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.git import Git, failure
+from factory_cdk.pack.names import checked
+from factory_cdk.pack.tree import bounded
+
+_EXECUTABLE, _LINK, _MODULE = "100755", "120000", "160000"
+_BATCH_BYTES, _BATCH_COUNT = 64 * 1024**2, 20_000
+_LONGEST_LINK = 4096
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One file or link of a commit's tree: its checked path, mode as git writes it, object id, size in bytes."""
+
+    path: str
+    mode: str
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a commit holds: its files and links, and its submodules as path → commit."""
+
+    blobs: tuple[Blob, ...]
+    modules: Mapping[str, str]
+
+
+def listing(git: Git, repository: Path, commit: str, shown: str) -> Listing:
+    """The whole tree of a commit, every path checked; FactoryError for a path that a bundle cannot hold."""
+    said = git.say(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], cwd=repository)
+    if said.code:
+        raise failure(said, "reading", shown)
+    blobs: list[Blob] = []
+    modules: dict[str, str] = {}
+    for line in said.stdout.split(b"\0")[:-1]:
+        about, _, raw = line.partition(b"\t")
+        mode, _, identity, size = about.decode().split()
+        path = checked(raw, shown)
+        if mode == _MODULE:
+            modules[path] = identity
+        else:
+            blobs.append(Blob(path, mode, identity, int(size) if size.isdigit() else 0))
+    bounded(len(blobs), sum(blob.size for blob in blobs), shown)
+    return Listing(tuple(blobs), modules)
+
+
+def lay_out(git: Git, repository: Path, blobs: Iterable[Blob], into: Path, shown: str) -> list[str]:
+    """Write files, then links, below the private folder `into`; returns the paths of Git LFS pointers.
+
+    Links come last, when nothing is written any more, so that nothing is written through one.
+    """
+    pointers: list[str] = []
+    links: list[tuple[Path, str]] = []
+    for blob, content in _contents(git, repository, blobs, shown):
+        target = into / blob.path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if blob.mode == _LINK:
+                links.append((target, _link(blob, content, shown)))
+                continue
+            with target.open("xb") as file:
+                file.write(content)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _twice(blob.path, shown) from error
+        target.chmod(0o755 if blob.mode == _EXECUTABLE else 0o644)
+        if content.startswith(_LFS_POINTER):
+            pointers.append(blob.path)
+    for target, leads_to in links:
+        try:
+            target.symlink_to(leads_to)
+        except FileExistsError as error:
+            raise _twice(str(target.relative_to(into)), shown) from error
+    return pointers
+
+
+def _link(blob: Blob, content: bytes, shown: str) -> str:
+    if len(content) > _LONGEST_LINK or not content or b"\0" in content:
+        raise FactoryError(f"{shown}: {blob.path!r} is a link to nowhere", "mend or delete the link")
+    return os.fsdecode(content)
+
+
+def _twice(path: str, shown: str) -> FactoryError:
+    return FactoryError(
+        f"{shown}: {path!r} is there twice, or is a file and a folder",
+        "rename one of them: they may differ in upper and lower case alone",
+    )
+
+
+def _contents(git: Git, repository: Path, blobs: Iterable[Blob], shown: str) -> Iterator[tuple[Blob, bytes]]:
+    """Every blob with its content, read from git in bounded batches."""
+    batch: list[Blob] = []
+    size = 0
+    for blob in blobs:
+        batch.append(blob)
+        size += blob.size
+        if size > _BATCH_BYTES or len(batch) > _BATCH_COUNT:
+            yield from _batch(git, repository, batch, shown)
+            batch, size = [], 0
+    if batch:
+        yield from _batch(git, repository, batch, shown)
+
+
+def _batch(git: Git, repository: Path, blobs: list[Blob], shown: str) -> Iterator[tuple[Blob, bytes]]:
+    asked = "".join(f"{blob.id}\n" for blob in blobs).encode()
+    said = git.say(["cat-file", "--batch"], cwd=repository, stdin=asked)
+    if said.code:
+        raise failure(said, "reading", shown)
+    at = 0
+    for blob in blobs:
+        end = said.stdout.index(b"\n", at)
+        header = said.stdout[at:end].decode().split()
+        if header[1:2] != ["blob"]:
+            raise FactoryError(f"{shown}: the content of {blob.path!r} is missing", "see `git fsck` there")
+        at = end + 1 + int(header[2])
+        yield blob, said.stdout[end + 1 : at]
+        at += 1

@@ -1,0 +1,71 @@
+"""Submodules: fetched only where the plan says `recurse-submodules`, at the commit that the tree names.
+
+Git's own submodule commands are not used: the urls stand in a file of the repository, so they go through the
+same check as a plan's, and a repository that came over a network cannot name a folder of this machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from factory_cdk.bundle import without_credentials
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.clone import COMMIT
+from factory_cdk.pack.git import Git, address
+
+_KEY = re.compile(r"submodule\.(.*)\.(path|url)", re.DOTALL)
+
+
+def module_urls(git: Git, repository: Path, commit: str, parent_url: str) -> Mapping[str, str]:
+    """The submodules that a commit's .gitmodules declares: path → url, relative ones made absolute.
+
+    FactoryError, naming the submodule, for a url that is an option, runs a program or turns to this machine.
+    """
+    said = git.say(["config", "--blob", f"{commit}:.gitmodules", "--list", "-z"], cwd=repository)
+    declared: dict[str, dict[str, str]] = {}
+    for entry in said.stdout.decode("utf-8", "replace").split("\0"):
+        key, _, value = entry.partition("\n")
+        if found := _KEY.fullmatch(key):
+            declared.setdefault(found[1], {})[found[2]] = value
+    return {
+        module["path"]: _safe_url(module["url"], parent_url, module["path"])
+        for module in declared.values()
+        if "path" in module and "url" in module
+    }
+
+
+def url_of(urls: Mapping[str, str], path: str, commit: str, shown: str) -> str:
+    """The url of the submodule at `path`, whose commit the tree gives."""
+    if path not in urls or not COMMIT.fullmatch(commit):
+        raise FactoryError(f"{shown}: .gitmodules says nothing of the submodule {path!r}", "mend .gitmodules")
+    return urls[path]
+
+
+def _safe_url(url: str, parent_url: str, path: str) -> str:
+    whole = joined(parent_url, url) if url.startswith(("./", "../")) else url
+    try:
+        local = address(whole).startswith("file:")
+    except FactoryError as error:
+        raise FactoryError(f"submodule {path!r}: {error.message}", "mend .gitmodules in the repository") from error
+    if local and not address(parent_url).startswith("file:"):
+        raise FactoryError(
+            f"submodule {path!r}: a repository from elsewhere names {without_credentials(whole)!r} on this machine",
+            "mend .gitmodules in the repository",
+        )
+    return whole
+
+
+def joined(parent_url: str, relative: str) -> str:
+    """A submodule's relative url made absolute, the way `git submodule` does."""
+    base = parent_url.rstrip("/")
+    rest = relative
+    while rest.startswith(("./", "../")):
+        step, _, rest = rest.partition("/")
+        if step == "..":
+            cut = max(base.rfind("/"), base.rfind(":"))
+            if cut < 0 or base[:cut].endswith((":", ":/")) or "://" in base[cut - 1 :]:
+                raise FactoryError(f"the submodule url {relative!r} climbs out of its host", "mend .gitmodules")
+            base = base[: cut + 1] if base[cut] == ":" else base[:cut]
+    return base + rest if base.endswith(":") else f"{base}/{rest}"
