@@ -21,7 +21,8 @@ _DEEPEST = 8
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """A commit laid out in `folder`. `modules` are the submodules that were left out, `pointers` the files
-    of Git LFS whose contents are not there."""
+    of Git LFS whose contents are not there.
+    """
 
     folder: Path
     commit: str
@@ -94,12 +95,12 @@ class _Visit:
         return Checkout(self.folder, commit, tuple(left_out), tuple(pointers))
 
     def _make(self, path: str, shown: str) -> None:
-        """The folder of a submodule; every part of its path is a real folder, never a link."""
+        """A new folder for a submodule, below real folders alone: never in a link, never among other files."""
         target = self.folder
         for part in path.split("/"):
             target /= part
-            if target.is_symlink() or (target.exists() and not target.is_dir()):
-                raise FactoryError(f"{shown}: a link or file stands where the submodule {path!r} is", "mend it")
+            if target.is_symlink() or (target.exists() and (not target.is_dir() or target == self.folder / path)):
+                raise FactoryError(f"{shown}: something else stands where the submodule {path!r} is", "mend it")
             target.mkdir(exist_ok=True)
 
 
