@@ -1,0 +1,82 @@
+"""`python -m factory_cdk.local FOLDER`: the runner of the stage whose state is in FOLDER.
+
+Started by `build` and `resume` (launch.py); also what a service manager would run. Options: `--report FD`, the
+socket to the command that waits, and `--detach`, to live on in a session of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.roster import roster_from_json
+from factory_cdk.local.runner import Runner
+from factory_cdk.local.state import StageState, holding, read_json, take_lock
+from factory_cdk.queues.sqlite import SqliteQueues
+
+LOCK_PATIENCE = 3.0
+"""Seconds to wait for the lock: whoever only asks whether it is held, holds it for a moment."""
+
+
+def main() -> int:
+    """Read the arguments and run; the exit code is 0 after an orderly end, 1 for what is said on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m factory_cdk.local")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--report", type=int)
+    parser.add_argument("--detach", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.detach:
+        detach()
+    try:
+        serve(arguments.folder.absolute(), arguments.report)
+    except FactoryError as error:
+        print(f"{error.message}\n{error.remedy or ''}".rstrip(), file=sys.stderr)
+        return 1
+    return 0
+
+
+def detach() -> None:
+    """Go on as a process that no terminal, shell or parent knows: in a session of its own, not leading it."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+
+def serve(folder: Path, report: int | None) -> None:
+    """Run the stage in `folder` until it is ended. FactoryError when that cannot be."""
+    guardian = Guardian()  # forks: before the lock is taken
+    state = StageState(folder.parent.name, folder.name, folder)
+    lock = take_lock(state.runner_lock, wait=LOCK_PATIENCE)
+    if lock is None:
+        raise FactoryError(f"{state.name} has a runner already", f"factory-cdk ps --name {state.factory}")
+    with holding(lock):
+        content = read_json(state.roster)
+        if content is None:
+            raise FactoryError(f"{folder} holds no factory", "build it first")
+        try:
+            roster = roster_from_json(content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FactoryError(
+                f"{state.roster} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
+            ) from error
+        secrets = read_json(state.secrets) or {}
+        connection = socket.socket(fileno=report) if report is not None else None
+        with SqliteQueues(state.database / "queues.sqlite3") as queues:
+
+            async def run() -> None:
+                await Runner(state, roster, secrets, queues, guardian, connection).run()
+
+            asyncio.run(run())
+        guardian.dismiss()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

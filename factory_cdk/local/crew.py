@@ -1,0 +1,245 @@
+"""A crew: the workers of one bot on one sector, kept at work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.logs import Stream
+from factory_cdk.local.member import Member, State, restart_delay, retry_delay
+from factory_cdk.local.process import ending, failure, worker_environ
+from factory_cdk.local.roster import Posting, Tempo
+from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Lease
+from factory_cdk.worker.frames import Message
+
+LIVE = (State.STARTING, State.READY, State.BUSY, State.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a worker could not be made ready, and the end of its log."""
+
+    sector: str
+    bot: str
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What a crew asks of its runner: settle a job, give jobs back, look for new ones, note an event, publish a
+    change, and hear of trouble.
+    """
+
+    settle: Callable[[Finished | Failed], None]
+    release: Callable[[Sequence[Lease]], None]
+    look: Callable[[], None]
+    note: Callable[[str], None]
+    changed: Callable[[], None]
+    trouble: Callable[[Trouble], None]
+    route: Callable[[Posting, Lease, Any], Sequence[Forward]]
+
+
+class Crew:
+    """The workers of `posting`. `open` says whether it takes jobs; `broken` why it was given up, or None."""
+
+    def __init__(
+        self,
+        posting: Posting,
+        secrets: Mapping[str, str],
+        tempo: Tempo,
+        stream: Stream,
+        guardian: Guardian,
+        office: Office,
+    ) -> None:
+        self.posting = posting
+        self.open = False
+        self.broken: str | None = None
+        self._secrets, self._tempo, self._office = secrets, tempo, office
+        self._environ = worker_environ(posting.python, posting.variables)
+        self._early_deaths: deque[float] = deque(maxlen=tempo.loop_deaths)
+        self._ending = False
+        self.lease = min(float(posting.lease), tempo.lease_most)
+        self.members = tuple(
+            Member(posting, number, stream.log(f"{posting.label}.{number}"), guardian, self._hear, self._miss)
+            for number in range(1, posting.processes + 1)
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether every member is loaded."""
+        return all(member.state in (State.READY, State.BUSY) for member in self.members)
+
+    @property
+    def alive(self) -> bool:
+        """Whether any member has a process."""
+        return any(member.state in LIVE for member in self.members)
+
+    @property
+    def in_hand(self) -> list[Lease]:
+        """Every job in hand."""
+        return [lease for member in self.members for lease in member.hand]
+
+    @property
+    def free(self) -> int:
+        """How many jobs the crew can take now."""
+        return sum(member.free for member in self.members) if self.open else 0
+
+    def start(self) -> None:
+        """Start the members that have no process; a crew that was given up gets a new chance."""
+        self.broken = None
+        self._early_deaths.clear()
+        for member in self.members:
+            if member.state in (State.ENDED, State.BROKEN):
+                member.deaths = 0
+                self._start(member)
+
+    def give(self, lease: Lease) -> None:
+        """Hand a job to the member with the least in hand; `flush` follows."""
+        if lease.job.attempt > self.posting.max_attempts:
+            lost = Failure("AttemptsUsedUp", "its last attempt never ended", "", lease.job.attempt)
+            self._office.settle(Failed(lease, lost, None))
+            return
+        max(self.members, key=lambda member: member.free).take(lease)
+
+    def flush(self) -> None:
+        """Send what was given."""
+        for member in self.members:
+            member.flush()
+
+    def stop(self) -> None:
+        """Let every member finish the job in hand and end."""
+        self.open, self._ending = False, True
+        for member in self.members:
+            member.stop()
+
+    def kill(self, why: str) -> None:
+        """End every member at once."""
+        self.open, self._ending = False, True
+        for member in self.members:
+            member.stop()
+            member.kill(why)
+
+    def _start(self, member: Member) -> None:
+        try:
+            member.start(self._environ, self._secrets)
+        except OSError as error:
+            member.broken = failure("WorkerNotStarted", f"{error}", 1)
+            self._miss(member, 127)
+        self._office.changed()
+
+    def _hear(self, member: Member, message: Message) -> None:
+        kind = message.get("kind")
+        if kind == "done" and self._is_in_hand(member, message):
+            lease = member.finish()
+            member.done += 1
+            member.deaths = 0
+            result = message["result"]
+            self._office.settle(Finished(lease, self._office.route(self.posting, lease, result), result))
+        elif kind == "failed" and self._is_in_hand(member, message):
+            lease = member.finish()
+            member.failed += 1
+            member.deaths = 0
+            self._fail(lease, message["error"], crashed=False)
+        elif kind == "ready":
+            member.was_ready = True
+            if member.state is State.STARTING:
+                member.state = State.READY
+            self._office.look()
+        elif kind == "broken":
+            member.broken = message["error"]
+        elif kind == "returned":
+            self._office.release(member.give_back(message["ids"]))
+        else:
+            member.log.write(f"factory_cdk: the worker said something unexpected: {message}\n".encode())
+        self._office.changed()
+
+    def _is_in_hand(self, member: Member, message: Message) -> bool:
+        return bool(member.hand) and member.hand[0].job.id == message["id"]
+
+    def _fail(self, lease: Lease, error: Mapping[str, Any], *, crashed: bool) -> None:
+        attempt = lease.job.attempt
+        failed = Failure(error["type"], error["message"], error["traceback"], attempt)
+        delay = retry_delay(self._tempo, attempt, self.posting.max_attempts, crashed=crashed)
+        self._office.settle(Failed(lease, failed, delay))
+
+    def _miss(self, member: Member, code: int) -> None:
+        """A member's process has ended: its job is tried again, the others in its hand were not begun."""
+        hand = list(member.hand)
+        member.hand.clear()
+        if member.killed_for == "end":  # cold: the job goes back as if it had not been begun
+            self._office.release(hand)
+        elif hand:
+            self._office.release(hand[1:])
+            self._fail(hand[0], self._why(member, code), crashed=member.killed_for is None)
+        if self._ending or member.state is State.STOPPING:
+            member.state = State.ENDED
+        elif member.state is not State.BROKEN:
+            self._replace(member, code)
+        self._office.changed()
+
+    def _why(self, member: Member, code: int) -> dict[str, Any]:
+        member.failed += 1
+        if member.killed_for == "timeout":
+            message = f"not done after {self.posting.timeout:g} s; its worker was killed"
+            return failure("JobTimeout", message, 1, member.log.last_lines())
+        return failure("WorkerDied", f"the worker {ending(code)}", 1, member.log.last_lines())
+
+    def _replace(self, member: Member, code: int) -> None:
+        loop = asyncio.get_running_loop()
+        if member.killed_for == "timeout":
+            self._office.note(f"{member.label}: killed, its job took longer than {self.posting.timeout:g} s")
+            self._start(member)
+            return
+        if member.age > self._tempo.steady:
+            member.deaths = 0
+        member.deaths += 1
+        reason = f"{member.label}: {self._reason(member, code)}"
+        if not member.was_ready:
+            self._early_deaths.append(loop.time())
+            self._office.trouble(
+                Trouble(self.posting.sector, self.posting.bot, self._reason(member, code), member.log.last_lines())
+            )
+            if self._ending:
+                member.state = State.ENDED
+                return
+            if self._is_crash_loop(loop.time()):
+                self._give_up(reason)
+                return
+        delay = restart_delay(self._tempo, member.deaths, was_ready=member.was_ready)
+        self._office.note(f"{reason}; restarting {f'in {delay:g} s' if delay else 'at once'}")
+        if delay:
+            member.wait(delay, lambda: self._start(member))
+        else:
+            self._start(member)
+
+    def _reason(self, member: Member, code: int) -> str:
+        if member.broken is None:
+            return f"the worker {ending(code)}" + ("" if member.was_ready else " before it was ready")
+        error = member.broken
+        details = f"\n{error['traceback'].rstrip()}" if error["traceback"] else ""
+        return f"cannot be loaded: {error['type']}: {error['message']}{details}"
+
+    def _is_crash_loop(self, now: float) -> bool:
+        deaths = self._early_deaths
+        return len(deaths) == deaths.maxlen and now - deaths[0] <= self._tempo.loop_window
+
+    def _give_up(self, reason: str) -> None:
+        count, window = self._tempo.loop_deaths, self._tempo.loop_window
+        self.broken = f"crash loop: {count} deaths before ready within {window:g} s; the last: {reason}"
+        self._office.note(f"{self.posting.label}: {self.broken}; stopped")
+        for member in self.members:
+            if member.state not in (State.READY, State.BUSY):
+                member.stop()
+                member.kill("end")
+                member.state = State.BROKEN
+
+
+def secrets_key(posting: Posting) -> str:
+    """Under which key the secrets of a posting stand in the secrets file."""
+    return json.dumps([posting.sector, posting.bot])

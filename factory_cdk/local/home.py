@@ -1,0 +1,64 @@
+"""Where the state of local factories lives, and what is said when it cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from factory_cdk.diagnostics import FactoryError
+
+VARIABLE = "FACTORY_CDK_HOME"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def find_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The absolute folder that holds all state: FACTORY_CDK_HOME, else the platform's data directory.
+
+    FactoryError when neither says: there is no HOME and the user is in no user database.
+    """
+    named = environ.get(VARIABLE)
+    if named:
+        return Path(named).absolute()
+    folder = platformdirs.user_data_path("factory-cdk", appauthor=False)
+    if not folder.is_absolute() or str(folder).startswith("~"):
+        raise FactoryError(
+            "there is no home directory to keep the state of factories in", f"set {VARIABLE} to a folder"
+        )
+    return folder
+
+
+def make_private(folder: Path) -> Path:
+    """Make `folder`, and its parents, for this user alone (0700); an existing one is left as it is."""
+    with disk(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses (full, read-only, not ours) at `path` into a FactoryError; the rest passes."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> FactoryError:
+    """The FactoryError that says what `error` means for the user of the state under `path`."""
+    where = error.filename if isinstance(error.filename, str) else path
+    if error.errno in FULL:
+        return FactoryError(f"the disk of {where} is full", f"free some space, or set {VARIABLE} to another disk")
+    if error.errno in REFUSED:
+        return FactoryError(
+            f"{where} cannot be written: {error.strerror}", f"set {VARIABLE} to a folder that you may write"
+        )
+    if error.errno == errno.ENOTDIR:
+        return FactoryError(f"{where} is not a folder", f"set {VARIABLE} to a folder")
+    return FactoryError(f"{where}: {error.strerror or error}")

@@ -1,0 +1,62 @@
+"""Starting a runner and hearing from it until it can be left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from factory_cdk.local.home import disk, make_private
+from factory_cdk.local.state import StageState
+
+STDERR = "runner.stderr.log"
+
+
+class Launch:
+    """A runner that was started. Until `keep`, it ends itself when this object's process goes away."""
+
+    def __init__(self, state: StageState, *, detach: bool) -> None:
+        self._state = state
+        self._socket, theirs = socket.socketpair()
+        make_private(state.logs)
+        command = [sys.executable, "-P", "-m", "factory_cdk.local", str(state.folder), "--report", str(theirs.fileno())]
+        with disk(state.logs), theirs, (state.logs / STDERR).open("ab") as log:
+            self._stderr_starts = log.tell()
+            self.process = subprocess.Popen(
+                [*command, "--detach"] if detach else command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+            )
+        if detach:
+            self.process.wait()  # the first of two forks
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What the runner says: `{"event": "ready" | "trouble" | "ended", …}`; ends when it is gone."""
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def keep(self) -> None:
+        """Let the runner live on by itself."""
+        with contextlib.suppress(OSError):  # a runner that is gone is told by its lock
+            self._socket.sendall(b"keep\n")
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Stop listening; a runner that was not kept ends itself."""
+        self._socket.close()
+
+    def last_words(self) -> str:
+        """What the runner printed on stderr since it was started."""
+        with contextlib.suppress(FileNotFoundError), (self._state.logs / STDERR).open("rb") as log:
+            log.seek(self._stderr_starts, os.SEEK_SET)
+            return log.read().decode(errors="replace").strip()
+        return ""

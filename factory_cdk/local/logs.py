@@ -1,0 +1,190 @@
+"""Log files: one per process, rotated, and one stream of all of them with labels."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from factory_cdk.local.home import make_private
+
+LARGEST_FILE = 10 << 20
+"""Bytes after which a file is put aside."""
+
+KEPT = 3
+"""How many files that were put aside are kept, `.1` the youngest."""
+
+LONGEST_LINE = 64 << 10
+"""Bytes after which a line without an end is cut."""
+
+REMEMBERED = 40
+"""How many of its last lines are kept at hand of every process, to say why it failed."""
+
+STREAM = "stream.log"
+RUNNER = "runner"
+
+
+def stamp(moment: float) -> str:
+    """Seconds since the epoch as `2026-11-22T03:04:05.678Z`."""
+    milliseconds = int(moment * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(milliseconds // 1000))}.{milliseconds % 1000:03d}Z"
+
+
+class RotatedFile:
+    """An append-only file that is put aside when it has grown large. `lost` counts the bytes that a full disk
+    refused: logging never stops a factory.
+    """
+
+    def __init__(self, path: Path, *, largest: int = LARGEST_FILE, kept: int = KEPT) -> None:
+        self._path, self._largest, self._kept = path, largest, kept
+        self._descriptor = -1
+        self._size = 0
+        self.lost = 0
+
+    def write(self, text: bytes) -> None:
+        """Append `text`."""
+        try:
+            if self._descriptor < 0:
+                self._open()
+            if self._size and self._size + len(text) > self._largest:
+                self._rotate()
+            written = os.write(self._descriptor, text)
+        except OSError:
+            written = 0
+        self._size += written
+        self.lost += len(text) - written
+
+    def close(self) -> None:
+        """Let go of the file; closing twice is allowed, and writing opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def _rotate(self) -> None:
+        self.close()
+        for number in range(self._kept - 1, 0, -1):
+            older = self._aside(number)
+            if older.exists():
+                older.replace(self._aside(number + 1))
+        self._path.replace(self._aside(1))
+        self._open()
+
+    def _aside(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+
+class Stream:
+    """The labelled stream: what every process of a stage printed, line by line, with time, label and job.
+
+    A line reads `<time> <sector>/<bot>.<n> <job id or -> | <text>`; the runner's own label is `runner`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_private(folder)
+        self._stream = RotatedFile(folder / STREAM)
+        self._files: list[RotatedFile] = [self._stream]
+
+    def log(self, label: str) -> ProcessLog:
+        """The log of the process with the label `label`; its file is named after it."""
+        file = RotatedFile(self._folder / f"{label.replace('/', '.')}.log")
+        self._files.append(file)
+        return ProcessLog(label, file, self._stream)
+
+    @property
+    def lost(self) -> int:
+        """Bytes that could not be written."""
+        return sum(file.lost for file in self._files)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self._files:
+            file.close()
+
+
+class ProcessLog:
+    """The log of one process; restarts of a worker go on in the same one."""
+
+    def __init__(self, label: str, file: RotatedFile, stream: RotatedFile) -> None:
+        self._label, self._file, self._stream = label, file, stream
+        self._partial = b""
+        self._last: deque[bytes] = deque(maxlen=REMEMBERED)
+
+    def write(self, output: bytes, job: str | None = None) -> None:
+        """Take what the process printed, in pieces of any size; `job` is the id of the one that it had in hand."""
+        self._file.write(output)
+        *lines, self._partial = (self._partial + output).split(b"\n")
+        while len(self._partial) > LONGEST_LINE:
+            lines.append(self._partial[:LONGEST_LINE])
+            self._partial = self._partial[LONGEST_LINE:]
+        if lines:
+            self._pass_on(lines, job)
+
+    def say(self, text: str) -> None:
+        """Add a line of the runner's own."""
+        self.write(f"{stamp(time.time())} {text}\n".encode() if self._label == RUNNER else f"{text}\n".encode())
+
+    def end(self) -> None:
+        """The process ended: what it left of a line is one."""
+        if self._partial:
+            self.write(b"\n")
+
+    def last_lines(self) -> str:
+        """The end of the log, for messages."""
+        return b"\n".join(self._last).decode(errors="replace")
+
+    def _pass_on(self, lines: list[bytes], job: str | None) -> None:
+        self._last.extend(lines)
+        start = f"{stamp(time.time())} {self._label} {job or '-'} | ".encode()
+        self._stream.write(b"".join(start + line + b"\n" for line in lines))
+
+
+def read_stream(folder: Path, bot: str | None = None) -> Iterator[str]:
+    """The lines of the stream under `folder`, oldest first, those put aside included; of `bot` alone if given."""
+    for path in [*(folder / f"{STREAM}.{number}" for number in range(KEPT, 0, -1)), folder / STREAM]:
+        try:
+            with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+                yield from (line.rstrip("\n") for line in file if is_of(line, bot))
+        except FileNotFoundError:
+            continue
+
+
+def follow_stream(folder: Path, bot: str | None = None, *, pause: float = 0.1) -> Iterator[str | None]:
+    """Lines as they are written from now on; None after each look, `pause` seconds apart, that found nothing."""
+    path = folder / STREAM
+    file = path.open("rb") if path.exists() else None
+    if file:
+        file.seek(0, os.SEEK_END)
+    partial = b""
+    try:
+        while True:
+            lines: list[bytes] = []
+            if file:
+                *lines, partial = (partial + file.read()).split(b"\n")
+            yield from (text for text in (line.decode(errors="replace") for line in lines) if is_of(text, bot))
+            if not lines:
+                yield None
+                time.sleep(pause)
+                if path.exists() and (file is None or path.stat().st_ino != os.fstat(file.fileno()).st_ino):
+                    rest = file.read() if file else b""
+                    if file:
+                        file.close()
+                    file, partial = path.open("rb"), b""
+                    for line in rest.split(b"\n")[:-1]:
+                        yield line.decode(errors="replace")
+    finally:
+        if file:
+            file.close()
+
+
+def is_of(line: str, bot: str | None) -> bool:
+    """Whether a line of the stream is `bot`'s; every line is when it is None."""
+    if bot is None:
+        return True
+    label = line.split(" ", 2)[1] if line.count(" ") > 1 else ""
+    return label.rpartition("/")[2].rpartition(".")[0] == bot

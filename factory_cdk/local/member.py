@@ -1,0 +1,224 @@
+"""A member of a crew: one worker's place, which outlives the processes that fill it one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.logs import ProcessLog
+from factory_cdk.local.process import WorkerProcess, worker_command
+from factory_cdk.local.roster import Posting, Tempo
+from factory_cdk.queues.port import Job, Lease
+from factory_cdk.worker.frames import Message
+
+
+class State(StrEnum):
+    """What a member is at: loading its bot, ready for a job, busy with one, waiting to be restarted, finishing
+    what it has in hand, ended, or given up on (a crash loop).
+    """
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    WAITING = "waiting"
+    STOPPING = "stopping"
+    ENDED = "ended"
+    BROKEN = "broken"
+
+
+def job_message(job: Job) -> dict[str, Any]:
+    """A job as the shim gets it."""
+    return {
+        "id": job.id,
+        "bot": job.bot,
+        "payload": job.payload,
+        "attempt": job.attempt,
+        "tags": dict(job.tags),
+        "parent": job.parent,
+        "run": job.run,
+    }
+
+
+class Member:
+    """One place of a crew. `on_message` and `on_end` get this member and what its process said or its exit code.
+
+    `hand` holds the jobs in hand in the order in which the worker does them: the first is being done.
+    `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one.
+    """
+
+    def __init__(
+        self,
+        posting: Posting,
+        number: int,
+        log: ProcessLog,
+        guardian: Guardian,
+        on_message: Callable[[Member, Message], None],
+        on_end: Callable[[Member, int], None],
+    ) -> None:
+        self.posting, self.number, self.log = posting, number, log
+        self._guardian = guardian
+        self._on_message, self._on_end = on_message, on_end
+        self._process: WorkerProcess | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.TimerHandle | None = None
+        self._given: list[Job] = []
+        self.state = State.ENDED
+        self.hand: deque[Lease] = deque()
+        self._began = 0.0
+        self.started_at = 0.0
+        self.was_ready = False
+        self.broken: Mapping[str, Any] | None = None
+        self.killed_for: str | None = None
+        self.restarts = -1
+        self.deaths = 0
+        self.done = 0
+        self.failed = 0
+
+    @property
+    def label(self) -> str:
+        """The member in one word: `sector/bot.1`."""
+        return f"{self.posting.label}.{self.number}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process in this place, if any."""
+        return self._process.pid if self._process else None
+
+    @property
+    def age(self) -> float:
+        """For how many seconds its process has lived."""
+        return time.monotonic() - self._began
+
+    @property
+    def free(self) -> int:
+        """How many more jobs it takes."""
+        if self.state not in (State.READY, State.BUSY):
+            return 0
+        return self.posting.batch - len(self.hand)
+
+    def start(self, environ: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+        """Start a process in this place. OSError when that is not possible."""
+        posting = self.posting
+        self.state = State.STARTING
+        self.started_at, self._began = time.time(), time.monotonic()
+        self.was_ready, self.broken, self.killed_for = False, None, None
+        self.restarts += 1
+        self._process = WorkerProcess(
+            lambda descriptor: worker_command(posting.python, posting.bytecode, descriptor),
+            posting.folder,
+            {**environ, "FACTORY_WORKER": str(self.number)},
+            on_message=self._hear,
+            on_output=self._print,
+            on_end=self._end,
+        )
+        self._guardian.watch(self._process.pid)
+        self._process.send(
+            {
+                "kind": "start",
+                "bot": posting.bot,
+                "target": posting.target,
+                "command": posting.command,
+                "roots": posting.roots,
+                "variables": dict(secrets),
+            }
+        )
+
+    def take(self, lease: Lease) -> None:
+        """Take a job in hand; `flush` hands over what was taken."""
+        self.hand.append(lease)
+        self._given.append(lease.job)
+
+    def flush(self) -> None:
+        """Hand over what was taken since the last time, in one frame."""
+        if not self._given or self._process is None:
+            return
+        jobs, self._given = self._given, []
+        self._process.send({"kind": "jobs", "jobs": [job_message(job) for job in jobs]})
+        if self.state is State.READY:
+            self.state = State.BUSY
+            self._set_timer()
+
+    def finish(self) -> Lease:
+        """The job being done is done: take it out of the hand; the next one's time starts."""
+        lease = self.hand.popleft()
+        if not self.hand and self.state is State.BUSY:
+            self.state = State.READY
+        if self.posting.timeout is not None:
+            self._set_timer()
+        return lease
+
+    def give_back(self, ids: Sequence[str]) -> list[Lease]:
+        """Take the jobs `ids`, which were not begun, out of the hand; returns their leases."""
+        back = [lease for lease in self.hand if lease.job.id in ids]
+        self.hand = deque(lease for lease in self.hand if lease.job.id not in ids)
+        return back
+
+    def stop(self) -> None:
+        """End when the job in hand is done; a member without a process has ended."""
+        if self._waiting:
+            self._waiting.cancel()
+        if self._process is None:
+            self.state = State.ENDED
+        elif self.state is not State.STOPPING:
+            self.state = State.STOPPING
+            self._process.send({"kind": "stop"})
+
+    def kill(self, why: str) -> None:
+        """End the process at once; `on_end` follows."""
+        if self._process and self.killed_for is None:
+            self.killed_for = why
+            self._process.kill()
+
+    def wait(self, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` after `seconds`, unless stopped meanwhile."""
+        self.state = State.WAITING
+        self._waiting = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _set_timer(self) -> None:
+        self._clear_timer()
+        if self.posting.timeout is not None and self.hand:
+            self._timer = asyncio.get_running_loop().call_later(self.posting.timeout, self.kill, "timeout")
+
+    def _hear(self, message: Message) -> None:
+        self._on_message(self, message)
+
+    def _print(self, output: bytes) -> None:
+        self.log.write(output, self.hand[0].job.id if self.hand else None)
+
+    def _end(self, code: int) -> None:
+        if self._process:
+            self._guardian.forget(self._process.pid)
+        self._process = None
+        self._given = []
+        self._clear_timer()
+        self.log.end()
+        self._on_end(self, code)
+
+    def _clear_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+def restart_delay(tempo: Tempo, deaths: int, *, was_ready: bool) -> float:
+    """Seconds before a worker that died for the `deaths`th time in a row is restarted.
+
+    One that had been ready gets its first restart at once, so that its job can go on.
+    """
+    doublings = deaths - 2 if was_ready else deaths - 1
+    return 0.0 if doublings < 0 else float(min(tempo.restart_most, tempo.restart_first * 2**doublings))
+
+
+def retry_delay(tempo: Tempo, attempt: int, max_attempts: int, *, crashed: bool) -> float | None:
+    """Seconds before a job whose `attempt` failed is tried again; None when that was the last.
+
+    A job whose worker died is tried again at once, elsewhere or in a new process.
+    """
+    if attempt >= max_attempts:
+        return None
+    return 0.0 if crashed else float(min(tempo.retry_most, tempo.retry_first * 2 ** (attempt - 1)))

@@ -1,0 +1,119 @@
+"""The Roster: everything that the runner of a stage needs to know, as plain data that survives in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from factory_cdk.plan.model import Successor
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """The runner's times, in seconds, and counts: the design's, except in tests."""
+
+    retry_first: float = 1.0
+    """Before the second attempt of a job; doubles with every attempt."""
+    retry_most: float = 300.0
+    restart_first: float = 1.0
+    """Before a worker that died again is restarted; doubles with every death."""
+    restart_most: float = 300.0
+    steady: float = 60.0
+    """A worker that lived so long has no deaths to its name."""
+    loop_deaths: int = 5
+    loop_window: float = 60.0
+    """So many deaths before ready within so many seconds are a crash loop."""
+    grace: float = 10.0
+    """For a worker to end by itself once it has nothing in hand and was told to stop."""
+    lease_most: float = 10.0
+    """The longest lease. The runner renews what it has in hand, so this is only how long the jobs of a runner
+    that was killed wait after it was resumed."""
+    poll: float = 0.5
+    """How often queues are looked at without being told: serves delays and expired leases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A bot on a sector: how its workers are started and what becomes of its jobs.
+
+    `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
+    environment, `bytecode` the folder for compiled files (None: beside the sources). `variables` are set for
+    its processes; `secrets` names those whose values are in the state's secrets file, under
+    `secrets_key(posting)`. Times are seconds.
+    """
+
+    sector: str
+    bot: str
+    queue: str
+    successors: tuple[Successor, ...]
+    processes: int
+    target: str | None
+    command: tuple[str, ...] | None
+    folder: str
+    roots: tuple[str, ...]
+    python: str
+    bytecode: str | None
+    variables: Mapping[str, str]
+    secrets: tuple[str, ...]
+    max_attempts: int
+    timeout: float | None
+    lease: int
+    batch: int
+    stopped: bool
+
+    @property
+    def label(self) -> str:
+        """The posting in one word: `sector/bot`."""
+        return f"{self.sector}/{self.bot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The postings of a stage's local sectors, in the order of the plan; `end_order` names bots in the order in
+    which they are stopped, breadth-first along the workflow.
+    """
+
+    factory: str
+    stage: str
+    postings: tuple[Posting, ...]
+    end_order: tuple[str, ...]
+    plan: str = ""
+    built_at: float = 0.0
+    tempo: Tempo = field(default_factory=Tempo)
+
+
+def roster_as_json(roster: Roster) -> dict[str, Any]:
+    """The plain mapping that `roster_from_json` reads."""
+    return {"version": VERSION, **asdict(roster)}
+
+
+def roster_from_json(content: Mapping[str, Any]) -> Roster:
+    """The roster that `roster_as_json` wrote. ValueError for another version's."""
+    if content.get("version") != VERSION:
+        raise ValueError(f"version {content.get('version')}")
+    postings = tuple(_posting(posting) for posting in content["postings"])
+    return Roster(
+        factory=content["factory"],
+        stage=content["stage"],
+        postings=postings,
+        end_order=tuple(content["end_order"]),
+        plan=content["plan"],
+        built_at=content["built_at"],
+        tempo=Tempo(**content["tempo"]),
+    )
+
+
+def _posting(content: Mapping[str, Any]) -> Posting:
+    command = content["command"]
+    return Posting(
+        **{
+            **content,
+            "successors": tuple(Successor(**successor) for successor in content["successors"]),
+            "command": tuple(command) if command is not None else None,
+            "roots": tuple(content["roots"]),
+            "secrets": tuple(content["secrets"]),
+        }
+    )

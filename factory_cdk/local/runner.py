@@ -1,0 +1,362 @@
+"""The runner: the one process of a stage that talks to its queues, for all bots of its local sectors.
+
+Everything happens on one event loop, one step at a time. What workers finished since the last step is settled,
+forwarded and replaced by new jobs in a single transaction (`_exchange`), so that a busy factory commits in
+batches by itself and an idle one answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.crew import Crew, Office, Trouble, secrets_key
+from factory_cdk.local.desired import Desired, open_bell, read_desired
+from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.logs import RUNNER, Stream
+from factory_cdk.local.report import Reporter
+from factory_cdk.local.roster import Roster
+from factory_cdk.local.routing import forwards
+from factory_cdk.local.state import StageState, write_json
+from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
+from factory_cdk.queues.doorbell import Doorbell
+from factory_cdk.queues.port import Failed, Finished, Lease, Wanted
+from factory_cdk.queues.sqlite import SqliteQueues
+
+PUBLISH_EVERY = 0.2
+"""Seconds between two writings of the status, at least."""
+
+QUEUE_TROUBLE_PAUSE = 0.5
+"""Seconds before the queues are tried again after they refused (a full disk)."""
+
+
+class Runner:
+    """The runner of `roster`, which holds the stage's lock already. `run` returns when it was ended."""
+
+    def __init__(
+        self,
+        state: StageState,
+        roster: Roster,
+        secrets: Mapping[str, Mapping[str, str]],
+        queues: SqliteQueues,
+        guardian: Guardian,
+        report: socket.socket | None = None,
+    ) -> None:
+        self._state, self._roster, self._queues, self._guardian = state, roster, queues, guardian
+        self._loop = asyncio.get_running_loop()
+        self._report = Reporter(report, self._hear_launcher) if report else None
+        self._stream = Stream(state.logs)
+        self._log = self._stream.log(RUNNER)
+        office = Office(
+            settle=self._settle,
+            release=self._release,
+            look=self._look,
+            note=self._log.say,
+            changed=self._note_change,
+            trouble=self._tell_trouble,
+            route=forwards,
+        )
+        self._crews = [
+            Crew(posting, secrets.get(secrets_key(posting), {}), roster.tempo, self._stream, guardian, office)
+            for posting in roster.postings
+        ]
+        self._lease = min((crew.lease for crew in self._crews), default=roster.tempo.lease_most)
+        self._settled: list[Finished | Failed] = []
+        self._looking: asyncio.Handle | None = None
+        self._publishing: asyncio.TimerHandle | None = None
+        self._published_at = 0.0
+        self._beaten_at = self._loop.time()
+        self._started_at = time.time()
+        self._changed = asyncio.Event()
+        self._gate = "closed"
+        self._desired = Desired()
+        self._ending: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._kept = report is None
+        self._told_ready = False
+        self._trouble: str | None = None
+        self._lost_leases = 0
+
+    async def run(self) -> None:
+        """Start all crews and keep them at work until the runner is ended by a signal, a wish or its launcher."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._end_by_signal)
+        bells = [self._queues.doorbell(queue) for queue in {crew.posting.queue for crew in self._crews}]
+        for bell in bells:
+            self._loop.add_reader(bell, self._hear_bell, bell)
+        wish_bell = open_bell(self._state)
+        self._loop.add_reader(wish_bell, self._hear_wish, wish_bell)
+        self._log.say(f"runner {os.getpid()} of {self._state.name} started")
+        for crew in self._crews:
+            crew.start()
+        self._carry_out(read_desired(self._state))
+        beating = asyncio.create_task(self._beat())
+        polling = asyncio.create_task(self._poll())
+        try:
+            while self._ending is None:
+                await self._change()
+            await self._ending
+        finally:
+            beating.cancel()
+            polling.cancel()
+            for bell in (*bells, wish_bell):
+                self._loop.remove_reader(bell)
+                bell.close()
+        self._exchange()
+        self._gate = "ended"
+        self._log.say("runner ended")
+        self._publish()
+        if self._report:
+            self._report.tell("ended")
+            self._report.close()
+        self._stream.close()
+
+    # Jobs
+
+    def _settle(self, settled: Finished | Failed) -> None:
+        self._settled.append(settled)
+        self._look()
+
+    def _release(self, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            try:
+                self._queues.release(lease)
+            except FactoryError as error:  # its lease will end
+                self._log.say(f"job {lease.job.id} could not be given back: {error.message}")
+
+    def _look(self) -> None:
+        """Exchange with the queues soon, once for all that happens until then."""
+        if self._looking is None:
+            self._looking = self._loop.call_soon(self._exchange)
+
+    def _exchange(self) -> None:
+        """Settle what was done, and take what the crews have room for, in one transaction."""
+        if self._looking:
+            self._looking.cancel()
+            self._looking = None
+        if self._loop.time() - self._beaten_at > self._lease / 2:
+            self._extend()  # this process was held up: keep what is in hand before taking more
+        room: dict[str, Wanted] = {}
+        for crew in self._crews:
+            if free := crew.free:
+                queue = crew.posting.queue
+                wanted = room.get(queue)
+                room[queue] = Wanted(queue, free + (wanted.n if wanted else 0), crew.lease)
+        if not self._settled and not room:
+            return
+        try:
+            held, leases = self._queues.exchange(self._settled, list(room.values()))
+        except FactoryError as error:
+            self._be_refused(error)
+            return
+        if not all(held):
+            self._note_lost(held)
+        self._settled = []
+        self._trouble = None
+        if leases:
+            self._give(leases)
+
+    def _give(self, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            takers = [crew for crew in self._crews if crew.posting.queue == lease.queue]
+            max(takers, key=lambda crew: crew.free).give(lease)
+        for crew in self._crews:
+            crew.flush()
+        self._note_change()
+
+    def _be_refused(self, error: FactoryError) -> None:
+        """The queues cannot be written: keep everything that is done, and try again."""
+        if self._trouble != error.message:
+            self._log.say(f"{error.message}; trying again ({error.remedy})")
+            self._trouble = error.message
+            self._note_change()
+        self._looking = self._loop.call_later(QUEUE_TROUBLE_PAUSE, self._exchange)
+
+    def _note_lost(self, held: Sequence[bool]) -> None:
+        for settled, kept in zip(self._settled, held, strict=True):
+            if not kept:
+                self._lost_leases += 1
+                self._log.say(
+                    f"job {settled.lease.job.id} was lost to another holder; what became of it here is dropped"
+                )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            self._extend()
+
+    def _extend(self) -> None:
+        """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
+        self._beaten_at = self._loop.time()
+        unsettled = [settled.lease for settled in self._settled]
+        leases = [lease for crew in self._crews for lease in crew.in_hand] + unsettled
+        if not leases:
+            return
+        try:
+            self._queues.extend(leases, self._lease)
+        except FactoryError as error:
+            self._log.say(f"leases could not be renewed: {error.message}")
+
+    async def _poll(self) -> None:
+        """Look at the queues now and then: delays and leases end without a bell."""
+        while True:
+            await asyncio.sleep(self._roster.tempo.poll)
+            self._look()
+
+    # Wishes
+
+    def _hear_bell(self, bell: Doorbell) -> None:
+        bell.drain()
+        self._look()
+
+    def _hear_wish(self, bell: Doorbell) -> None:
+        bell.drain()
+        self._carry_out(read_desired(self._state))
+
+    def _hear_launcher(self, word: str | None) -> None:
+        if word == "keep":
+            self._kept = True
+        elif word is None and not self._kept:
+            self._end(cold=self._gate == "closed")  # who builds or watches us is gone
+
+    def _carry_out(self, desired: Desired) -> None:
+        self._desired = desired
+        if desired.end:
+            self._end(cold=desired.end == "cold")
+        elif desired.gate == "open":
+            self._open(held=desired.held)
+        elif self._gate == "open":
+            self._gate = "closing"
+            self._closing = asyncio.create_task(self._close("closed"))
+        self._note_change()
+
+    def _open(self, *, held: bool) -> None:
+        if self._ending:
+            return
+        if self._closing:
+            self._closing.cancel()
+            self._closing = None
+        self._gate = "open"
+        for crew in self._crews:
+            crew.open = not (held and crew.posting.stopped)
+            if crew.broken or not crew.alive:
+                crew.start()
+        self._look()
+
+    async def _close(self, then: str) -> None:
+        """Stop taking jobs, one bot after the other along the workflow, each when its jobs in hand are done."""
+        for crews in self._in_order():
+            for crew in crews:
+                crew.open = False
+            await self._until(lambda: not any(crew.in_hand for crew in crews) and not self._settled)  # noqa: B023
+        self._gate = then
+        self._note_change()
+
+    def _in_order(self) -> list[list[Crew]]:
+        order = list(dict.fromkeys([*self._roster.end_order, *(crew.posting.bot for crew in self._crews)]))
+        return [[crew for crew in self._crews if crew.posting.bot == bot] for bot in order]
+
+    # The end
+
+    def _end_by_signal(self) -> None:
+        self._end(cold=self._ending is not None)
+
+    def _end(self, *, cold: bool) -> None:
+        """End warm, or, also while ending warm, cold."""
+        self._log.say("ending cold: jobs in hand go back" if cold else "ending warm: jobs in hand are finished")
+        if self._closing:
+            self._closing.cancel()
+        if cold:
+            for crew in self._crews:
+                crew.kill("end")
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._wind_up(cold=cold))
+        self._gate = "ending"
+        self._note_change()
+
+    async def _wind_up(self, *, cold: bool) -> None:
+        if not cold:
+            await self._close("ending")
+        for crew in self._crews:
+            crew.stop()
+        impatient = self._loop.call_later(self._roster.tempo.grace, self._lose_patience)
+        await self._until(lambda: not any(crew.alive for crew in self._crews))
+        impatient.cancel()
+
+    def _lose_patience(self) -> None:
+        for crew in self._crews:
+            crew.kill("end")
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            await self._change()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    # What others see
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        if not self._told_ready and all(crew.ready for crew in self._crews):
+            self._told_ready = True
+            if self._report:
+                self._report.tell("ready")
+        if self._publishing is None:
+            pause = max(0.0, self._published_at + PUBLISH_EVERY - self._loop.time())
+            self._publishing = self._loop.call_later(pause, self._publish)
+
+    def _tell_trouble(self, trouble: Trouble) -> None:
+        if self._report:
+            self._report.tell("trouble", sector=trouble.sector, bot=trouble.bot, reason=trouble.reason, log=trouble.log)
+
+    def _publish(self) -> None:
+        if self._publishing:
+            self._publishing.cancel()
+            self._publishing = None
+        self._published_at = self._loop.time()
+        try:
+            write_json(self._state.status, status_as_json(self._status()), durable=False)
+        except FactoryError as error:
+            if self._trouble is None:
+                self._trouble = error.message
+                self._log.say(f"the status could not be written: {error.message}")
+
+    def _status(self) -> Status:
+        workers = tuple(
+            WorkerStatus(
+                sector=crew.posting.sector,
+                bot=crew.posting.bot,
+                worker=member.number,
+                pid=member.pid,
+                state=member.state.value,
+                started_at=member.started_at,
+                restarts=max(0, member.restarts),
+                done=member.done,
+                failed=member.failed,
+                in_hand=len(member.hand),
+            )
+            for crew in self._crews
+            for member in crew.members
+        )
+        crews = tuple(
+            CrewStatus(crew.posting.sector, crew.posting.bot, crew.posting.queue, crew.open, crew.broken)
+            for crew in self._crews
+        )
+        return Status(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            gate=self._gate,
+            request=self._desired.request,
+            workers=workers,
+            crews=crews,
+            trouble=self._trouble,
+            lost_log_bytes=self._stream.lost,
+            lost_leases=self._lost_leases,
+        )

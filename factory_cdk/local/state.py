@@ -1,0 +1,196 @@
+"""The folder of one local factory stage: who may touch it when, and files that are replaced whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.local.home import disk, make_private
+
+FACTORIES = "factories"
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """The paths of one stage under the home. The folder exists from `build` until `demolish`."""
+
+    factory: str
+    stage: str
+    folder: Path
+
+    @property
+    def roster(self) -> Path:
+        """What the runner runs (roster.py)."""
+        return self.folder / "roster.json"
+
+    @property
+    def secrets(self) -> Path:
+        """The values of the bots' secrets, readable by this user alone."""
+        return self.folder / "secrets.json"
+
+    @property
+    def status(self) -> Path:
+        """What the runner last said of itself and its workers (status.py)."""
+        return self.folder / "status.json"
+
+    @property
+    def desired(self) -> Path:
+        """What the runner is asked to do (desired.py)."""
+        return self.folder / "desired.json"
+
+    @property
+    def bell(self) -> Path:
+        """The FIFO that tells the runner to look at `desired`."""
+        return self.folder / "bell"
+
+    @property
+    def database(self) -> Path:
+        """The folder of the queue engine's files."""
+        return self.folder / "queues"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files."""
+        return self.folder / "logs"
+
+    @property
+    def runner_lock(self) -> Path:
+        """Held by the runner as long as it lives: the one proof that it does."""
+        return self.folder / "runner.lock"
+
+    @property
+    def change_lock(self) -> Path:
+        """Held by whoever builds, resumes or demolishes the stage. It outlives the folder."""
+        return self.folder.with_name(f"{self.stage}.lock")
+
+    @property
+    def unfinished(self) -> Path:
+        """Exists while `build` is at work; left over, it means that the build was killed."""
+        return self.folder / "unfinished"
+
+    @property
+    def name(self) -> str:
+        """The factory and stage as one word for messages."""
+        return f"{self.factory}/{self.stage}"
+
+
+def stage_state(home: Path, factory: str, stage: str) -> StageState:
+    """The state of `stage` of `factory` under `home`, whether it exists or not."""
+    return StageState(factory, stage, home / FACTORIES / factory / stage)
+
+
+def stage_states(home: Path, factory: str | None = None) -> list[StageState]:
+    """Every stage under `home` (of `factory`, if given) that was built or half built, sorted by name."""
+    folder = home / FACTORIES
+    factories = [folder / factory] if factory else sorted(folder.glob("*"))
+    return [
+        StageState(found.name, stage.name, stage)
+        for found in factories
+        for stage in (sorted(found.iterdir()) if found.is_dir() else ())
+        if stage.is_dir()
+    ]
+
+
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """Replace the file at `path` by `content` as JSON, whole or not at all, for this user alone.
+
+    `durable`: return when it is on disk. FactoryError when it cannot be written.
+    """
+    new = path.with_name(path.name + ".new")
+    with disk(path):
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=1))
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            new.replace(path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; None when there is no such file. FactoryError."""
+    with disk(path):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+    return json.loads(text)
+
+
+def take_lock(path: Path, *, wait: float = 0.0) -> int | None:
+    """Take the lock at `path`, trying for `wait` seconds; returns its descriptor, to be closed by the holder.
+
+    None when someone else holds it. The file holds the pid of the holder, for messages; the kernel lets go
+    of the lock when the holder dies. FactoryError when the file cannot be written.
+    """
+    make_private(path.parent)
+    deadline = time.monotonic() + wait
+    with disk(path):
+        while (descriptor := _open_locked(path)) is None:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.01)
+    return descriptor
+
+
+def _open_locked(path: Path) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if _try_lock(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file is still the one at `path`: its last holder may have removed it."""
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def holding(descriptor: int) -> Iterator[None]:
+    """Let go of the lock `descriptor` at the end of the block."""
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock_holder(path: Path) -> int | None:
+    """The pid of whoever holds the lock at `path` (0 when it has not said yet); None when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with holding(descriptor):
+        if _try_lock(descriptor, fcntl.LOCK_SH):
+            return None
+        said = os.pread(descriptor, 20, 0)
+        return int(said) if said.isdigit() else 0
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""The runner's status: a file that it replaces when something changes, and that `ps` and others read.
+
+The file says what was; that the runner lives is proved by its lock alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from factory_cdk.local.state import StageState, lock_holder, read_json
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker. `started_at` is in seconds since the epoch; `pid` None while it has no process."""
+
+    sector: str
+    bot: str
+    worker: int
+    pid: int | None
+    state: str
+    started_at: float
+    restarts: int
+    done: int
+    failed: int
+    in_hand: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrewStatus:
+    """The workers of one bot on one sector: whether it takes jobs, and why it was given up, if it was."""
+
+    sector: str
+    bot: str
+    queue: str
+    open: bool
+    broken: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the runner said last. `gate` is `open`, `closed`, `closing`, `ending` or `ended`; `trouble` is what
+    it cannot do at the moment (a full disk), or None; `lost_log_bytes` counts what logs could not take.
+    """
+
+    pid: int
+    started_at: float
+    gate: str
+    request: str
+    workers: tuple[WorkerStatus, ...] = ()
+    crews: tuple[CrewStatus, ...] = ()
+    trouble: str | None = None
+    lost_log_bytes: int = 0
+    lost_leases: int = 0
+    version: int = field(default=VERSION)
+
+
+def status_as_json(status: Status) -> dict[str, Any]:
+    """The plain mapping that `read_status` reads."""
+    return asdict(status)
+
+
+def read_status(state: StageState) -> Status | None:
+    """What the runner of `state` said last, or None when it has said nothing."""
+    content: Mapping[str, Any] | None = read_json(state.status)
+    if not content or content.get("version") != VERSION:
+        return None
+    return Status(
+        **{
+            **content,
+            "workers": tuple(WorkerStatus(**worker) for worker in content["workers"]),
+            "crews": tuple(CrewStatus(**crew) for crew in content["crews"]),
+        }
+    )
+
+
+def runner_pid(state: StageState) -> int | None:
+    """The pid of the stage's runner, None when it does not run (0: it runs and has not said)."""
+    return lock_holder(state.runner_lock)
