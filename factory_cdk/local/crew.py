@@ -240,6 +240,6 @@ class Crew:
                 member.state = State.BROKEN
 
 
-def secrets_key(posting: Posting) -> str:
+def secrets_key(sector: str, bot: str) -> str:
     """Under which key the secrets of a posting stand in the secrets file."""
-    return json.dumps([posting.sector, posting.bot])
+    return json.dumps([sector, bot])

@@ -42,7 +42,7 @@ class Posting:
     `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
     environment, `bytecode` the folder for compiled files (None: beside the sources). `variables` are set for
     its processes; `secrets` names those whose values are in the state's secrets file, under
-    `secrets_key(posting)`. Times are seconds.
+    `secrets_key(posting.sector, posting.bot)`. Times are seconds.
     """
 
     sector: str

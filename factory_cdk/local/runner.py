@@ -62,7 +62,14 @@ class Runner:
             route=forwards,
         )
         self._crews = [
-            Crew(posting, secrets.get(secrets_key(posting), {}), roster.tempo, self._stream, guardian, office)
+            Crew(
+                posting,
+                secrets.get(secrets_key(posting.sector, posting.bot), {}),
+                roster.tempo,
+                self._stream,
+                guardian,
+                office,
+            )
             for posting in roster.postings
         ]
         self._lease = min((crew.lease for crew in self._crews), default=roster.tempo.lease_most)

@@ -1,0 +1,236 @@
+"""Building a local stage: everything is ready and its gate open, or nothing is left of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.crew import secrets_key
+from factory_cdk.local.desired import ask
+from factory_cdk.local.environments import Environment, build_all
+from factory_cdk.local.home import disk, make_private
+from factory_cdk.local.launch import Launch
+from factory_cdk.local.postings import Place, bot_environment, local_sectors, place, posting
+from factory_cdk.local.roster import Roster, Tempo, roster_as_json
+from factory_cdk.local.secrets import resolve_secrets
+from factory_cdk.local.state import StageState, holding, lock_holder, stage_state, take_lock, write_json
+from factory_cdk.local.status import runner_pid
+from factory_cdk.plan.model import SectorType
+from factory_cdk.queues.sqlite import SqliteQueues
+
+Say = Callable[[str], None]
+LONGEST_END = 30.0
+"""Seconds to wait for a runner that was told to end cold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `build` is given besides the design: where the bots' sources are, by bot; the home; the plan's
+    file (to be shown); the variables and the home folder that secrets come from; the runner's tempo.
+    """
+
+    folders: Mapping[str, Path]
+    home: Path
+    plan: str = ""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    user_folder: Path | None = None
+    tempo: Tempo = field(default_factory=Tempo)
+
+
+@contextmanager
+def changing(state: StageState) -> Iterator[None]:
+    """Be the only one who builds, resumes or demolishes the stage. FactoryError when someone else does."""
+    lock = take_lock(state.change_lock, wait=0.1)
+    if lock is None:
+        holder = lock_holder(state.change_lock)
+        raise FactoryError(
+            f"{state.name} is being built, resumed or demolished by another command"
+            + (f" (process {holder})" if holder else ""),
+            "wait until it has finished",
+        )
+    with holding(lock):
+        yield
+
+
+def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = False) -> Launch | None:
+    """Install, start and open the stage of `design`; returns when every bot is loaded and takes jobs.
+
+    With `foreground` the runner stays this process's child, and is returned: it ends when this process does.
+    FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
+    nothing is left, unless the plan says `demolish_on_failure: false`.
+    """
+    refuse_what_cannot_run(design)
+    state = stage_state(order.home, design.factory, design.stage)
+    with changing(state):
+        refuse_existing(state, say)
+        cast = [(sector, bot, *_prepared(bot, order)) for sector in local_sectors(design) for bot in sector.bots]
+        secrets = _secrets(cast, order)
+        build_all([environment for *_, environment in cast], say)
+        roster = _roster(design, cast, order)
+        try:
+            _write(state, roster, secrets)
+            return _start(state, roster, design, say, foreground=foreground)
+        except BaseException:
+            if state.unfinished.exists():
+                remove(state)
+            raise
+
+
+def refuse_what_cannot_run(design: StageDesign) -> None:
+    """FactoryError for what a build on this machine does not do."""
+    aws = [sector.name for sector in design.sectors if sector.type is SectorType.AWS]
+    if aws:
+        raise FactoryError(
+            f"deploying is not there yet: {', '.join(aws)} of stage {design.stage} would run on AWS",
+            "use --dry-run or synth, or build a stage that has local sectors alone",
+        )
+    qalx = [bot.name for sector in local_sectors(design) for bot in sector.bots if bot.arguments.launcher == "qalx"]
+    if qalx:
+        raise FactoryError(f"launcher: qalx is not there yet ({', '.join(qalx)})", "remove `launcher`")
+
+
+def refuse_existing(state: StageState, say: Say) -> None:
+    """Remove what a killed build left; FactoryError when the stage is built already."""
+    if not state.folder.exists():
+        return
+    pid = runner_pid(state)
+    if state.unfinished.exists() and pid is None:
+        say("removing what a build that was killed left behind")
+        remove(state)
+        return
+    stage = f"--name {state.factory} --stage {state.stage}"
+    if pid is None:
+        raise FactoryError(
+            f"{state.name} is built already, and its runner does not run",
+            f"factory-cdk resume {stage}, or factory-cdk demolish {stage}",
+        )
+    raise FactoryError(
+        f"{state.name} is built already and runs (process {pid})", f"factory-cdk demolish {stage}, then build again"
+    )
+
+
+def remove(state: StageState) -> None:
+    """Delete the folder of a stage whose runner does not run. FactoryError."""
+    with disk(state.folder):
+        shutil.rmtree(state.folder)
+
+
+def await_end(state: StageState, seconds: float) -> bool:
+    """Wait until no runner holds the stage; False when one still does after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while runner_pid(state) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _prepared(bot: BotDesign, order: Order) -> tuple[Place, Environment]:
+    where = place(bot, order.folders)
+    environment = bot_environment(order.home, bot, where)
+    if where is None or environment is None:
+        raise FactoryError(
+            f"bot {bot.name} comes from {bot.bundle.kind} ({bot.bundle.origin}): fetching is not there yet",
+            "use a path source",
+        )
+    return where, environment
+
+
+Cast = list[tuple[SectorDesign, BotDesign, Place, Environment]]
+
+
+def _secrets(cast: Cast, order: Order) -> dict[str, dict[str, str]]:
+    return {
+        secrets_key(sector.name, bot.name): resolve_secrets(bot, order.environ, order.user_folder)
+        for sector, bot, *_ in cast
+        if bot.secrets
+    }
+
+
+def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
+    bytecode = order.home / "cache" / "bytecode"
+    return Roster(
+        factory=design.factory,
+        stage=design.stage,
+        postings=tuple(
+            posting(design, sector, bot, where, environment.python, bytecode)
+            for sector, bot, where, environment in cast
+        ),
+        end_order=design.demolish_order,
+        plan=order.plan,
+        built_at=time.time(),
+        tempo=order.tempo,
+    )
+
+
+def _write(state: StageState, roster: Roster, secrets: Mapping[str, Mapping[str, str]]) -> None:
+    make_private(state.folder)
+    with disk(state.folder):
+        state.unfinished.touch()
+    write_json(state.roster, roster_as_json(roster))
+    if secrets:
+        write_json(state.secrets, secrets)
+    with SqliteQueues(state.database / "queues.sqlite3"):
+        pass  # the database exists before anybody can submit
+    ask(state, gate="closed")
+
+
+def _start(state: StageState, roster: Roster, design: StageDesign, say: Say, *, foreground: bool) -> Launch | None:
+    processes = sum(posting.processes for posting in roster.postings)
+    say(f"starting {processes} {'process' if processes == 1 else 'processes'}")
+    launch = Launch(state, detach=not foreground)
+    try:
+        trouble = await_ready(launch, state)
+    except BaseException:
+        launch.hang_up()
+        await_end(state, LONGEST_END)
+        raise
+    if trouble is None:
+        ask(state, gate="open")
+        state.unfinished.unlink()
+    elif design.demolish_on_failure:
+        launch.hang_up()
+        await_end(state, LONGEST_END)
+        raise FactoryError(said(trouble), "everything that was started has been taken down")
+    else:
+        state.unfinished.unlink()
+        launch.keep()
+        stage = f"--name {state.factory} --stage {state.stage}"
+        raise FactoryError(
+            said(trouble),
+            f"demolish_on_failure is false, so the rest runs with its gate closed: look with `factory-cdk ps {stage}` "
+            f"and `factory-cdk logs {stage}`, clean up with `factory-cdk demolish {stage}`",
+        )
+    if foreground:
+        return launch
+    launch.keep()
+    return None
+
+
+def await_ready(launch: Launch, state: StageState) -> Mapping[str, Any] | None:
+    """Wait until the runner says that all is ready; returns the trouble that it had instead, or None.
+
+    FactoryError when the runner itself is gone.
+    """
+    for event in launch.events():
+        if event["event"] == "ready":
+            return None
+        if event["event"] == "trouble":
+            return event
+    raise FactoryError(f"the runner of {state.name} ended: {launch.last_words() or 'it left no word'}")
+
+
+def said(trouble: Mapping[str, Any]) -> str:
+    """A runner's trouble as a message: the bot, the reason, the end of its log."""
+    log = "\n".join(f"  | {line}" for line in trouble["log"].splitlines())
+    return f"bot {trouble['bot']} of {trouble['sector']} {trouble['reason']}" + (
+        f"\nthe end of its log:\n{log}" if log else "\nits log is empty"
+    )

@@ -1,0 +1,318 @@
+"""The facade: what the command line, and Python, ask of the local factories under a home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.building import (
+    LONGEST_END,
+    Order,
+    Say,
+    await_end,
+    await_ready,
+    build,
+    changing,
+    remove,
+    said,
+)
+from factory_cdk.local.desired import ask
+from factory_cdk.local.dryrun import dry_run
+from factory_cdk.local.launch import Launch
+from factory_cdk.local.logs import follow_stream, read_stream
+from factory_cdk.local.roster import Roster, roster_from_json
+from factory_cdk.local.state import StageState, read_json, stage_states
+from factory_cdk.local.status import Status, WorkerStatus, read_status, runner_pid
+from factory_cdk.local.submission import Submission, open_queues, record_as_json
+from factory_cdk.local.submission import submit as submit_jobs
+from factory_cdk.local.submission import wait as wait_for_run
+from factory_cdk.plan.model import Json
+from factory_cdk.queues.port import JobRecord
+
+__all__ = [
+    "Factory",
+    "Left",
+    "Order",
+    "build",
+    "demolish",
+    "dry_run",
+    "find",
+    "left",
+    "list_factories",
+    "logs",
+    "matches",
+    "record_as_json",
+    "resume",
+    "stop",
+    "submit",
+    "wait",
+    "workers",
+]
+
+Standing = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """One stage that was built here. `standing`: `running`; `stopping` and `stopped` (its gate is closed);
+    `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
+    `unfinished` (a build was killed).
+    """
+
+    state: StageState
+    standing: Standing
+    pid: int | None
+    roster: Roster | None
+    status: Status | None
+
+    @property
+    def name(self) -> str:
+        """The factory's name."""
+        return self.state.factory
+
+    @property
+    def stage(self) -> str:
+        """The stage's name."""
+        return self.state.stage
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is in the queues of a stage: jobs to be done, and dead letters."""
+
+    jobs: int
+    dead: int
+
+    def __str__(self) -> str:
+        jobs = f"{self.jobs} {'job' if self.jobs == 1 else 'jobs'}"
+        return f"{jobs} and {self.dead} dead {'letter' if self.dead == 1 else 'letters'}"
+
+
+def list_factories(home: Path) -> list[Factory]:
+    """Every stage that was built, or half built, under `home`, sorted by name."""
+    return [_factory(state) for state in stage_states(home)]
+
+
+def matches(home: Path, name: str, stage: str | None = None) -> list[Factory]:
+    """The stages of the factory `name`, or its `stage` alone."""
+    return [_factory(state) for state in stage_states(home, name) if stage in (None, state.stage)]
+
+
+def find(home: Path, name: str, stage: str | None = None) -> Factory:
+    """The one stage of that name. FactoryError when there is none, or several and no `stage`."""
+    found = matches(home, name, stage)
+    if not found:
+        wanted = f"{name}/{stage}" if stage else name
+        known = ", ".join(factory.state.name for factory in list_factories(home))
+        raise FactoryError(
+            f"{wanted} is not built here", f"built: {known}" if known else "factory-cdk build --plan FILE --stage STAGE"
+        )
+    if len(found) > 1:
+        stages = ", ".join(factory.stage for factory in found)
+        raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
+    return found[0]
+
+
+def submit(
+    home: Path,
+    name: str,
+    stage: str | None,
+    bot: str,
+    payloads: Iterable[Json],
+    tags: Mapping[str, str] | None = None,
+) -> Submission:
+    """One job for `bot` per payload; returns when they are on disk, whether the runner runs or not. FactoryError."""
+    factory = find(home, name, stage)
+    return submit_jobs(factory.state, _roster(factory), bot, payloads, tags)
+
+
+def wait(home: Path, name: str, stage: str | None, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
+    """The jobs of `run` as they become final; FactoryError with exit code 3 (time-out) or 4 (runner gone)."""
+    return wait_for_run(find(home, name, stage).state, run, timeout)
+
+
+def workers(home: Path, name: str | None = None, stage: str | None = None) -> list[dict[str, Any]]:
+    """One row per worker of the stages that match: factory, stage, sector, bot, worker, pid, state, uptime in
+    seconds, restarts, done, failed, in_hand. The workers of a runner that is gone are `gone`, without a pid.
+    """
+    found = matches(home, name, stage) if name else list_factories(home)
+    return [
+        _row(factory, worker, time.time()) for factory in found if factory.status for worker in factory.status.workers
+    ]
+
+
+def logs(
+    home: Path, name: str, stage: str | None = None, bot: str | None = None, *, follow: bool = False
+) -> Iterator[str]:
+    """The lines of the stage's labelled stream, of `bot` alone if given; with `follow`, those to come too, until
+    the runner is gone. FactoryError.
+    """
+    factory = find(home, name, stage)
+    if bot is not None and factory.roster and bot not in {posting.bot for posting in factory.roster.postings}:
+        raise FactoryError(f"{factory.state.name} has no bot {bot}")
+    coming = follow_stream(factory.state.logs, bot) if follow else iter(())
+    yield from read_stream(factory.state.logs, bot)
+    for line in coming:
+        if line is not None:
+            yield line
+        elif runner_pid(factory.state) is None:
+            return
+
+
+def stop(home: Path, name: str, stage: str | None, say: Say) -> None:
+    """Close the gate, bot after bot along the workflow; returns when nothing is in hand any more. FactoryError."""
+    factory = find(home, name, stage)
+    _need_runner(factory)
+    _close_gate(factory.state, say)
+
+
+def resume(home: Path, name: str, stage: str | None, say: Say) -> None:
+    """Open the gate, bots with `stop: true` included; start the runner first when it does not run. FactoryError."""
+    factory = find(home, name, stage)
+    state = factory.state
+    if factory.roster is None or state.unfinished.exists():
+        raise FactoryError(f"{state.name} was never built to the end", "demolish it, or build it again")
+    with changing(state):
+        if runner_pid(state) is not None:
+            request = ask(state, gate="open", held=False)
+            _await_request(state, request, "open")
+            return
+        say(f"starting the runner of {state.name}")
+        ask(state, gate="open", held=False)
+        launch = Launch(state, detach=True)
+        trouble = await_ready(launch, state)
+        launch.keep()
+        if trouble:
+            raise FactoryError(said(trouble), "the other bots run; mend this one, then resume again")
+
+
+def left(factory: Factory) -> Left:
+    """What is in the queues of `factory`. FactoryError when they cannot be read."""
+    if not factory.state.database.exists():
+        return Left(0, 0)
+    with open_queues(factory.state) as queues:
+        depths = queues.history.depths().values()
+        return Left(
+            sum(depth.ready + depth.delayed + depth.leased for depth in depths), sum(depth.dead for depth in depths)
+        )
+
+
+def demolish(factory: Factory, say: Say, discard: Callable[[Left], bool]) -> bool:
+    """Finish what is in hand, bot after bot along the workflow, end the runner and delete the stage.
+
+    When anything is left in the queues, `discard` is asked; if it says no, the stage goes on as before and the
+    answer is False. FactoryError.
+    """
+    state = factory.state
+    with changing(state):
+        was_open = factory.status is not None and factory.status.gate == "open"
+        if runner_pid(state) is not None:
+            _close_gate(state, say)
+        remaining = left(factory)
+        if (remaining.jobs or remaining.dead) and not discard(remaining):
+            if was_open and runner_pid(state) is not None:
+                ask(state, gate="open")
+            return False
+        _end_runner(state)
+        remove(state)
+        _tidy(state)
+    return True
+
+
+def _end_runner(state: StageState) -> None:
+    for end in ("warm", "cold"):
+        if runner_pid(state) is None:
+            return
+        ask(state, gate="closed", end=end)
+        if await_end(state, LONGEST_END):
+            return
+    raise FactoryError(f"the runner of {state.name} does not end (process {runner_pid(state)})", "kill it, try again")
+
+
+def _tidy(state: StageState) -> None:
+    """Remove the stage's lock, which we hold, and the factory's folder when this was its last stage."""
+    state.change_lock.unlink(missing_ok=True)
+    if not any(state.folder.parent.iterdir()):
+        state.folder.parent.rmdir()
+
+
+def _close_gate(state: StageState, say: Say) -> None:
+    request = ask(state, gate="closed")
+    said_in_hand = -1
+    while True:
+        status = read_status(state)
+        if status and status.request == request and status.gate == "closed":
+            return
+        if runner_pid(state) is None:
+            return
+        in_hand = sum(worker.in_hand for worker in status.workers) if status else 0
+        if in_hand and in_hand != said_in_hand:
+            say(f"finishing {in_hand} {'job' if in_hand == 1 else 'jobs'} in hand")
+            said_in_hand = in_hand
+        time.sleep(0.02)
+
+
+def _await_request(state: StageState, request: str, gate: str) -> None:
+    deadline = time.monotonic() + LONGEST_END
+    while time.monotonic() < deadline and runner_pid(state) is not None:
+        status = read_status(state)
+        if status and status.request == request and status.gate == gate:
+            return
+        time.sleep(0.02)
+    raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
+
+
+def _factory(state: StageState) -> Factory:
+    pid, status = runner_pid(state), read_status(state)
+    content = read_json(state.roster)
+    try:
+        roster = roster_from_json(content) if content else None
+    except (ValueError, KeyError, TypeError):
+        roster = None  # of another version: it can be listed and demolished
+    return Factory(state, _standing(state, pid, status), pid, roster, status)
+
+
+def _standing(state: StageState, pid: int | None, status: Status | None) -> Standing:
+    if state.unfinished.exists():
+        return "unfinished" if pid is None else "building"
+    if pid is None:
+        return "ended" if status and status.gate == "ended" else "killed"
+    if status is None or status.gate == "open":
+        return "running"
+    return "stopped" if status.gate == "closed" else "stopping"
+
+
+def _row(factory: Factory, worker: WorkerStatus, now: float) -> dict[str, Any]:
+    lives = factory.pid is not None
+    return {
+        "factory": factory.name,
+        "stage": factory.stage,
+        "sector": worker.sector,
+        "bot": worker.bot,
+        "worker": worker.worker,
+        "pid": worker.pid if lives else None,
+        "state": worker.state if lives else "gone",
+        "uptime": round(now - worker.started_at, 3) if lives and worker.pid else 0.0,
+        "restarts": worker.restarts,
+        "done": worker.done,
+        "failed": worker.failed,
+        "in_hand": worker.in_hand if lives else 0,
+    }
+
+
+def _roster(factory: Factory) -> Roster:
+    if factory.roster is None:
+        raise FactoryError(f"{factory.state.name} was never built to the end", "demolish it, or build it again")
+    return factory.roster
+
+
+def _need_runner(factory: Factory) -> None:
+    if factory.pid is None:
+        raise FactoryError(
+            f"the runner of {factory.state.name} does not run ({factory.standing})",
+            f"factory-cdk resume --name {factory.name} --stage {factory.stage}",
+        )

@@ -1,0 +1,136 @@
+"""Submitting jobs, and waiting for what becomes of them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.roster import Posting, Roster
+from factory_cdk.local.state import StageState
+from factory_cdk.local.status import runner_pid
+from factory_cdk.plan.model import Json
+from factory_cdk.queues.port import Job, JobRecord
+from factory_cdk.queues.sqlite import SqliteQueues
+
+TIMED_OUT = 3
+RUNNER_GONE = 4
+SOONEST, LATEST = 0.001, 0.05
+"""Seconds between two looks for outcomes: soon after news, later the longer there are none."""
+
+LIVENESS_EVERY = 0.25
+"""Seconds between two looks whether the runner still lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Jobs that are on disk: the id of their run, and their own in the order of the payloads."""
+
+    run: str
+    ids: tuple[str, ...]
+
+
+def entry(roster: Roster, bot: str) -> Posting:
+    """The posting whose queue gets jobs that are submitted to `bot`: the first in plan order. FactoryError."""
+    for posting in roster.postings:
+        if posting.bot == bot:
+            return posting
+    bots = ", ".join(dict.fromkeys(posting.bot for posting in roster.postings))
+    raise FactoryError(f"{roster.factory}/{roster.stage} has no bot {bot}", f"its bots: {bots}")
+
+
+def submit(
+    state: StageState, roster: Roster, bot: str, payloads: Iterable[Json], tags: Mapping[str, str] | None = None
+) -> Submission:
+    """Put one job for `bot` per payload on its queue; returns when all are on disk. FactoryError.
+
+    They are one run, whose id every descendant carries.
+    """
+    queue = entry(roster, bot).queue
+    run = secrets.token_hex(8)
+    jobs = [
+        Job(id=f"{run}-{number}", bot=bot, payload=payload, run=run, tags=dict(tags or {}))
+        for number, payload in enumerate(payloads, 1)
+    ]
+    with open_queues(state) as queues:
+        queues.send(queue, jobs)
+    return Submission(run, tuple(job.id for job in jobs))
+
+
+def wait(state: StageState, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
+    """Every job of `run` as it becomes final, descendants included; ends when all are.
+
+    FactoryError with exit code 3 after `timeout` seconds, and 4 as soon as the runner is gone.
+    """
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    cursor, pause, looked = 0, SOONEST, time.monotonic()
+    gone = False
+    with open_queues(state) as queues:
+        while True:
+            news = queues.history.outcomes(run, after=cursor)
+            yield from news
+            if news:
+                cursor = news[-1].cursor or cursor
+                pause = SOONEST
+                continue
+            remaining = queues.history.remaining(run)
+            if not remaining:
+                yield from queues.history.outcomes(run, after=cursor)
+                return
+            now = time.monotonic()
+            if gone:
+                raise gone_error(state, remaining)
+            if deadline is not None and now >= deadline:
+                raise FactoryError(
+                    f"{remaining} {_jobs(remaining)} of run {run} not done after {timeout:g} s",
+                    "they go on: see `factory-cdk logs`",
+                    exit_code=TIMED_OUT,
+                )
+            if now - looked > LIVENESS_EVERY or pause == SOONEST:
+                looked = now
+                gone = runner_pid(state) is None
+            if not gone:
+                time.sleep(min(pause, max(0.0, deadline - now)) if deadline is not None else pause)
+            pause = min(LATEST, pause * 2)
+
+
+def gone_error(state: StageState, remaining: int) -> FactoryError:
+    """The FactoryError that says that nobody works on jobs."""
+    return FactoryError(
+        f"the runner of {state.name} is gone; {remaining} {_jobs(remaining)} kept on disk",
+        f"factory-cdk resume --name {state.factory} --stage {state.stage}",
+        exit_code=RUNNER_GONE,
+    )
+
+
+def record_as_json(record: JobRecord) -> dict[str, Any]:
+    """A final job as `submit --wait` prints it."""
+    last = record.failures[-1] if record.failures and record.outcome != "success" else None
+    return {
+        "id": record.job.id,
+        "parent": record.job.parent,
+        "bot": record.job.bot,
+        "outcome": str(record.outcome),
+        "attempts": record.attempts,
+        "result": record.result,
+        "error": {
+            "type": last.type,
+            "message": last.message,
+            "traceback": last.traceback,
+            "attempt": last.attempt,
+        }
+        if last
+        else None,
+    }
+
+
+def open_queues(state: StageState) -> SqliteQueues:
+    """The queues of a stage that is built; to be closed."""
+    return SqliteQueues(state.database / "queues.sqlite3")
+
+
+def _jobs(count: int) -> str:
+    return "job is" if count == 1 else "jobs are"

@@ -1,0 +1,155 @@
+"""A small factory on this disk: bots written into a folder, designed as a plan would have it, built for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.bundle import Bundle
+from factory_cdk.design.model import BotDesign, QueueDesign, SectorDesign, StageDesign
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local import factory
+from factory_cdk.local.roster import Tempo
+from factory_cdk.local.state import StageState, stage_states
+from factory_cdk.local.status import WorkerStatus, read_status, runner_pid
+from factory_cdk.plan.model import BotArguments, SectorType, Successor
+from factory_cdk.queues.port import JobRecord
+
+QUICK = Tempo(retry_first=0.02, restart_first=0.05, restart_most=0.2, lease_most=1.0, poll=0.05)
+"""The design's times, scaled so that a test of several restarts takes no minute."""
+
+PATIENCE = 60.0
+
+
+def bot(
+    name: str,
+    target: str | None = None,
+    *,
+    to: Sequence[str] = (),
+    command: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    requirements_path: str | None = None,
+    python: str | None = None,
+    **arguments: Any,
+) -> BotDesign:
+    """A bot whose code is in a folder; `to` names its successors."""
+    return BotDesign(
+        name=name,
+        queue=name,
+        successors=tuple(Successor(one, one, "here") for one in to),
+        arguments=BotArguments(**arguments),
+        bundle=Bundle(name, "0" * 64, False, "path", "."),
+        bot_path=target,
+        command=tuple(command) if command else None,
+        config=config or {},
+        requirements_path=requirements_path,
+        python=python,
+    )
+
+
+def stage(*bots: BotDesign, demolish_on_failure: bool = True, name: str = "test") -> StageDesign:
+    """A stage with one local sector, `here`."""
+    return StageDesign(
+        factory="works",
+        stage=name,
+        version="0",
+        sectors=(SectorDesign("here", SectorType.LOCAL, bots),),
+        queues=tuple(QueueDesign(one.queue, one.name, one.queue, f"{one.queue}-dlq", 60, 10) for one in bots),
+        demolish_order=tuple(one.name for one in bots),
+        demolish_on_failure=demolish_on_failure,
+    )
+
+
+@dataclass
+class Works:
+    """A home with at most a few stages of the factory `works` in it."""
+
+    home: Path
+    code: Path
+    said: list[str] = field(default_factory=list)
+    tempo: Tempo = QUICK
+
+    def write(self, file: str, text: str) -> Path:
+        """Write a file of the bots' code."""
+        path = self.code / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def build(self, *bots: BotDesign, stage_name: str = "test", **options: Any) -> StageState:
+        """Build the stage with these bots; its state."""
+        design = stage(*bots, name=stage_name, **options)
+        order = factory.Order({one.name: self.code for one in bots}, self.home, tempo=self.tempo)
+        factory.build(design, order, self.said.append)
+        return self.state(stage_name)
+
+    def state(self, stage_name: str = "test") -> StageState:
+        return factory.find(self.home, "works", stage_name).state
+
+    def submit(self, bot_name: str, *payloads: Any, stage_name: str = "test") -> str:
+        """Submit jobs; the id of their run."""
+        return factory.submit(self.home, "works", stage_name, bot_name, payloads).run
+
+    def wait(self, run: str, timeout: float = PATIENCE, stage_name: str = "test") -> list[JobRecord]:
+        return list(factory.wait(self.home, "works", stage_name, run, timeout))
+
+    def run(self, bot_name: str, *payloads: Any) -> list[JobRecord]:
+        """Submit jobs and wait for all that comes of them."""
+        return self.wait(self.submit(bot_name, *payloads))
+
+    def worker(self, bot_name: str, number: int = 1) -> WorkerStatus:
+        """What the runner said last of one worker."""
+        status = read_status(self.state())
+        assert status is not None
+        return next(one for one in status.workers if (one.bot, one.worker) == (bot_name, number))
+
+    def runner(self) -> int:
+        pid = runner_pid(self.state())
+        assert pid, "the runner does not run"
+        return pid
+
+    def demolish(self, stage_name: str | None = None) -> None:
+        for found in factory.matches(self.home, "works", stage_name):
+            factory.demolish(found, self.said.append, lambda left: True)
+
+
+def take_down(home: Path) -> None:
+    """End what still runs under `home`, at once."""
+    for state in stage_states(home):
+        pid = runner_pid(state)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: runner_pid(state) is None)  # noqa: B023
+
+
+def until(reached: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """Look again and again until `reached` answers something true; fails after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            answer = reached()
+        except (FactoryError, StopIteration, FileNotFoundError):
+            answer = None
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {patience:g} s in vain"
+        time.sleep(0.005)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in ("Z", "X")
+
+
+def with_arguments(design: BotDesign, **arguments: Any) -> BotDesign:
+    """The same bot, run otherwise."""
+    return replace(design, arguments=replace(design.arguments, **arguments))
