@@ -1,0 +1,339 @@
+"""The real user-data, run as a real process against real HTTP servers, and what becomes of the instance."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bootstrap_cloud import BUCKET, FACTS, INSTANCE, SECRETS, SESSION_TOKEN, Boot, Cloud, sha256, zipped
+
+from factory_cdk.bootstrap import render_install
+from factory_cdk.plan.model import Platform
+
+BUNDLE = zipped({"bots.py": b"def bot(): ...\n", "bin/tool": b"#!/bin/sh\n"}, runnable="bin/tool")
+PLACE = f"/{BUCKET}/bundles/my_bot_2.zip"
+
+
+def test_an_instance_fetches_verifies_unpacks_installs_and_signals(cloud: Cloud, boot: Boot, root: Path) -> None:
+    cloud.release({"my_bot_2": BUNDLE, "my_bot_3": BUNDLE})
+
+    done = boot()
+
+    assert done.returncode == 0, done.stdout
+    tree = root / "bundles" / sha256(BUNDLE)
+    assert (tree / "bots.py").read_bytes() == b"def bot(): ...\n"
+    assert (tree / "bin/tool").stat().st_mode & 0o111 and not (tree / "bots.py").stat().st_mode & 0o111
+    assert json.loads((root / "release.json").read_text())["bots"]["my_bot_3"]["bundle"]["sha256"] == sha256(BUNDLE)
+    assert json.loads((root / "sector.json").read_text()) == FACTS.for_instance()
+    [signal] = cloud.signals
+    assert signal["Status"] == "SUCCESS"
+    assert (signal["Reason"], signal["UniqueId"], signal["Data"]) == ("installed", INSTANCE, "r" * 64)
+    assert cloud.signal_types == [None]
+
+
+def test_nothing_on_the_instance_is_readable_by_others(cloud: Cloud, boot: Boot, root: Path) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    assert [path for path in [root, *root.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_the_install_script_makes_the_runners_environment_and_claims_no_more(
+    cloud: Cloud, boot: Boot, root: Path
+) -> None:
+    cloud.release({"my_bot_2": BUNDLE}, render_install(FACTS, Platform.LINUX))
+
+    for _ in range(2):
+        done = boot()
+        assert done.returncode == 0, done.stdout
+    version = subprocess.run([root / "runner/bin/python", "-V"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("Python 3.")
+    assert done.stdout.count("making ") == 0
+    assert "no bot was started" in cloud.signals[0]["Reason"]
+
+
+def test_running_twice_converges(cloud: Cloud, boot: Boot, root: Path) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    before = {path: path.stat().st_ino for path in (root / "bundles").rglob("*")}
+
+    done = boot()
+
+    assert done.returncode == 0
+    assert {path: path.stat().st_ino for path in (root / "bundles").rglob("*")} == before
+    assert cloud.log.count(f"GET {PLACE}") == 1
+    assert len(cloud.signals) == 1
+
+
+def test_a_later_boot_signals_a_new_release_once_more(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, signal="/signal-of-the-update")
+
+    assert boot().returncode == 0
+    assert len(cloud.signals) == 2
+
+
+def test_an_interrupted_run_leaves_nothing_that_the_next_one_believes(cloud: Cloud, boot: Boot, root: Path) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    (root / "bundles/.half/tree").mkdir(parents=True)
+    assert boot().returncode == 0
+    assert [path.name for path in (root / "bundles").iterdir()] == [sha256(BUNDLE)]
+
+
+WRONG = {"key": "bundles/my_bot_2.zip", "sha256": "0" * 64}
+REFUSED = [
+    pytest.param(zipped({"../../escaped": b"x"}), "outside it", id="zip-slip"),
+    pytest.param(zipped({"/tmp/factory-cdk-escaped": b"x"}), "outside it", id="absolute path"),
+    pytest.param(zipped({"..\\escaped": b"x"}), "outside it", id="backslashes"),
+    pytest.param(zipped({}, {"link": "/etc"}), "no plain file", id="link"),
+    pytest.param(BUNDLE[: len(BUNDLE) // 2], "BadZipFile", id="truncated zip"),
+    pytest.param(b"", "BadZipFile", id="empty file"),
+    pytest.param({"key": "bundles/no.zip", "sha256": "0" * 64}, "NoSuchKey", id="missing key"),
+    pytest.param({"key": "bundles/no.zip", "sha256": "../../x"}, "is no SHA-256", id="SHA-256 that is a path"),
+    pytest.param(None, "never packed", id="unpacked bot"),
+]
+
+
+@pytest.mark.parametrize(("bundle", "why"), REFUSED)
+def test_a_bundle_that_is_not_right_fails_its_step_and_leaves_nothing(
+    cloud: Cloud, boot: Boot, root: Path, tmp_path: Path, bundle: bytes | dict[str, str] | None, why: str
+) -> None:
+    cloud.release({"my_bot_2": bundle})
+
+    done = boot()
+
+    assert done.returncode == 1
+    [signal] = cloud.signals
+    assert signal["Status"] == "FAILURE"
+    first = signal["Reason"].splitlines()[0]
+    assert first.startswith("step 'bundle of my_bot_2' failed: ") and why in first
+    assert not (root / "release.json").exists()
+    assert list(root.glob("bundles/*")) == []
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_a_wrong_hash_is_named_with_both_hashes(cloud: Cloud, boot: Boot, root: Path) -> None:
+    cloud.put("bundles/my_bot_2.zip", BUNDLE)
+    cloud.release({"my_bot_2": WRONG})
+    boot()
+    assert sha256(BUNDLE) in cloud.signals[0]["Reason"] and "0" * 64 in cloud.signals[0]["Reason"]
+    assert not (root / "bundles" / sha256(BUNDLE)).exists()
+
+
+def test_a_manifest_that_was_changed_is_refused(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    cloud.put("releases/manifest.json", b"{}")
+    assert boot().returncode == 1
+    assert cloud.signals[0]["Reason"].startswith("step 'manifest' failed: s3://")
+
+
+def test_a_manifest_of_another_format_is_refused(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({}, format=2)
+    assert boot().returncode == 1
+    assert "format 2, this instance reads 1" in cloud.signals[0]["Reason"]
+
+
+def test_a_download_that_breaks_off_is_tried_again(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    cloud.cut.add(PLACE)
+    boot()
+    assert "broke off after" in cloud.signals[0]["Reason"]
+    assert cloud.log.count(f"GET {PLACE}") > 1
+
+
+def test_a_failing_install_reports_the_end_of_its_log_and_leaves_the_old_release(
+    cloud: Cloud, boot: Boot, root: Path
+) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    old = (root / "release.json").read_text()
+    cloud.release(
+        {}, 'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "línea $i \'\\"$i"; done; echo broken >&2; exit 3\n'
+    )
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, signal="/signal2")
+
+    assert boot().returncode == 1
+
+    signal = cloud.signals[-1]
+    assert signal["Status"] == "FAILURE"
+    assert signal["Reason"].startswith("step 'install' failed: the install script ended with 3\n")
+    assert signal["Reason"].endswith("\nbroken")
+    assert signal["size"] <= 4096
+    assert (root / "release.json").read_text() == old
+
+
+def test_a_reason_that_is_too_long_loses_its_middle(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({}, "i=0; while [ $i -lt 40 ]; do i=$((i+1)); printf '%0300d %d\\n' 0 $i; done; exit 1\n")
+    boot()
+    [signal] = cloud.signals
+    assert signal["size"] <= 4096
+    assert signal["Reason"].startswith("step 'install' failed") and signal["Reason"].endswith(" 40")
+
+
+def test_metadata_without_imdsv2_is_refused(cloud: Cloud, boot: Boot) -> None:
+    cloud.imds_v1_only = True
+    done = boot()
+    assert done.returncode == 1
+    assert "step 'instance metadata' failed: instance metadata: OSError: answered 405" in done.stdout
+    assert not [line for line in cloud.log if line.startswith("GET")]
+
+
+def test_a_release_that_is_missing_is_said_where_it_can_be(cloud: Cloud, boot: Boot) -> None:
+    done = boot()
+    assert done.returncode == 1
+    assert "step 'release' failed: " in done.stdout and "ParameterNotFound" in done.stdout
+    assert "no wait handle to signal" in done.stdout
+
+
+def test_a_young_instance_is_patient_with_every_service(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    cloud.faults = {
+        "/latest/meta-data/iam/security-credentials/": [404],
+        "/": [403],
+        PLACE: [503],
+        "/signal": [500],
+    }
+    done = boot(patience=60)
+    assert done.returncode == 0, done.stdout
+    assert [signal["Status"] for signal in cloud.signals] == ["SUCCESS"]
+    assert done.stdout.count("trying again") == 4
+
+
+def test_a_wait_handle_that_never_answers_fails_the_run_but_keeps_the_release(
+    cloud: Cloud, boot: Boot, root: Path
+) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    cloud.faults = {"/signal": [500] * 100}
+    done = boot()
+    assert done.returncode == 1
+    assert "step 'signal' failed: wait handle: OSError: answered 500" in done.stdout
+    assert (root / "release.json").exists()
+    cloud.faults.clear()
+    assert boot().returncode == 0
+    assert len(cloud.signals) == 1
+
+
+def test_a_run_that_takes_too_long_is_ended_and_reported(cloud: Cloud, boot: Boot) -> None:
+    """The install script hurries the alarm on, so that the test does not wait for it."""
+    cloud.release({}, "kill -ALRM $PPID; exec sleep 600\n")
+    assert boot().returncode == 1
+    assert cloud.signals[0]["Reason"].startswith("step 'install' failed: not done after 3600 s\n")
+
+
+def test_credentials_are_in_no_argument_vector_and_no_environment(cloud: Cloud, boot: Boot, root: Path) -> None:
+    """The install script looks at every process of the machine while its parent holds the credentials."""
+    look = 'for p in /proc/[0-9]*; do cat "$p/cmdline" "$p/environ" 2>/dev/null; done >"$FACTORY_CDK_ROOT/seen"; true\n'
+    cloud.release({"my_bot_2": BUNDLE}, look)
+    assert boot().returncode == 0
+    seen = (root / "seen").read_text(errors="replace")
+    assert str(root / "bootstrap.py") in seen
+    assert not [secret for secret in SECRETS if secret in seen]
+
+
+def test_an_echoed_signature_error_does_not_leak(cloud: Cloud, boot: Boot) -> None:
+    """The stand-in echoes the headers of a request with a wrong signature; the boot fixture searches the log."""
+    cloud.release({"my_bot_2": BUNDLE})
+    done = boot(AWS_ENDPOINT_URL=cloud.url.replace("127.0.0.1", "localhost") + "/.")
+    assert "answered 403 SignatureDoesNotMatch" in done.stdout
+
+
+def test_credentials_that_an_install_script_prints_are_blacked_out(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({}, f"echo 'token: {SESSION_TOKEN}'; exit 1\n")
+    boot(exempt=frozenset({"install.sh", "install.log"}))
+    assert cloud.signals[0]["Reason"].endswith("token: ***")
+
+
+def real_path_of(name: str) -> str | None:
+    """The executable behind `name` on the PATH (a shim may be in front of it), or None when it does not run."""
+    found = shutil.which(name)
+    asked = found and subprocess.run(
+        [found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() if asked and asked.returncode == 0 else None
+
+
+def test_python_3_8_is_enough(cloud: Cloud, boot: Boot, tmp_path: Path) -> None:
+    oldest = real_path_of("python3.8")
+    if not oldest:
+        pytest.skip("no Python 3.8 here")
+    cloud.release({"my_bot_2": BUNDLE}, '"$FACTORY_CDK_PYTHON" -V\n')
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(oldest)
+    assert boot(PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin").returncode == 0
+    assert cloud.signals[0]["Reason"].startswith("Python 3.8.")
+
+
+def only(folder: Path, *names: str) -> str:
+    """A PATH on which there are these programs and no others."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+def test_an_instance_without_python_and_without_a_package_manager_says_so(boot: Boot, tmp_path: Path) -> None:
+    done = boot(PATH=only(tmp_path / "bin", "sh", "mkdir", "cat"))
+    assert done.returncode == 1
+    assert "there is neither dnf nor apt-get" in done.stdout
+    assert "step 'python' failed: no python3 of 3.8 or newer" in done.stdout
+
+
+def test_an_instance_without_python_installs_it(cloud: Cloud, boot: Boot, tmp_path: Path) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    path = only(tmp_path / "bin", "sh", "mkdir", "cat", "ln")
+    apt = tmp_path / "bin/apt-get"
+    apt.write_text(f'#!/bin/sh\n[ "$1" = update ] || ln -s {sys.executable} {tmp_path}/bin/python3\n')
+    apt.chmod(0o755)
+    done = boot(PATH=path)
+    assert done.returncode == 0, done.stdout
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >>/opt/systemctl.log
+[ "$1" != start ] || exec $(sed -n 's/^ExecStart=//p' "/etc/systemd/system/$2")
+"""
+MACHINE = """
+set -e
+for folder in /opt /run /etc/systemd/system; do mount -t tmpfs none "$folder"; done
+mkdir -p /run/systemd/system
+unset FACTORY_CDK_ROOT
+sh "$1" && sh "$1"
+cp -r /opt/factory-cdk/. "$2"
+cp /opt/systemctl.log /etc/systemd/system/factory-cdk.service "$2"
+stat -c %a:%U /opt/factory-cdk /opt/factory-cdk/bootstrap.py
+"""
+
+
+def test_under_systemd_a_unit_of_every_boot_is_enabled_and_started(
+    cloud: Cloud, boot: Boot, root: Path, tmp_path: Path
+) -> None:
+    """In a mount namespace with /opt and systemd's folders of its own, and a systemctl that runs the unit's command."""
+    namespace = ["unshare", "--mount", "--map-root-user"]
+    allowed = subprocess.run([*namespace, "mount", "-t", "tmpfs", "none", "/opt"], check=False, capture_output=True)
+    if allowed.returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    cloud.release({"my_bot_2": BUNDLE})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
+    (tmp_path / "bin/systemctl").chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    root.mkdir()
+
+    done = boot(PATH=path, around=(*namespace, "sh", "-c", MACHINE, "machine", "{}", str(root)))
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-2:] == ["700:root", "600:root"]
+    assert (root / "bundles" / sha256(BUNDLE)).is_dir()
+    unit = "factory-cdk.service"
+    assert (root / "systemctl.log").read_text().splitlines() == ["daemon-reload", f"enable {unit}", f"start {unit}"] * 2
+    assert (
+        "\nExecStart=/" in (root / unit).read_text() and "\nWantedBy=multi-user.target\n" in (root / unit).read_text()
+    )
+    assert len(cloud.signals) == 1
