@@ -34,7 +34,7 @@ def write_archive(tree: Tree, target: Path) -> str:
             entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
             entry.file_size = file.size
             total = hashlib.sha256()
-            with (tree.root / file.path).open("rb") as source, archive.open(entry, "w") as sink:
+            with tree.open(file) as source, archive.open(entry, "w") as sink:
                 while chunk := source.read(_CHUNK):
                     total.update(chunk)
                     sink.write(chunk)
@@ -87,10 +87,11 @@ def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, whe
 
 
 def copy(tree: Tree, into: Path) -> Tree:
-    """A copy of a tree's files in the new folder `into`, as it is at this moment."""
+    """A copy of a tree's files in the new folder `into`, as they are at this moment."""
     for file in tree.files:
         target = into / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(tree.root / file.path, target)
+        with tree.open(file) as source, target.open("xb") as sink:
+            shutil.copyfileobj(source, sink, _CHUNK)
         target.chmod(0o755 if file.executable else 0o644)
     return Tree(into, tree.files)

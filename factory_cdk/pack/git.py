@@ -107,7 +107,8 @@ def address(url: str) -> str:
 
 def failure(output: Output, doing: str, url: str) -> FactoryError:
     """Git's own words as a FactoryError with what to do about them."""
-    words = output.stderr.strip() or f"git ended with exit code {output.code} and said nothing"
+    lines = [line for line in output.stderr.splitlines() if not line.startswith("Cloning into ")]
+    words = "\n".join(lines).strip() or f"git ended with exit code {output.code} and said nothing"
     shown = without_credentials(url)
     return FactoryError(f"{doing} {shown} failed; git says:\n{_indented(words)}", _remedy(words, shown))
 

@@ -7,21 +7,24 @@ requirements_path; else, upwards again, a requirements.txt.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.names import REQUIREMENTS
+from factory_cdk.pack.tree import Tree, folders_of
 from factory_cdk.plan.model import Bot
 
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+)?(?P<file>\S.*?)\s*(?:\s#.*)?$")
 _CREDENTIALS = re.compile(r"[a-z+]+://[^/\s]*@", re.IGNORECASE)
-_BESIDE = ("setup.cfg", "setup.py", "uv.toml")
-"""What else in a project's folder can change its requirements."""
+_BESIDE = ("pyproject.toml", "setup.cfg", "setup.py", "uv.toml")
+_LISTED = re.compile(r"requirements[^/]*\.(?:txt|in)")
+"""What in a project's folder can change its requirements: setup.py may well read requirements files."""
+
+_FLOOR = re.compile(r"(?:>=|~=|==)\s*(3\.\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,95 +47,82 @@ class Manifest:
         return self.path.rpartition("/")[0]
 
 
-def find_manifest(root: Path, bot: Bot, module: str | None = None) -> Manifest | None:
-    """The manifest of a bot whose code lies in `root`, or None where there is none.
+def find_manifest(tree: Tree, bot: Bot, module: str | None = None) -> Manifest | None:
+    """The manifest of a bot whose code is `tree`, or None where there is none; files outside of it do not count.
 
-    `module` is the path of its module below `root` (see `target.module_file`), None for a command. Raises
+    `module` is the path of its module in the tree (see `target.module_file`), None for a command. Raises
     FactoryError when the plan's requirements_path is not there or leaves the source, when a file includes one
-    outside of it, and for a pyproject.toml that does not parse.
+    outside of it or holds credentials, and for a pyproject.toml that does not parse.
     """
-    folders = _upwards(root, module)
+    folders = [*folders_of(module or ""), ""]
     for folder in folders:
-        if (manifest := _project(root, folder)) is not None:
+        if (manifest := _project(tree, f"{folder}/" if folder else "")) is not None:
             return manifest
     if bot.requirements_path is not None:
-        return _requirements(root, bot.requirements_path, bot)
+        return _requirements(tree, bot.requirements_path, bot)
     for folder in folders:
-        if (folder / "requirements.txt").is_file():
-            return _requirements(root, (folder / "requirements.txt").relative_to(root).as_posix(), bot)
+        path = f"{folder}/requirements.txt" if folder else "requirements.txt"
+        if path in tree.paths:
+            return _requirements(tree, path, bot)
     return None
 
 
-def _upwards(root: Path, module: str | None) -> list[Path]:
-    """The folders from that of a module up to the root."""
-    if module is None:
-        return [root]
-    folder = (root / module).parent
-    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
-
-
-def locked_by(root: Path) -> Path | None:
-    """The file of locked requirements in an unpacked bundle, or None where it has none."""
-    file = root / REQUIREMENTS
-    return file if file.is_file() else None
-
-
-def _project(root: Path, folder: Path) -> Manifest | None:
-    said = _pyproject(folder / "pyproject.toml", root)
+def _project(tree: Tree, folder: str) -> Manifest | None:
+    said = _pyproject(tree, f"{folder}pyproject.toml")
     if said is not None and ("project" in said or "build-system" in said):
         name = "pyproject.toml"
-    elif (folder / "setup.py").is_file():
+    elif f"{folder}setup.py" in tree.paths:
         name = "setup.py"
     else:
         return None
-    total = hashlib.sha256()
-    for beside in sorted({name, *_BESIDE}):
-        if (folder / beside).is_file():
-            total.update(f"{beside}\0".encode() + hashlib.sha256((folder / beside).read_bytes()).digest())
-    requires = str((said or {}).get("project", {}).get("requires-python", "")) if said else ""
-    lowest = re.search(r"(?:>=|~=|==)\s*(3\.\d+)", requires)
-    path = (folder / name).relative_to(root).as_posix()
-    return Manifest("project", path, total.hexdigest(), lowest[1] if lowest else None)
+    total = hashlib.sha256(f"{folder}{name}\0".encode())
+    for file in tree.files:
+        beside = file.path.removeprefix(folder)
+        if file.path == folder + beside and (beside in _BESIDE or _LISTED.fullmatch(beside)):
+            total.update(f"{file.path}\0{file.sha256}\0".encode())
+    project = (said or {}).get("project", {})
+    lowest = _FLOOR.search(str(project.get("requires-python", "")))
+    return Manifest("project", folder + name, total.hexdigest(), lowest[1] if lowest else None)
 
 
-def _pyproject(file: Path, root: Path) -> dict[str, Any] | None:
-    if not file.is_file():
+def _pyproject(tree: Tree, path: str) -> dict[str, Any] | None:
+    if path not in tree.paths:
         return None
     try:
-        said = tomllib.loads(file.read_text("utf-8"))
+        said = tomllib.loads((tree.root / path).read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FactoryError(f"{file.relative_to(root)} does not parse: {error}", "correct it in the source") from error
+        raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
     return said if isinstance(said.get("project", {}), dict) else None
 
 
-def _requirements(root: Path, path: str, bot: Bot) -> Manifest:
+def _requirements(tree: Tree, path: str, bot: Bot) -> Manifest:
     total = hashlib.sha256()
-    for name, content in _included(root.resolve(), Path(path), bot, set()):
-        total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
-    return Manifest("requirements", Path(path).as_posix(), total.hexdigest())
+    name = posixpath.normpath(path)
+    for included, content in _included(tree, name, bot, set()):
+        total.update(f"{included}\0".encode() + hashlib.sha256(content).digest())
+    return Manifest("requirements", name, total.hexdigest())
 
 
-def _included(root: Path, path: Path, bot: Bot, seen: set[Path]) -> Iterator[tuple[str, bytes]]:
-    """A requirements file and all that it includes, each once; every one of them inside `root`."""
-    file = (root / path).resolve()
-    if not file.is_relative_to(root):
-        raise FactoryError(f"the requirements file {str(path)!r} leaves the source of {bot.name}", "move it inside")
-    if file in seen:
+def _included(tree: Tree, path: str, bot: Bot, seen: set[str]) -> Iterator[tuple[str, bytes]]:
+    """A requirements file and all that it includes, each once; every one of them in the tree."""
+    if path in seen:
         return
-    seen.add(file)
-    if not file.is_file():
+    seen.add(path)
+    if path.startswith(("/", "../")) or path == "..":
+        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot.name}", "move it inside")
+    if path not in tree.paths:
         raise FactoryError(
-            f"the requirements file {str(path)!r} is not in the source of {bot.name}",
-            "correct requirements_path in the plan, or see what the ignore files leave out",
+            f"the requirements file {path!r} is not in the source of {bot.name}",
+            "correct its path, or see what the ignore files leave out",
         )
-    content = file.read_bytes()
-    yield file.relative_to(root).as_posix(), content
+    content = (tree.root / path).read_bytes()
+    yield path, content
     for line in content.decode("utf-8", "replace").splitlines():
         if _CREDENTIALS.search(line):
             raise FactoryError(
-                f"{path}: an address in it holds credentials, which would be packed and locked with it",
-                "take them out; uv finds them in its configuration, in netrc or in a keyring",
+                f"{path}: an address in it holds credentials, which would be packed with it",
+                "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
             )
         if (include := _INCLUDE.match(line)) and "://" not in include["file"]:
-            inner = (file.parent / include["file"].strip("\"'")).resolve()
-            yield from _included(root, inner, bot, seen)
+            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include["file"].strip("\"'")))
+            yield from _included(tree, inner, bot, seen)

@@ -75,7 +75,7 @@ def install(tool: Uv, lines: Sequence[str], into: Path, workspace: Path) -> Outp
     file = workspace / "install.txt"
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return tool.say(
-        ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-config", "--python", sys.executable,
+        ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", sys.executable,
          "--target", str(into), "-r", str(file)],
         workspace,
     )  # fmt: skip

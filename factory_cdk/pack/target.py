@@ -6,7 +6,6 @@ import ast
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.tree import Tree
@@ -110,8 +109,3 @@ def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
 def _listed(names: Iterable[str]) -> str:
     shown = sorted(name for name in names if not name.startswith("_"))
     return ", ".join(shown[:6]) + (" …" if len(shown) > 6 else "") if shown else "none"
-
-
-def source_file(root: Path, module: str) -> str | None:
-    """The path, below `root`, of a module's file in an unpacked bundle, or None."""
-    return module_file((path.relative_to(root).as_posix() for path in root.rglob("*.py")), module)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from factory_cdk.diagnostics import FactoryError
 
@@ -26,10 +28,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files below `root`, sorted by the bytes of their paths; no folders, no links."""
+    """The files below `root`, sorted by the bytes of their paths; no folders, no links.
+
+    `added` holds the contents of files that are not on disk.
+    """
 
     root: Path
     files: tuple[File, ...]
+    added: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -40,6 +46,19 @@ class Tree:
     def paths(self) -> frozenset[str]:
         """The paths of all files."""
         return frozenset(file.path for file in self.files)
+
+    def adding(self, path: str, content: bytes) -> Tree:
+        """The same tree with one more file, which is not on disk."""
+        file = File(path, False, len(content), hashlib.sha256(content).hexdigest())
+        return Tree(self.root, _ordered((*self.files, file)), {**self.added, path: content})
+
+    def without(self, path: str) -> Tree:
+        """The same tree without one of its files."""
+        return Tree(self.root, tuple(file for file in self.files if file.path != path))
+
+    def open(self, file: File) -> BinaryIO:
+        """The content of a file of this tree, to be read."""
+        return io.BytesIO(self.added[file.path]) if file.path in self.added else (self.root / file.path).open("rb")
 
     @property
     def digest(self) -> str:
@@ -53,7 +72,7 @@ class Tree:
 
 def tree_of(root: Path, files: Iterable[File], where: str) -> Tree:
     """A tree in its one order. FactoryError when a file is also a folder, or when it is too much for a bundle."""
-    ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
+    ordered = _ordered(files)
     paths = {file.path for file in ordered}
     for path in paths:
         if any(folder in paths for folder in folders_of(path)):
@@ -79,16 +98,6 @@ def folders_of(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
 
 
-def write(root: Path, path: str, content: bytes, *, executable: bool = False) -> File:
-    """Write one file of a tree below `root`, with modes that do not depend on the umask."""
-    target = root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as file:
-        file.write(content)
-    target.chmod(0o755 if executable else 0o644)
-    return File(path, executable, len(content), hashlib.sha256(content).hexdigest())
-
-
 def hashed(file: Path, path: str, *, executable: bool) -> File:
     """The facts of one file on disk, read in pieces."""
     total, size = hashlib.sha256(), 0
@@ -97,3 +106,7 @@ def hashed(file: Path, path: str, *, executable: bool) -> File:
             total.update(chunk)
             size += len(chunk)
     return File(path, executable, size, total.hexdigest())
+
+
+def _ordered(files: Iterable[File]) -> tuple[File, ...]:
+    return tuple(sorted(files, key=lambda file: file.path.encode()))

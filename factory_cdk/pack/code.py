@@ -1,0 +1,222 @@
+"""Packing a bot whose code is a git repository or a folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from factory_cdk.bundle import Bundle, described, without_credentials
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.archive import copy, unpack
+from factory_cdk.pack.bench import LARGE, Bench, NotAtHand
+from factory_cdk.pack.checkout import check_out
+from factory_cdk.pack.clone import commit_at_remote
+from factory_cdk.pack.folder import tree_of_checkout, tree_of_folder
+from factory_cdk.pack.indexes import asked
+from factory_cdk.pack.lock import LockedBot, module_of
+from factory_cdk.pack.manifest import Manifest, find_manifest
+from factory_cdk.pack.names import REQUIREMENTS
+from factory_cdk.pack.requirements import PYTHON, digest_of_lines, lock_file
+from factory_cdk.pack.store import Stored, key_of
+from factory_cdk.pack.target import Found, find_target, module_file
+from factory_cdk.pack.tree import Tree
+from factory_cdk.plan.model import Bot, GitSource, PathSource
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a bot's code requires, locked: the lines, the manifest they come from, the Python they hold from."""
+
+    lines: tuple[str, ...] = ()
+    manifest: str | None = None
+    python: str | None = None
+
+
+def pack_git(bench: Bench, source: GitSource) -> tuple[Bundle, LockedBot]:
+    """The bundle of a bot from a git repository, and what plan.lock should hold of it.
+
+    With a commit of plan.lock and its bundle in the cache nothing is asked of the remote. Without a lock the
+    remote is asked which commit the branch names, and nothing is fetched when that was packed before.
+    """
+    commit = _commit(bench, source)
+    packed = _recalled(bench, _identity(source, commit)) if commit is not None else None
+    if commit is None or packed is None:
+        code, commit = _tree_of_commit(bench, source, commit)
+        packed = _pack(bench, code, _identity(source, commit))
+    if not bench.offline and bench.locked is None:
+        bench.store.remember("commit", key_of(described(source)), {"commit": commit}, bench.workspace)
+    return _made(bench, *packed, commit)
+
+
+def pack_path(bench: Bench, source: PathSource) -> tuple[Bundle, LockedBot]:
+    """The bundle of a bot whose code is a folder, and what plan.lock should hold of it."""
+    bench.tell("reading", source.path)
+    code = tree_of_folder(source.folder, source.path, source.subdirectory)
+    if code.size > LARGE:
+        largest = max(code.files, key=lambda file: file.size)
+        bench.notes.append(
+            f"{source.path} is large: {code.size / 1024**2:,.0f} MB in {len(code.files):,} files, "
+            f"{largest.size / 1024**2:,.0f} MB of them {largest.path}; .factoryignore leaves files out"
+        )
+    identity = {"kind": "path", "code": code.digest}
+    known = _recalled(bench, identity)
+    if known is None:
+        known = _pack(bench, copy(code, bench.workspace / "code"), identity)
+    return _made(bench, *known, None)
+
+
+def manifest_of(code: Tree, bot: Bot) -> Manifest | None:
+    """The manifest of a bot's requirements in its code (see `find_manifest`)."""
+    module = module_of(bot)
+    return find_manifest(code, bot, module_file(code.paths, module) if module else None)
+
+
+def _commit(bench: Bench, source: GitSource) -> str | None:
+    """The commit to pack, where that is known or can be asked cheaply; None: clone and see."""
+    if bench.locked is not None:
+        return bench.locked.commit
+    known = bench.store.recall("commit", key_of(described(source)))
+    if bench.offline:
+        if known is None:
+            raise NotAtHand
+        return str(known["commit"])
+    if known is None:
+        return None
+    bench.tell("asking", without_credentials(source.url))
+    return commit_at_remote(bench.git, source, cwd=bench.workspace)
+
+
+def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
+    return {**described(source), "ref": None, "commit": commit}
+
+
+def _recalled(bench: Bench, identity: Mapping[str, object]) -> tuple[Stored, Requirements] | None:
+    """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
+    said = None if bench.fresh else bench.store.recall("packed", _key(bench, identity))
+    stored = bench.store.stored(said["digest"]) if said else None
+    if said is None or stored is None:
+        return None
+    bench.notes.extend(said["notes"])
+    return stored, Requirements(tuple(said["requirements"]), said["manifest"], said["python"])
+
+
+def _key(bench: Bench, identity: Mapping[str, object]) -> str:
+    locked = bench.locked
+    return key_of(
+        {
+            "identity": identity,
+            "bot_path": bench.bot.bot_path,
+            "requirements_path": bench.bot.requirements_path,
+            "python": bench.python,
+            "lock": [locked.manifest, digest_of_lines(locked.requirements)] if locked else asked(bench.uv.env),
+        }
+    )
+
+
+def _tree_of_commit(bench: Bench, source: GitSource, commit: str | None) -> tuple[Tree, str]:
+    """The code of a commit: out of any bundle that has it, else fetched."""
+    shown = without_credentials(source.url)
+    if commit is not None:
+        said = bench.store.recall("code", key_of(_identity(source, commit)))
+        stored = bench.store.stored(said["bundle"]) if said else None
+        if said is not None and stored is not None:
+            bench.notes.extend(said["notes"])
+            return unpack(stored.archive, bench.workspace / "code").without(REQUIREMENTS), commit
+    bench.about_to_fetch("fetching", shown)
+    laid_out = check_out(
+        bench.git, source, commit, bench.workspace, lambda what, share: bench.tell("fetching", what, share)
+    )
+    bench.notes.extend(laid_out.notes)
+    bench.tell("reading", shown)
+    return tree_of_checkout(laid_out.folder, shown, source.subdirectory), laid_out.commit
+
+
+def _pack(bench: Bench, code: Tree, identity: Mapping[str, object]) -> tuple[Stored, Requirements]:
+    """Check, lock and store a bot's code, and remember what came of it."""
+    before = list(bench.notes)
+    manifest = manifest_of(code, bench.bot)
+    if bench.bot.bot_path is not None:
+        bench.tell("checking", bench.bot.bot_path)
+        found: Found = find_target(code, bench.bot.bot_path, others_bring_code=manifest is not None)
+        bench.notes.extend(found.notes)
+    requirements = _requirements(bench, code, manifest)
+    stored = bench.store_bundle(code, requirements.lines)
+    if identity["kind"] == "git":
+        said = {"bundle": stored.digest, "notes": before}
+        bench.store.remember("code", key_of(identity), said, bench.workspace)
+    made: dict[str, Any] = {
+        "digest": stored.digest,
+        "requirements": requirements.lines,
+        "manifest": requirements.manifest,
+        "python": requirements.python,
+        "notes": bench.notes if identity["kind"] == "git" else bench.notes[len(before) :],
+    }
+    bench.store.remember("packed", _key(bench, identity), made, bench.workspace)
+    return stored, requirements
+
+
+def _requirements(bench: Bench, code: Tree, manifest: Manifest | None) -> Requirements:
+    """The locked requirements: those of plan.lock, else those found before, else asked of the indexes."""
+    if manifest is None:
+        return Requirements()
+    if manifest.kind == "project" and bench.bot.requirements_path is not None:
+        bench.notes.append(f"{manifest.path} says what is required, so {bench.bot.requirements_path} is not read")
+    locked = bench.locked
+    if locked is not None and locked.manifest == manifest.digest:
+        return Requirements(locked.requirements, manifest.digest, locked.python)
+    if locked is not None:
+        bench.outdated([f"{manifest.path} changed"])
+    python = bench.python or _higher(manifest.floor, PYTHON)
+    key = key_of([manifest.digest, manifest.path, python, asked(bench.uv.env), list(bench.preferred)])
+    known = None if bench.fresh else bench.store.recall("requirements", key)
+    if known is None:
+        bench.about_to_fetch("locking", manifest.path)
+        lines = _lock(bench, code, manifest, python)
+        bench.store.remember("requirements", key, {"lines": lines}, bench.workspace)
+    else:
+        lines = known["lines"]
+    return Requirements(tuple(lines), manifest.digest, python)
+
+
+def _lock(bench: Bench, code: Tree, manifest: Manifest, python: str) -> Sequence[str]:
+    """Lock in a copy of the code, which a build backend may write to; from the folder of a project."""
+    scratch = bench.workspace / "scratch"
+    try:
+        copy(code, scratch)
+        project = manifest.kind == "project"
+        root = scratch / manifest.folder if project else scratch
+        path = manifest.path.rpartition("/")[2] if project else manifest.path
+        return lock_file(bench.uv, root, path, python, bench.preferred, bench.workspace)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _higher(floor: str | None, default: str) -> str:
+    return max(default, floor or default, key=lambda version: int(version.partition(".")[2]))
+
+
+def _made(bench: Bench, stored: Stored, found: Requirements, commit: str | None) -> tuple[Bundle, LockedBot]:
+    """The bundle and the lock's part of it, held against what the lock says."""
+    locked = bench.locked
+    if locked is not None and locked.digest not in (None, stored.digest):
+        raise FactoryError(
+            f"the bundle is not the one of plan.lock: {stored.digest[:12]} instead of {str(locked.digest)[:12]}",
+            "if you trust the source as it is now, run `factory-cdk lock --upgrade "
+            f"{bench.bot.name}` and review the change",
+        )
+    pinned = commit is not None
+    return bench.bundle(stored, found.lines, commit), LockedBot(
+        source=described(bench.bot.source),
+        requirements=found.lines,
+        manifest=found.manifest,
+        python=found.python,
+        requirements_path=bench.bot.requirements_path,
+        module=module_of(bench.bot),
+        commit=commit,
+        digest=stored.digest if pinned else None,
+        archive_sha256=stored.archive_sha256 if pinned else None,
+        size=stored.size if pinned else None,
+        files=stored.files if pinned else None,
+    )

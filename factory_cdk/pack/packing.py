@@ -1,0 +1,185 @@
+"""Packing the bots of a plan: several at once, each on its own, all of them to the end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factory_cdk.bundle import Bundle, described, kind_of, origin_of, unpacked
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.bench import Bench, NotAtHand, lowest_python
+from factory_cdk.pack.code import pack_git, pack_path
+from factory_cdk.pack.git import Git, git_with
+from factory_cdk.pack.indexes import environment_for_uv
+from factory_cdk.pack.keeping import keep_tree
+from factory_cdk.pack.lock import Lock, LockedBot
+from factory_cdk.pack.package import pack_pypi
+from factory_cdk.pack.report import OnProgress, PackedBot, PackReport, Progress
+from factory_cdk.pack.requirements import Uv, digest_of_lines
+from factory_cdk.pack.staleness import changes_of
+from factory_cdk.pack.store import Store, key_of
+from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
+
+AT_ONCE = 8
+"""How many bots are packed at the same time: most of it is waiting for remotes."""
+
+
+def pack(
+    plan: Plan,
+    bots: Sequence[Bot],
+    *,
+    cache: Path,
+    on_progress: OnProgress | None = None,
+    keep: Path | None = None,
+    lock: Lock | None = None,
+    fresh: Collection[str] = (),
+    jobs: int = AT_ONCE,
+    env: Mapping[str, str] | None = None,
+) -> PackReport:
+    """Make a bundle of every one of `bots`, which are bots of `plan`, in the cache below `cache`.
+
+    With `lock`, what it says is packed, and nothing is asked of a remote or an index for a bundle that is in
+    the cache; a bot that it does not cover is packed as if there were none, with a note. Without a lock a
+    remote is asked for the commit of a branch, and requirements stay as they were resolved before for the
+    same manifest. Bots named in `fresh` are asked anew in both. `keep` gets every bundle's tree, unpacked, in
+    a folder of the bot's name. `on_progress` is called from several threads, one at a time. `env` is the
+    environment for git and uv (that of this process).
+
+    One bot's failure, as a FactoryError in the report, leaves the others alone. A Ctrl-C ends all of them,
+    and what they started, before it goes on to the caller; nothing half-written is left. Raises FactoryError
+    itself only when the cache cannot be written.
+    """
+    said = dict(os.environ if env is None else env)
+    stop = threading.Event()
+    work = _Work(plan, Store(cache), git_with(said, stop), Uv(environment_for_uv(said), stop), _in_turn(on_progress))
+    work.store.prepare()
+    held = {bot.name: lock for bot in bots if lock is not None and bot.name not in fresh}
+    with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
+        try:
+            attempts = [pool.submit(work.attempt, bot, held.get(bot.name), bot.name in fresh, keep) for bot in bots]
+            return PackReport(tuple(attempt.result() for attempt in attempts))
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def bundles_at_hand(
+    plan: Plan, bots: Sequence[Bot], *, cache: Path, lock: Lock | None = None, env: Mapping[str, str] | None = None
+) -> dict[str, Bundle]:
+    """The bundles of `bots` without asking anybody: what synth, review and dry runs embed.
+
+    A bot that `lock` covers has the bundle that it says, and the same one on every machine (`archive` is None
+    where the cache does not have it; pack first to deploy). Path sources that exist are packed. Without a
+    lock it is what was packed here last. Everything else is `unpacked`, and so is what cannot be packed:
+    `pack` says why.
+    """
+    said = dict(os.environ if env is None else env)
+    stop = threading.Event()
+    work = _Work(plan, Store(cache), git_with(said, stop), Uv(environment_for_uv(said), stop), _in_turn(None))
+    return {bot.name: work.at_hand(bot, lock) for bot in bots}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all bots of one pack have in common."""
+
+    plan: Plan
+    store: Store
+    git: Git
+    uv: Uv
+    on_progress: OnProgress
+
+    def attempt(self, bot: Bot, lock: Lock | None, fresh: bool, keep: Path | None) -> PackedBot:
+        """Pack one bot and tell what came of it; `Stopped` when told to stop."""
+        started = time.monotonic()
+        try:
+            key = key_of(described(bot.source))
+            with self.store.alone(key, self.git.stop), self.store.workspace() as workspace:
+                bench = self._bench(bot, lock, workspace, fresh=fresh)
+                bundle, locked = _packed(bench)
+                if keep is not None:
+                    keep_tree(bundle, keep, workspace)
+                made = PackedBot(bot.name, bundle, None, locked, bench.fetched, tuple(bench.notes))
+        except FactoryError as error:
+            made = PackedBot(bot.name, error=error)
+        except OSError as error:
+            made = PackedBot(bot.name, error=_disk_error(error, self.store.folder))
+        last = Progress(bot.name, "done" if made.error is None else "failed", made.error.message if made.error else "")
+        self.on_progress(last)
+        return replace(made, seconds=time.monotonic() - started)
+
+    def at_hand(self, bot: Bot, lock: Lock | None) -> Bundle:
+        """The bundle of one bot without asking anybody."""
+        covered = lock.bots[bot.name] if lock is not None and not changes_of(lock, self.plan, bot) else None
+        try:
+            self.store.prepare()
+            with self.store.workspace() as workspace:
+                return _packed(self._bench(bot, lock, workspace, offline=True))[0]
+        except (NotAtHand, FactoryError):  # a dry run shows what it can; `pack` tells what is wrong
+            return unpacked(bot) if covered is None else _of_lock(bot, covered)
+
+    def _bench(
+        self, bot: Bot, lock: Lock | None, workspace: Path, *, fresh: bool = False, offline: bool = False
+    ) -> Bench:
+        """What one bot is packed with."""
+        python = lowest_python(self.plan, bot)
+        bench = Bench(
+            bot, python, self.store, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
+        )
+        if lock is not None:
+            bench.locked = lock.bots.get(bot.name)
+            if changes := changes_of(lock, self.plan, bot):
+                bench.outdated(changes)
+        return bench
+
+
+def _packed(bench: Bench) -> tuple[Bundle, LockedBot]:
+    source = bench.bot.source
+    if isinstance(source, GitSource):
+        return pack_git(bench, source)
+    return pack_path(bench, source) if isinstance(source, PathSource) else pack_pypi(bench, source)
+
+
+def _of_lock(bot: Bot, locked: LockedBot) -> Bundle:
+    """The bundle that plan.lock names, which is not in the cache."""
+    if locked.digest is None:
+        return unpacked(bot)
+    return Bundle(
+        bot=bot.name,
+        digest=locked.digest,
+        packed=True,
+        kind=kind_of(bot.source),
+        origin=origin_of(bot.source, locked.commit),
+        commit=locked.commit,
+        requirements=locked.requirements,
+        lock_digest=digest_of_lines(locked.requirements) if locked.requirements else None,
+        size=locked.size or 0,
+        files=locked.files or 0,
+        archive_sha256=locked.archive_sha256,
+    )
+
+
+def _in_turn(on_progress: OnProgress | None) -> OnProgress:
+    """`on_progress`, called by one thread at a time."""
+    turn = threading.Lock()
+
+    def tell(progress: Progress) -> None:
+        if on_progress is not None:
+            with turn:
+                on_progress(progress)
+
+    return tell
+
+
+def _disk_error(error: OSError, cache: Path) -> FactoryError:
+    where = error.filename if isinstance(error.filename, str) else str(cache)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FactoryError(f"the disk of {where} is full", "free some space, or set FACTORY_CDK_HOME to another disk")
+    return FactoryError(f"{where}: {error.strerror or error}", "see whether it can be read and written")
