@@ -1,1 +1,87 @@
+"""The command line: one module per command, each imported only when it is called.
 
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted (others are in a command's help).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from factory_cdk.cli.report import print_error
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.version import __version__
+
+COMMANDS = (
+    "validate",
+    "pack",
+    "lock",
+    "synth",
+    "build",
+    "submit",
+    "ps",
+    "logs",
+    "stop",
+    "resume",
+    "info",
+    "list",
+    "demolish",
+    "doctor",
+)
+"""Every command, in the order of the help; `x` is the function `command` of `factory_cdk.cli.x`."""
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk validate --plan factory-plan.yml
+  factory-cdk synth --plan factory-plan.yml --stage dev
+  factory-cdk build --plan factory-plan.yml --stage test
+"""
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are needed, so that start-up stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"factory_cdk.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101 - a command module without its command is our mistake
+        return command
+
+
+@click.command(
+    cls=_Commands,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, "--version", prog_name="factory-cdk")
+def cli() -> None:
+    """One YAML plan becomes a factory of Python workers, on this machine and on EC2."""
+
+
+def main() -> None:
+    """Run the command line: every error that a user can cause ends as a line or two on stderr."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except FactoryError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:  # Ctrl-C, or no answer to a question
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); nothing is left to tell, least of all at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -65,13 +65,16 @@ class SectorDesign:
 @dataclass(frozen=True, slots=True)
 class QueueDesign:
     """A queue of the stage. `name` is the plan's; `physical_name` and `dead_letter_name` are SQS's (at most 80
-    characters); `visibility_timeout` is in seconds; `bot` reads it."""
+    characters); `visibility_timeout` is in seconds; after `max_receives` deliveries SQS itself gives a job up;
+    `bot` reads it.
+    """
 
     name: str
     bot: str
     physical_name: str
     dead_letter_name: str
     visibility_timeout: int
+    max_receives: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,14 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class StackDesign:
-    """One CloudFormation stack. `rules` and `metadata` are template sections; `depends_on` names stacks that
-    are deployed before this one; `protect` is termination protection."""
+    """One CloudFormation stack. `mappings`, `rules` and `metadata` are template sections; `depends_on` names
+    stacks that are deployed before this one; `protect` is termination protection."""
 
     name: str
     region: str
     description: str
     resources: tuple[Resource, ...]
+    mappings: Mapping[str, Json] = field(default_factory=dict)
     rules: Mapping[str, Json] = field(default_factory=dict)
     metadata: Mapping[str, Json] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -136,3 +136,8 @@ def breadth_first(stage: Stage, workflow: Workflow | None) -> tuple[str, ...]:
                     following_level.append(fed)
         level = following_level
     return tuple(order + [name for name in here if name not in linked])
+
+
+def needs_region(stage: Stage) -> bool:
+    """Whether an aws sector of the stage names no region, so that a default is needed."""
+    return any(sector.type is SectorType.AWS and sector.region_name is None for sector in stage.sectors)

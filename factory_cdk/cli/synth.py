@@ -1,0 +1,69 @@
+"""`factory-cdk synth`: a stage as a cloud assembly, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from factory_cdk.cli.designing import read_design
+from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
+from factory_cdk.cli.report import as_text, coloured, summary
+from factory_cdk.design.model import StageDesign
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk synth --plan factory-plan.yml --stage dev
+  factory-cdk synth --plan factory-plan.yml --stage prod -o build/prod --region eu-west-2
+  cdk deploy --all --app cdk.out
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@plan_option
+@stage_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    default="cdk.out",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where the cloud assembly goes; an assembly that is there is replaced.",
+)
+@region_option
+@quiet_option
+def command(plan_file: str, stage: str, output: Path, region: str | None, quiet: bool) -> None:
+    """Turn a stage into CloudFormation templates: a CDK cloud assembly to review or deploy.
+
+    No account, credentials or network are needed. `cdk diff|deploy|destroy --app DIR` work on what comes out.
+    Needs the extra `[cdk]`.
+    """
+    design = read_design(plan_file, stage, region)
+    if not quiet:
+        for found in design.diagnostics:
+            click.echo(as_text(found, None, to_stderr=True), err=True)
+        if design.diagnostics:
+            click.echo(f"{summary(design.diagnostics)}\n", err=True)
+    if not design.stacks:
+        click.echo(f"stage {stage} has no aws sector: there is nothing to synthesize")
+        return
+    from factory_cdk.stacks.assembly import write_assembly  # noqa: PLC0415 - imports aws_cdk, 1.5 s
+
+    write_assembly(design, output)
+    if not quiet:
+        _print_stacks(design, output)
+
+
+def _print_stacks(design: StageDesign, output: Path) -> None:
+    rows = [("stack", "region", "resources", "bytes", "sectors")]
+    for stack in design.stacks:
+        size = (output / f"{stack.name}.template.json").stat().st_size
+        sectors = ", ".join(dict.fromkeys(one.sector for one in stack.resources if one.sector)) or "(queues)"
+        rows.append((stack.name, stack.region, str(len(stack.resources)), f"{size:,}", sectors))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for number, row in enumerate(rows):
+        cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3].rjust(widths[3])]
+        line = "  ".join([*cells, row[4]])
+        click.echo(coloured(line, bold=True) if number == 0 else line)
+    click.echo(f"\nwritten to {output}")

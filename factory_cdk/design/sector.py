@@ -1,0 +1,252 @@
+"""The resources of one `aws` sector: an instance, what it may do, what it runs and how it says that it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from factory_cdk.bootstrap import BOOTSTRAP_LIMIT, SectorFacts, render_user_data, shared_user_data
+from factory_cdk.design import policy
+from factory_cdk.design.model import Asset, BotDesign, Resource
+from factory_cdk.design.naming import ASSETS_BUCKET, Names
+from factory_cdk.design.release import bundle_asset, content_asset, install_asset, manifest, router
+from factory_cdk.design.values import canonical, ref, sha256, split, sub, tag_list
+from factory_cdk.plan.amazon import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.model import Json, Platform, StageSector
+from factory_cdk.plan.names import logical
+
+LOG_RETENTION_DAYS = 30
+
+READY_TIMEOUT = BOOTSTRAP_LIMIT + 600
+"""Seconds that CloudFormation waits for an instance: longer than the instance itself tries."""
+
+_READ_BY_NAME = ("AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
+
+USER_DATA_MAPPING = "UserData"
+"""The template mapping that holds the part of the user-data that all instances of a platform share."""
+
+
+@dataclass(frozen=True, slots=True)
+class SectorParts:
+    """What one sector adds to a stack."""
+
+    resources: tuple[Resource, ...]
+    assets: tuple[Asset, ...]
+    release: str
+    policy_size: int
+
+
+def sector_parts(
+    names: Names,
+    sector: StageSector,
+    bots: tuple[BotDesign, ...],
+    tags: Mapping[str, str],
+    *,
+    home_region: str,
+    version: str,
+) -> SectorParts:
+    """The resources and assets of an aws sector. `tags` are the factory's and ours, without the sector's own."""
+    return _Sector(names, sector, bots, {**tags, "factory-cdk:sector": sector.name}, home_region, version).parts()
+
+
+class _Sector:
+    """Gathers the resources of one sector in the order in which CloudFormation makes them."""
+
+    def __init__(
+        self,
+        names: Names,
+        sector: StageSector,
+        bots: tuple[BotDesign, ...],
+        tags: Mapping[str, str],
+        home_region: str,
+        version: str,
+    ) -> None:
+        self.names = names
+        self.sector = sector
+        self.bots = bots
+        self.tags = dict(tags)
+        self.home_region = home_region
+        self.id = logical(sector.name)
+        self.resources: list[Resource] = []
+        self.facts = SectorFacts(
+            factory=names.factory,
+            stage=names.stage,
+            sector=sector.name,
+            region=sector.region or "",
+            release_parameter=names.path(sector.name, "release"),
+            gate_parameter=names.path("gate"),
+            parameters_path=names.path(sector.name),
+            log_group=names.path(sector.name),
+            version=version,
+            runner=f"factory-cdk=={version}",
+        )
+
+    def parts(self) -> SectorParts:
+        """Everything, the release's manifest included."""
+        secret_ids, secret_names = self._secrets()
+        install = install_asset(self.facts, self.sector.platform)
+        bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
+        release = content_asset(
+            canonical(manifest(self.names, self.sector.name, self.bots, install, secret_names)), ".json"
+        )
+        assets = tuple({asset.key: asset for asset in (release, install, *bundles)}.values())
+        statements = policy.statements(
+            self.names,
+            self.sector.name,
+            self.bots,
+            asset_keys=[asset.key for asset in assets],
+            secret_ids=secret_ids,
+            home_region=self.home_region,
+        )
+        self._role(statements)
+        self._log_group()
+        self._parameters()
+        self._instance(release)
+        return SectorParts(tuple(self.resources), assets, release.sha256, len(canonical(statements)))
+
+    def _add(self, kind: str, type_: str, properties: Mapping[str, Json], depends_on: tuple[str, ...] = ()) -> str:
+        logical_id = self.id + kind
+        self.resources.append(Resource(logical_id, type_, properties, depends_on, self.sector.name))
+        return logical_id
+
+    def _secrets(self) -> tuple[list[str], dict[str, str]]:
+        """One secret for all bots that take the same values; made empty, filled by `build` or `secrets put`."""
+        ids: list[str] = []
+        names: dict[str, str] = {}
+        shared: dict[str, str] = {}
+        for bot in self.bots:
+            values = {
+                name: [reference.env, reference.profile, reference.key]
+                for name, reference in bot.secrets.items()
+                if reference.secret is None
+            }
+            if not values:
+                continue
+            same = canonical(values)
+            if same not in shared:
+                shared[same] = self.names.secret(self.sector.name, bot.name)
+                description = f"Secret values of {bot.name} on sector {self.sector.name}: {', '.join(sorted(values))}"
+                properties = {
+                    "Name": shared[same],
+                    "Description": description[:2048],
+                    "Tags": tag_list(self.tags),
+                }
+                ids.append(self._add(f"Secret{logical(bot.name)}", "AWS::SecretsManager::Secret", properties))
+            names[bot.name] = shared[same]
+        return ids, names
+
+    def _role(self, statements: list[Json]) -> None:
+        name = self.names.role(self.sector.name)
+        document = {"Version": "2012-10-17", "Statement": statements}
+        role = self._add(
+            "Role",
+            "AWS::IAM::Role",
+            {
+                "RoleName": name,
+                "Description": f"The instance of sector {self.sector.name}",
+                "AssumeRolePolicyDocument": policy.trust(),
+                "Policies": [{"PolicyName": "sector", "PolicyDocument": document}],
+                "Tags": tag_list(self.tags),
+            },
+        )
+        self._add("InstanceProfile", "AWS::IAM::InstanceProfile", {"InstanceProfileName": name, "Roles": [ref(role)]})
+
+    def _log_group(self) -> None:
+        properties = {
+            "LogGroupName": self.facts.log_group,
+            "RetentionInDays": LOG_RETENTION_DAYS,
+            "Tags": tag_list(self.tags),
+        }
+        self._add("LogGroup", "AWS::Logs::LogGroup", properties)
+
+    def _parameters(self) -> None:
+        for bot in self.bots:
+            if bot.config:
+                self._split(f"Config{logical(bot.name)}", ("config", bot.name), bot.config)
+        self._split("Router", ("router",), router(self.names, self.bots, self.home_region))
+
+    def _split(self, kind: str, path: tuple[str, ...], value: Json) -> None:
+        for number, part in enumerate(split(canonical(value)), start=1):
+            suffix = "" if number == 1 else str(number)
+            self._parameter(kind + suffix, self.names.path(self.sector.name, *path, str(number)), part)
+
+    def _parameter(self, kind: str, name: str, value: Json) -> str:
+        properties = {"Name": name, "Type": "String", "Value": value, "Tags": self.tags}
+        return self._add(kind, "AWS::SSM::Parameter", properties)
+
+    def _instance(self, release: Asset) -> None:
+        properties = self._instance_properties()
+        # A wait condition cannot be updated: another release or other properties make another one, so that an
+        # update waits for the instance as a build does.
+        mark = sha256(canonical([release.sha256, properties]))[:8]
+        handle = self._add(f"ReadyHandle{mark}", "AWS::CloudFormation::WaitConditionHandle", {})
+        self._parameter(
+            "Release",
+            self.facts.release_parameter,
+            sub(
+                canonical(
+                    {
+                        "release": release.sha256,
+                        "bucket": ASSETS_BUCKET,
+                        "key": release.key,
+                        "sha256": release.sha256,
+                        "signal": f"${{{handle}}}",
+                    }
+                )
+            ),
+        )
+        # The role and its profile are referred to; what the instance reads by name must be named.
+        waits_for = tuple(resource.logical_id for resource in self.resources if resource.type in _READ_BY_NAME)
+        instance = self._add("Instance", "AWS::EC2::Instance", properties, waits_for)
+        ready = self._add(
+            f"Ready{mark}",
+            "AWS::CloudFormation::WaitCondition",
+            {"Handle": ref(handle), "Timeout": str(READY_TIMEOUT), "Count": 1},
+            (instance,),
+        )
+        if self.sector.alarm is not None:
+            # Created last: an instance that idles while it installs must not be terminated for idling.
+            self._add("Alarm", "AWS::CloudWatch::Alarm", self._alarm_properties(instance), (ready,))
+
+    def _instance_properties(self) -> dict[str, Json]:
+        given = dict(self.sector.parameters)
+        tags = [*given.pop("Tags", ())]
+        own = {"Name": self.names.role(self.sector.name), **self.tags}
+        taken = {tag.get("Key") for tag in tags}
+        return {
+            "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+            **given,
+            "IamInstanceProfile": ref(f"{self.id}InstanceProfile"),
+            "UserData": {"Fn::Base64": {"Fn::Join": ["", self._user_data()]}},
+            "Tags": tags + [tag for tag in tag_list(own) if tag["Key"] not in taken],
+        }
+
+    def _user_data(self) -> list[Json]:
+        platform = self.sector.platform
+        text = render_user_data(self.facts, platform)
+        shared = {"Fn::FindInMap": [USER_DATA_MAPPING, platform.value, "shared"]}
+        return [text.removesuffix(shared_user_data(platform)), shared]
+
+    def _alarm_properties(self, instance: str) -> dict[str, Json]:
+        alarm = self.sector.alarm
+        properties = dict(alarm.properties) if alarm else {}
+        for key in ALARM_ACTIONS:
+            if key in properties:
+                properties[key] = [_action(action) for action in properties[key]]
+        if "Metrics" not in properties:  # a metric formula names the instances itself
+            properties["Dimensions"] = [{"Name": "InstanceId", "Value": ref(instance)}]
+        taken = {tag.get("Key") for tag in properties.get("Tags", ())}
+        own = [tag for tag in tag_list(self.tags) if tag["Key"] not in taken]
+        return {**properties, "Tags": [*properties.get("Tags", ()), *own]}
+
+
+def _action(action: str) -> Json:
+    if action in ALARM_VERBS:
+        return sub(f"arn:${{AWS::Partition}}:automate:${{AWS::Region}}:ec2:{action}")
+    return action
+
+
+def user_data_mapping(platforms: set[Platform]) -> dict[str, Json]:
+    """The `Mappings` section of a template with instances of `platforms`."""
+    shared = {platform.value: {"shared": shared_user_data(platform)} for platform in sorted(platforms)}
+    return {USER_DATA_MAPPING: shared}

