@@ -1,0 +1,197 @@
+"""What a callable gets, and what becomes of what it returns and raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BOTS = """
+import asyncio, json, math, sys
+
+def plus_one(number):
+    return number + 1
+
+def by_name(job):
+    return [job.payload, job.id, job.attempt, job.tags, job.parent, job.run, job.bot]
+
+def by_annotation(work: "Job"):
+    return work.payload
+
+from factory_cdk import Job
+
+def by_class(work: Job):
+    return work.payload
+
+async def waits(payload):
+    await asyncio.sleep(0)
+    return {"waited": payload}
+
+class Nested:
+    class Deep:
+        @staticmethod
+        def call(payload, scale=2):
+            return payload * scale
+
+def awaits_by_hand(payload):
+    return waits(payload)
+
+def divides(payload):
+    return 1 / payload
+
+def leaves(payload):
+    sys.exit("enough")
+
+def not_json(payload):
+    return {1, 2}
+
+def nan(payload):
+    return math.nan
+
+def circular(payload):
+    found = []
+    found.append(found)
+    return found
+
+class Shy(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+def shy(payload):
+    raise Shy
+
+def chatty(payload):
+    print("hello", payload)
+    print("grüße", file=sys.stderr)
+    return None
+
+def two(first, second):
+    return None
+
+number = 7
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code with späces"
+    folder.mkdir()
+    (folder / "bots.py").write_text(BOTS, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("target", "payload", "result"),
+    [
+        ("bots:plus_one", 41, 42),
+        ("bots:by_name", "x", ["x", "j1", 1, {}, None, "r1", "tested"]),
+        ("bots:by_annotation", [1], [1]),
+        ("bots:by_class", "p", "p"),
+        ("bots:waits", 3, {"waited": 3}),
+        ("bots:awaits_by_hand", 3, {"waited": 3}),
+        ("bots:Nested.Deep.call", 3, 6),
+        ("bots:chatty", "ü", None),
+        ("math:floor", 2.5, 2),
+        ("builtins:len", "four", 4),
+    ],
+)
+def test_a_callable_gets_the_payload_or_the_job(
+    start: Callable[..., Any], code: Path, target: str, payload: Any, result: Any
+) -> None:
+    shim = start()
+    assert shim.start(code, target) == {"kind": "ready"}
+    assert shim.do(payload) == {"kind": "done", "id": "j1", "result": result}
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ("bots:divides", "ZeroDivisionError", "division by zero"),
+        ("bots:leaves", "SystemExit", "enough"),
+        ("bots:not_json", "ResultNotJson", "what tested returned, a set, is not JSON"),
+        ("bots:nan", "ResultNotJson", "a float, is not JSON"),
+        ("bots:circular", "ResultNotJson", "a list, is not JSON"),
+        ("bots:shy", "bots.Shy", "cannot be printed"),
+    ],
+)
+def test_a_job_that_fails_says_why_and_its_worker_goes_on(
+    start: Callable[..., Any], code: Path, target: str, kind: str, message: str
+) -> None:
+    shim = start()
+    shim.start(code, target)
+    for attempt in (1, 2):
+        answer = shim.do(0, attempt=attempt)
+        assert (answer["kind"], answer["id"]) == ("failed", "j1")
+        assert answer["error"]["type"] == kind
+        assert message in answer["error"]["message"]
+        assert answer["error"]["attempt"] == attempt
+
+
+def test_a_traceback_shows_the_bots_lines_and_not_the_shims(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:divides")
+    traceback = shim.do(0)["error"]["traceback"]
+    assert "return 1 / payload" in traceback
+    assert "shim.py" not in traceback
+    assert "target.py" not in traceback
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ("missing:bot", "ModuleNotFoundError", "No module named 'missing'"),
+        ("bots:absent", "BotNotFound", "bots has no 'absent'"),
+        ("bots:number", "BotNotCallable", "is a int, not a callable"),
+        ("bots:two", "BotNotCallable", "cannot be called with one argument"),
+    ],
+)
+def test_a_bot_that_cannot_be_loaded_is_reported_and_the_worker_ends(
+    start: Callable[..., Any], code: Path, target: str, kind: str, message: str
+) -> None:
+    shim = start()
+    answer = shim.start(code, target)
+    assert answer["kind"] == "broken"
+    assert answer["error"]["type"] == kind
+    assert message in answer["error"]["message"]
+    assert shim.ends() == 1
+
+
+def test_stdout_and_stderr_are_the_bots_log_as_utf_8(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:chatty")
+    shim.do("ü")
+    assert shim.log.read_text(encoding="utf-8").splitlines() == ["hello ü", "grüße"]
+
+
+def test_several_jobs_in_one_frame_are_done_in_order(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:plus_one")
+    shim.say("jobs", jobs=[{**_job(number), "id": f"j{number}"} for number in range(5)])
+    assert [shim.hear()["result"] for _ in range(5)] == [1, 2, 3, 4, 5]
+
+
+def test_told_to_stop_it_finishes_the_job_in_hand_and_gives_back_the_rest(
+    start: Callable[..., Any], code: Path, tmp_path: Path
+) -> None:
+    (code / "slow.py").write_text(
+        "import time\nfrom pathlib import Path\n"
+        "def wait(gate):\n    Path(gate + '.begun').touch()\n"
+        "    while not Path(gate).exists(): time.sleep(0.001)\n    return 'done'\n"
+    )
+    shim = start()
+    shim.start(code, "slow:wait")
+    gate = tmp_path / "gate"
+    shim.say("jobs", jobs=[{**_job(str(gate)), "id": f"j{number}"} for number in range(3)])
+    while not gate.with_name("gate.begun").exists():
+        assert shim.process.poll() is None
+    shim.say("stop")
+    gate.touch()
+    assert shim.hear() == {"kind": "done", "id": "j0", "result": "done"}
+    assert shim.hear() == {"kind": "returned", "ids": ["j1", "j2"]}
+    assert shim.ends() == 0
+
+
+def _job(payload: Any) -> dict[str, Any]:
+    return {"payload": payload, "bot": "tested", "attempt": 1, "tags": {}, "parent": None, "run": "r1"}

@@ -1,0 +1,152 @@
+"""A worker whose runner is gone ends at once, whatever it is doing, and takes its children along."""
+
+from __future__ import annotations
+
+import ast
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import factory_cdk.worker
+
+PACKAGE = Path(factory_cdk.worker.__file__).parent
+
+BOTS = """
+import ctypes, os, subprocess, sys, time
+
+def idle(payload):
+    return None
+
+def spins(fifo):
+    open(fifo, "w").close()
+    while True:
+        pass
+
+def holds_the_lock(fifo):
+    open(fifo, "w").close()
+    ctypes.PyDLL(None).pause()
+
+def has_a_child(fifo):
+    subprocess.Popen(["sleep", "1000"], stdout=open(fifo, "w"))
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    (tmp_path / "bots.py").write_text(BOTS)
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path
+
+
+def test_an_idle_worker_ends_when_the_socket_does(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:idle")
+    shim.hang_up()
+    assert shim.ends() == -signal.SIGKILL
+
+
+def test_a_worker_that_never_got_its_first_message_ends_too(start: Callable[..., Any]) -> None:
+    shim = start()
+    shim.hang_up()
+    assert shim.ends() == -signal.SIGKILL
+
+
+def test_a_busy_worker_ends_in_the_middle_of_its_job(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:spins")
+    shim.say("jobs", jobs=[_job(str(code / "fifo"))])
+    (code / "fifo").open().close()
+    shim.hang_up()
+    assert shim.ends() == -signal.SIGKILL
+
+
+def test_the_children_of_a_bot_end_with_it(start: Callable[..., Any], code: Path) -> None:
+    shim = start()
+    shim.start(code, "bots:has_a_child")
+    shim.say("jobs", jobs=[_job(str(code / "fifo"))])
+    with (code / "fifo").open("rb") as held_by_child:
+        shim.hang_up()
+        assert held_by_child.read() == b"", "ends once nobody holds the other end"
+    shim.ends()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the parent-death signal is Linux's")
+def test_a_bot_that_holds_the_interpreters_lock_ends_when_its_parent_dies(code: Path, tmp_path: Path) -> None:
+    parent = f"""
+import os, socket, subprocess, sys, time
+sys.path.insert(0, {str(PACKAGE.parent.parent)!r})
+from factory_cdk.worker.frames import encode
+ours, theirs = socket.socketpair()
+os.set_inheritable(ours.fileno(), True)
+worker = subprocess.Popen([sys.executable, "-I", {str(PACKAGE / "__main__.py")!r}, str(theirs.fileno())],
+    pass_fds=[theirs.fileno(), ours.fileno()], start_new_session=True)  # the socket stays open in the worker itself
+job = dict(id="j", payload={str(code / "fifo")!r}, bot="b", attempt=1, tags={{}}, parent=None, run="r")
+start = dict(kind="start", bot="b", target="bots:holds_the_lock", command=None, roots=[{str(code)!r}], variables={{}})
+ours.sendall(encode(start) + encode(dict(kind="jobs", jobs=[job])))
+print(worker.pid, flush=True)
+time.sleep(1000)
+"""
+    runner = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE)
+    assert runner.stdout is not None
+    worker = int(runner.stdout.readline())
+    pidfd = os.pidfd_open(worker)
+    (code / "fifo").open().close()
+    runner.kill()
+    try:
+        assert _ends(pidfd)
+    finally:
+        runner.wait()
+        runner.stdout.close()
+        os.close(pidfd)
+
+
+def test_the_socket_is_closed_in_programs_that_a_bot_starts(start: Callable[..., Any], code: Path) -> None:
+    (code / "lists.py").write_text(
+        "import os, subprocess\n"
+        "def sockets(payload):\n"
+        "    listing = subprocess.run(['ls', '-l', '/proc/self/fd'], stdout=subprocess.PIPE).stdout\n"
+        "    return listing.decode().count('socket:')\n"
+    )
+    shim = start()
+    shim.start(code, "lists:sockets")
+    assert shim.do(None)["result"] == 0
+
+
+def test_the_shim_is_written_in_python_3_8_and_the_standard_library() -> None:
+    for file in PACKAGE.glob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names, file
+
+
+def test_the_shim_runs_in_python_3_8(start: Callable[..., Any], code: Path) -> None:
+    python = shutil.which("python3.8")
+    if python is None or subprocess.run([python, "-V"], capture_output=True, check=False).returncode:
+        pytest.skip("there is no Python 3.8 here")
+    shim = start(python)
+    assert shim.start(code, "bots:idle") == {"kind": "ready"}
+    assert shim.do(1)["kind"] == "done"
+    commands = start(python)
+    commands.start(code, command=["cat"])
+    assert commands.do([1])["result"] == [1]
+
+
+def _job(payload: Any) -> dict[str, Any]:
+    return {"id": "j", "payload": payload, "bot": "b", "attempt": 1, "tags": {}, "parent": None, "run": "r"}
+
+
+def _ends(pidfd: int) -> bool:
+
+    return bool(select.select([pidfd], [], [], 60)[0])
