@@ -240,6 +240,7 @@ class Runner:
         elif self._gate == "open":
             self._gate = "closing"
             self._closing = asyncio.create_task(self._close("closed"))
+        self._publish()
         self._note_change()
 
     def _open(self, *, held: bool) -> None:
@@ -262,6 +263,7 @@ class Runner:
                 crew.open = False
             await self._until(lambda: not any(crew.in_hand for crew in crews) and not self._settled)  # noqa: B023
         self._gate = then
+        self._publish()  # someone waits for this
         self._note_change()
 
     def _in_order(self) -> list[list[Crew]]:
