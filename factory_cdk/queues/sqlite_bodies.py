@@ -8,7 +8,6 @@ when the row's end is on disk, so that no power loss leaves a job without its pa
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
+from factory_cdk.queues.sqlite_faults import faults_explained
 
 INLINE_BYTES = 1024
 FILE_BYTES = 1024 * 1024
@@ -29,7 +29,26 @@ Sync = Callable[[int], None]
 Column = str | int | None
 """What a column of `jobs` holds: JSON text, or the number of a body."""
 
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+decode = json.JSONDecoder().decode
+"""What a JSON text says; as json.loads, less its look at encodings."""
+
+
+def _make_encode() -> Callable[[Json], str]:
+    """The JSON text of a value: compact, ASCII, no NaN.
+
+    JSONEncoder.encode makes its C encoder anew for every value, which is most of the time that a small one
+    takes; so the C encoder is made once here. Without one (not CPython), JSONEncoder does it all.
+    """
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    iterate = make(None, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
+    join = "".join
+    return lambda value: join(iterate(value, 0))
+
+
+_encode = _make_encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +73,16 @@ class Bodies:
         self.folder = folder
         self._sync = sync
 
-    def encode(self, value: Json, what: str) -> Encoded:
-        """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction,
-        and `discard` what comes out in the end. Raises FactoryError, naming `what`, if it is not JSON.
+    def encode(self, value: Json, what: str, job_id: str) -> Encoded:
+        """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction.
+        Raises FactoryError, naming `what` of which job, if it is not JSON.
         """
         try:
-            text = _encoder.encode(value)
+            text = _encode(value)
         except (TypeError, ValueError, RecursionError) as error:
-            raise FactoryError(f"{what} is not JSON: {error}", "return and submit JSON only") from error
+            raise FactoryError(
+                f"the {what} of job {job_id} is not JSON: {error}", "submit and return JSON only"
+            ) from error
         if len(text) <= INLINE_BYTES:
             return text
         body = text.encode("ascii")
@@ -69,11 +90,6 @@ class Bodies:
         if len(body) <= FILE_BYTES:
             return Large(sha256, text, None)
         return Large(sha256, None, self._stage(body))
-
-    def discard(self, encoded: Encoded) -> None:
-        """Remove the staged file, if it was not kept."""
-        if isinstance(encoded, Large) and encoded.staged is not None:
-            encoded.staged.unlink(missing_ok=True)
 
     def keep(self, encoded: Encoded) -> Column:
         """Count one more use; answers what the column holds. Call it inside the transaction."""
@@ -97,10 +113,10 @@ class Bodies:
         if column is None:
             return None
         if isinstance(column, str):
-            return json.loads(column)
+            return decode(column)
         row = self._connection.execute("SELECT body FROM contents WHERE num = ?", (column,)).fetchone()
         if row is not None:
-            return json.loads(row[0])
+            return decode(row[0])
         row = self._connection.execute("SELECT sha256 FROM bodies WHERE num = ?", (column,)).fetchone()
         path = self.path(row[0]) if row else self.folder
         try:
@@ -141,17 +157,17 @@ class Bodies:
             yield from (Path(folder, name) for name in names)
 
     def _stage(self, body: bytes) -> Path:
-        self.folder.mkdir(exist_ok=True, mode=0o700)
         path = self.folder / (STAGING + secrets.token_hex(8))
-        try:
-            with path.open("xb") as file:
-                file.write(body)
-                file.flush()
-                self._sync(file.fileno())
-        except BaseException:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            raise
+        with faults_explained(self.folder):
+            self.folder.mkdir(exist_ok=True, mode=0o700)
+            try:
+                with path.open("xb") as file:
+                    file.write(body)
+                    file.flush()
+                    self._sync(file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         return path
 
     def _place(self, staged: Path, path: Path) -> None:

@@ -70,10 +70,10 @@ class QueueFile:
                 self._lock.close()
                 raise
             self._log = -1
+            self._writing = Writing(self.paths.database, self.connection, self._lock)
             self.bodies = Bodies(self.connection, self.paths.bodies, self.sync)
             self.clock = clock or self._steady()
             self.wall = wall or clock or time.time
-            self._writing = Writing(self)
 
     def writing(self) -> Writing:
         """A write transaction as a context: committed at its end, rolled back when anything is raised inside.
@@ -101,27 +101,6 @@ class QueueFile:
             if self._log < 0:
                 self._log = os.open(self.paths.log, os.O_RDONLY | os.O_CLOEXEC)
             self.sync(self._log)
-
-    def begin(self) -> None:
-        """Take the write lock and begin; `Writing` calls it."""
-        self._lock.acquire()
-        try:
-            self.connection.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def end(self, *, commit: bool) -> None:
-        """Commit or roll back, and give the lock back; `Writing` calls it."""
-        try:
-            if commit:
-                self.connection.execute("COMMIT")
-        finally:
-            try:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-            finally:
-                self._lock.release()
 
     def close(self) -> None:
         """Let go of everything; closing twice is allowed."""
@@ -179,32 +158,46 @@ class QueueFile:
             return time.time
         epoch = read_anchor(self.connection, boot)
         if epoch is None:
-            with Writing(self) as connection:
+            with self._writing as connection:
                 epoch = read_anchor(connection, boot) or write_anchor(connection, boot)
         return steady_clock(epoch)
 
 
 class Writing:
-    """A write transaction of a QueueFile, as a context that is used again and again."""
+    """A write transaction of a database, as a context that is used again and again."""
 
-    __slots__ = ("_file",)
+    __slots__ = ("_connection", "_lock", "_path", "_run")
 
-    def __init__(self, file: QueueFile) -> None:
-        self._file = file
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock) -> None:
+        self._path = path
+        self._connection = connection
+        self._run = connection.execute
+        self._lock = lock
 
     def __enter__(self) -> sqlite3.Connection:
         try:
-            self._file.begin()
+            self._lock.acquire()
+            try:
+                self._run("BEGIN IMMEDIATE")
+            except BaseException:
+                self._lock.release()
+                raise
         except (sqlite3.Error, OSError) as error:
-            raise explained(self._file.paths.database, error) from error
-        return self._file.connection
+            raise explained(self._path, error) from error
+        return self._connection
 
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, _: TracebackType | None) -> None:
         try:
-            self._file.end(commit=raised is None)
+            try:
+                if raised is None:
+                    self._run("COMMIT")
+            finally:
+                try:
+                    if self._connection.in_transaction:
+                        self._run("ROLLBACK")
+                finally:
+                    self._lock.release()
         except (sqlite3.Error, OSError) as error:
-            raise explained(self._file.paths.database, error) from (raised or error)
+            raise explained(self._path, error) from (raised or error)
         if isinstance(raised, (sqlite3.Error, OSError)):
-            raise explained(self._file.paths.database, raised) from raised
+            raise explained(self._path, raised) from raised

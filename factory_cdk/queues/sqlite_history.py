@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from factory_cdk.queues.doorbell import Ringer
 from factory_cdk.queues.port import Depth, Failure, Job, JobRecord, Outcome
 from factory_cdk.queues.sqlite_faults import faults_explained
 from factory_cdk.queues.sqlite_file import QueueFile
+from factory_cdk.queues.sqlite_steps import next_cursor
 
 _STAGED_SECONDS = 3600
 _COLUMNS = """seq, id, queue, bot, run, parent, tags, attempt, earlier, due, token, outcome, final, enqueued,
     first_started, started, finished, payload, result"""
-_NEXT_CURSOR = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'jobs' RETURNING seq"
 _CANCEL = """
 UPDATE jobs SET outcome = 'cancelled', final = ?, finished = ?, due = NULL, token = NULL,
     attempt = attempt - (token IS NULL)
@@ -50,6 +50,10 @@ class History:
     def run_jobs(self, run: str) -> list[JobRecord]:
         """All jobs of `run`, live and final, in the order in which they were sent."""
         return self._records("run = ? ORDER BY seq", (run,))
+
+    def dead(self, queue: str, n: int) -> list[JobRecord]:
+        """Up to `n` dead letters of `queue`, the first to die first."""
+        return self._records("queue = ? AND outcome = 'dead' ORDER BY final LIMIT ?", (queue, max(0, n)))
 
     def remaining(self, run: str) -> int:
         """How many jobs of `run` are not final yet. When it is 0 after `send`, the run is complete."""
@@ -172,11 +176,6 @@ class History:
 
 def _cancel(connection: sqlite3.Connection, job_id: str, wall: float) -> bool:
     return connection.execute(_CANCEL, (next_cursor(connection.execute), wall, job_id)).rowcount == 1
-
-
-def next_cursor(run: Callable[[str], sqlite3.Cursor]) -> int:
-    """The next number of the counter that orders everything; call it inside a write transaction."""
-    return int(run(_NEXT_CURSOR).fetchall()[0][0])
 
 
 def failures_of(connection: sqlite3.Connection, seq: int) -> tuple[Failure, ...]:

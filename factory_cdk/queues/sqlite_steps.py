@@ -1,0 +1,226 @@
+"""What happens to jobs inside one write transaction of a queue database: sent, claimed, finished, failed.
+
+`prepare` encodes outside of the transaction, so that the lock is held for as little as possible.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.model import Json
+from factory_cdk.queues.port import Failed, Failure, Finished, Job, Lease, Wanted
+from factory_cdk.queues.sqlite_bodies import Bodies, Encoded, Large, decode
+from factory_cdk.queues.sqlite_file import QueueFile
+
+_TOKEN_BYTES = 16
+_OVERDUE_SECONDS = 0.02
+"""How often, on the engine's clock, a queue with enough ready jobs is searched for delays and leases that
+have ended (one without is searched at every claim)."""
+
+_SEND = """
+INSERT INTO jobs (id, queue, bot, run, parent, tags, attempt, due, enqueued, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+_READY = """
+SELECT seq, due, id, bot, payload, run, parent, attempt, tags FROM jobs
+WHERE queue = ? AND due <= ? ORDER BY due, seq LIMIT ?"""
+_OVERDUE = "SELECT seq, token, attempt FROM jobs WHERE queue = ? AND due > 0 AND due <= ?"
+_PROMOTE = "UPDATE jobs SET due = 0, token = NULL, attempt = ? WHERE seq = ?"
+_CLAIM = """
+UPDATE jobs SET token = ?, due = ?, started = ?, first_started = coalesce(first_started, started, ?)
+WHERE seq = ?"""
+_FINISH = """
+UPDATE jobs SET outcome = 'success', final = ?, finished = ?, result = ?, due = NULL, token = NULL
+WHERE seq = ? AND token = ?"""
+_BURY = "UPDATE jobs SET outcome = 'dead', final = ?, finished = ?, due = NULL, token = NULL WHERE seq = ?"
+_DIE = _BURY + " AND token = ?"
+_HELD = "SELECT 1 FROM jobs WHERE seq = ? AND token = ?"
+_AGAIN = "UPDATE jobs SET due = ?, attempt = attempt + ?, token = NULL WHERE seq = ? AND token = ?"
+_EXTEND = "UPDATE jobs SET due = ? WHERE seq = ? AND token = ?"
+_FAILURE = "INSERT INTO failures (job, attempt, type, message, traceback) VALUES (?, ?, ?, ?, ?)"
+_CURSORS = "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'jobs' RETURNING seq"
+
+Run = Callable[[str, tuple[int]], sqlite3.Cursor]
+Row = tuple[str, str, str, str, str | None, str | None, int, float, float, Encoded]
+"""A job to be sent, as `_SEND` takes it."""
+
+
+Prepared = tuple[Finished | Failed, Encoded, list[Row]]
+"""A job in hand that is to be settled, with its result and its forwards encoded."""
+
+
+class Encoding:
+    """The values of one call, each encoded once (a fan-out sends one value to many queues). Not reused.
+
+    As a context, it removes in the end the files of large values that were staged and not kept.
+    """
+
+    __slots__ = ("_encode", "_known", "_staged", "_wall")
+
+    def __init__(self, bodies: Bodies, wall: float) -> None:
+        self._encode = bodies.encode
+        self._wall = wall
+        self._known: dict[int, Encoded] = {}
+        self._staged: list[Large] = []
+
+    def row(self, queue: str, job: Job, due: float) -> Row:
+        """`job` as a row of `queue`. Raises FactoryError if its payload is not JSON."""
+        payload = self._known.get(id(job.payload)) or self._new(job.payload, "payload", job)
+        tags = json.dumps(dict(job.tags)) if job.tags else None
+        return job.id, queue, job.bot, job.run, job.parent, tags, job.attempt, due, self._wall, payload
+
+    def prepare(self, settled: Finished | Failed) -> Prepared:
+        """`settled` with its result and forwards encoded. Raises FactoryError if one is not JSON."""
+        if isinstance(settled, Failed):
+            return settled, "", []
+        result = self._known.get(id(settled.result)) or self._new(settled.result, "result", settled.lease.job)
+        return settled, result, [self.row(forward.queue, forward.job, 0.0) for forward in settled.forwards]
+
+    def __enter__(self) -> Encoding:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for large in self._staged:
+            if large.staged is not None:
+                large.staged.unlink(missing_ok=True)
+
+    def _new(self, value: Json, what: str, job: Job) -> Encoded:
+        encoded = self._encode(value, what, job.id)
+        if isinstance(encoded, Large):
+            self._staged.append(encoded)
+        self._known[id(value)] = encoded  # the caller's jobs keep the value alive, so its id stays its own
+        return encoded
+
+
+class Steps:
+    """The steps of one database; every method is to be called inside a write transaction."""
+
+    def __init__(self, file: QueueFile) -> None:
+        cursor = file.connection.cursor()  # one for all: every answer is fetched before the next statement
+        self._run = cursor.execute
+        self._run_many = cursor.executemany
+        self._bodies = file.bodies
+        self._searched: dict[str, float] = {}
+
+    def send(self, rows: list[Row]) -> None:
+        """Insert jobs; those whose ids are known are left alone."""
+        if all(row[-1].__class__ is str for row in rows):
+            self._run_many(_SEND, rows)
+            return
+        for row in rows:
+            payload = row[-1]
+            if not isinstance(payload, Large):
+                self._run(_SEND, row)
+            elif not self._run("SELECT 1 FROM jobs WHERE id = ?", row[:1]).fetchall():
+                self._run(_SEND, (*row[:-1], self._bodies.keep(payload)))
+
+    def settle(self, prepared: list[Prepared], now: float, wall: float) -> list[bool]:
+        """Finish or fail each job and send its forwards; answers whether its lease was still held."""
+        if not prepared:
+            return []
+        cursor = next_cursor(self._run, len(prepared)) - len(prepared)
+        held = []
+        rows: list[Row] = []
+        for settled, result, forwards in prepared:
+            cursor += 1
+            if isinstance(settled, Failed):
+                done = self._fail(settled, cursor, now, wall)
+            else:
+                done = self._finish(settled.lease, result, cursor, wall)
+                if done:
+                    rows += forwards
+            held.append(done)
+        if rows:
+            self.send(rows)
+        return held
+
+    def claim(self, want: Wanted, now: float, wall: float) -> list[Lease]:
+        """Lease what is ready, oldest first. A job whose payload is lost becomes a dead letter instead."""
+        queue, n = want.queue, want.n
+        if n < 1:
+            return []
+        rows = self._run(_READY, (queue, now, n)).fetchall()
+        if not rows:
+            return rows
+        if rows[-1][1] > 0 or (len(rows) == n and self._is_search_due(queue, now)):
+            self._searched[queue] = now
+            if self._promote(queue, now):
+                rows = self._run(_READY, (queue, now, n)).fetchall()
+        deadline = now + want.lease
+        random = os.urandom(_TOKEN_BYTES * len(rows)).hex()
+        leases = []
+        claims = []
+        for seq, _, job_id, bot, payload, run, parent, attempt, tags in rows:
+            token, random = random[: 2 * _TOKEN_BYTES], random[2 * _TOKEN_BYTES :]
+            try:
+                value = decode(payload) if payload.__class__ is str else self._bodies.load(payload)
+            except FactoryError as error:
+                self._bury(seq, attempt, error.message, wall)
+                continue
+            job = Job(job_id, bot, value, run, parent, attempt, json.loads(tags) if tags else {})
+            leases.append(Lease(job, queue, f"{seq}.{token}", deadline))
+            claims.append((token, deadline, wall, wall, seq))
+        self._run_many(_CLAIM, claims)
+        return leases
+
+    def extend(self, lease: Lease, deadline: float) -> bool:
+        """Move a lease's deadline; False when it was lost."""
+        return self._run(_EXTEND, (deadline, *_address(lease))).rowcount == 1
+
+    def release(self, lease: Lease) -> bool:
+        """Make a leased job ready without counting the attempt; False when the lease was lost."""
+        return self._run(_AGAIN, (0.0, 0, *_address(lease))).rowcount == 1
+
+    def _finish(self, lease: Lease, result: Encoded, cursor: int, wall: float) -> bool:
+        seq, token = _address(lease)
+        if result.__class__ is str:
+            return self._run(_FINISH, (cursor, wall, result, seq, token)).rowcount == 1
+        if isinstance(result, str) or not self._run(_HELD, (seq, token)).fetchall():
+            return False
+        return self._run(_FINISH, (cursor, wall, self._bodies.keep(result), seq, token)).rowcount == 1
+
+    def _fail(self, failed: Failed, cursor: int, now: float, wall: float) -> bool:
+        seq, token = _address(failed.lease)
+        if failed.delay is None:
+            held = self._run(_DIE, (cursor, wall, seq, token)).rowcount == 1
+        else:
+            due = now + failed.delay if failed.delay > 0 else 0.0
+            held = self._run(_AGAIN, (due, 1, seq, token)).rowcount == 1
+        if held:
+            self._record(seq, failed.failure)
+        return held
+
+    def _record(self, seq: int, failure: Failure) -> None:
+        self._run(_FAILURE, (seq, failure.attempt, failure.type, failure.message, failure.traceback))
+
+    def _bury(self, seq: int, attempt: int, message: str, wall: float) -> None:
+        self._record(seq, Failure("PayloadLost", message, "", attempt))
+        self._run(_BURY, (next_cursor(self._run), wall, seq))
+
+    def _is_search_due(self, queue: str, now: float) -> bool:
+        searched = self._searched.get(queue)
+        return searched is None or not 0 <= now - searched < _OVERDUE_SECONDS
+
+    def _promote(self, queue: str, now: float) -> bool:
+        """Make ready what was delayed until now, and what was leased until now with its attempt counted."""
+        overdue = self._run(_OVERDUE, (queue, now)).fetchall()
+        for seq, token, attempt in overdue:
+            if token is not None:
+                gone = "the worker or its runner went away before the job was done"
+                self._record(seq, Failure("LeaseExpired", gone, "", attempt))
+            self._run(_PROMOTE, (attempt + (token is not None), seq))
+        return bool(overdue)
+
+
+def next_cursor(run: Run, n: int = 1) -> int:
+    """The last of the next `n` numbers of the counter that orders everything."""
+    return int(run(_CURSORS, (n,)).fetchall()[0][0])
+
+
+def _address(lease: Lease) -> tuple[int, str]:
+    """Where the lease's job is and the token that opens it; a foreign token opens nothing."""
+    seq, dot, token = lease.token.partition(".")
+    return (int(seq), token) if dot and seq.isdecimal() else (-1, "")
