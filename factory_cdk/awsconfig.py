@@ -1,15 +1,23 @@
-"""What the user's AWS configuration says; the only module outside queues/sqs and deploy/ that loads botocore."""
+"""The default region; the only module outside queues/sqs and deploy/ that loads botocore."""
 
 from __future__ import annotations
+
+import os
 
 from factory_cdk.diagnostics import FactoryError
 
 
-def profile_region() -> str | None:
-    """The region of the AWS profile in force (AWS_PROFILE, else `default`), or None when it has none.
+def default_region(given: str | None, *, needed: bool) -> str | None:
+    """The region of aws sectors that name none: `given`, AWS_REGION, AWS_DEFAULT_REGION, else the AWS profile's.
 
-    Raises FactoryError when AWS_PROFILE names a profile that does not exist or the file cannot be read.
+    The profile is only looked up when `needed`, since that takes botocore. None when there is no region
+    anywhere; FactoryError when AWS_PROFILE names a profile that does not exist or its file cannot be read.
     """
+    found = given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return found if found or not needed else _profile_region()
+
+
+def _profile_region() -> str | None:
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - 0.2 s that most commands need not pay
     from botocore.session import Session  # noqa: PLC0415
 

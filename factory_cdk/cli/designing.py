@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory_cdk.awsconfig import default_region
 from factory_cdk.bundle import Bundle
-from factory_cdk.cli.options import resolve_region
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.plan.load import read_plan
@@ -18,7 +18,7 @@ def design_from(plan: Plan, stage: str, region: str | None, bundles: Mapping[str
 
     Raises FactoryError when there is no such stage or region, PlanError when it is over a limit of AWS.
     """
-    default = resolve_region(region, needed=needs_region(find_stage(plan, stage)))
+    default = default_region(region, needed=needs_region(find_stage(plan, stage)))
     return design_stage(resolve_stage(plan, stage, region=default), bundles)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 plan_option = click.option(
@@ -23,16 +21,3 @@ region_option = click.option(
     metavar="REGION",
     help="The region of aws sectors without `region_name` [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's].",
 )
-
-
-def resolve_region(region: str | None, *, needed: bool) -> str | None:
-    """The default region: the option's, AWS_REGION, AWS_DEFAULT_REGION, else that of the AWS profile.
-
-    The profile is only looked up when `needed`, since it takes botocore; None when there is none.
-    """
-    found = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if found or not needed:
-        return found
-    from factory_cdk.awsconfig import profile_region  # noqa: PLC0415 - imports botocore
-
-    return profile_region()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from factory_cdk.cli.options import quiet_option, region_option, resolve_region
+from factory_cdk.awsconfig import default_region
+from factory_cdk.cli.options import quiet_option, region_option
 from factory_cdk.cli.report import as_github, as_text, print_json, summary
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
 from factory_cdk.plan.load import Loaded, load_plan
@@ -61,7 +62,7 @@ def _with_stage(loaded: Loaded, name: str, region: str | None) -> tuple[Diagnost
         return loaded.diagnostics
     try:
         stage = find_stage(loaded.plan, name)
-        default = resolve_region(region, needed=needs_region(stage))
+        default = default_region(region, needed=needs_region(stage))
         more = design_stage(resolve_stage(loaded.plan, name, region=default)).diagnostics
     except PlanError as error:
         more = error.diagnostics

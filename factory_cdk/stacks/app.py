@@ -63,7 +63,7 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
     if design.metadata:
         stack.template_options.metadata = design.metadata
     for name, mapping in design.mappings.items():
-        cdk.CfnMapping(stack, name, mapping=mapping)
+        cdk.CfnMapping(stack, name, mapping=mapping, lazy=False)
     for name, rule in design.rules.items():
         assertions = [
             cdk.CfnRuleAssertion(

@@ -1,0 +1,34 @@
+"""The CDK app: `cdk synth|diff|deploy|destroy -c plan=FILE -c stage=NAME`, without an app of one's own.
+
+Context: `plan` and `stage` (required), `region` (the default region of aws sectors that name none) and
+`pack=false` (leave the bots unpacked: the stacks can be reviewed, and refuse to be deployed).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from factory_cdk.diagnostics import FactoryError, PlanError
+from factory_cdk.stacks.node import prepare_cdk
+
+
+def main() -> None:
+    """Synthesize what the CDK CLI's context names into where the CLI wants it; exit 1 with the reason if not."""
+    try:
+        prepare_cdk()
+        from factory_cdk.stacks.context import app_from_context  # noqa: PLC0415 - imports aws_cdk
+
+        app_from_context().synth()
+    except PlanError as error:
+        for found in error.diagnostics:
+            place = f"{found.file}:{found.line}:{found.column}"
+            print(f"{place}: {found.severity}[{found.code}]: {found.message}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except FactoryError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.remedy:
+            print(f"  help: {error.remedy}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+main()

@@ -1,0 +1,38 @@
+"""Builds the CDK app from the CDK CLI's context."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import aws_cdk as cdk
+
+from factory_cdk.awsconfig import default_region
+from factory_cdk.design.designing import design_stage
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage
+from factory_cdk.stacks.app import add_stage, new_app
+
+
+def app_from_context() -> cdk.App:
+    """The app of the stage that the context names; see `factory_cdk.stacks.__main__` for its keys.
+
+    Raises FactoryError when the context lacks one, PlanError when the plan is refused.
+    """
+    app = new_app()
+    plan_file = _text(app, "plan", "a plan's file", "-c plan=FILE")
+    stage = _text(app, "stage", "a stage of the plan", "-c stage=NAME")
+    plan = read_plan(plan_file)
+    given = app.node.try_get_context("region")
+    region = default_region(given if isinstance(given, str) else None, needed=needs_region(find_stage(plan, stage)))
+    if not add_stage(app, design_stage(resolve_stage(plan, stage, region=region))):
+        print(f"stage {stage} has no aws sector: there is nothing to synthesize", file=sys.stderr)
+    return app
+
+
+def _text(app: cdk.App, key: str, what: str, option: str) -> str:
+    value: Any = app.node.try_get_context(key)
+    if not isinstance(value, str) or not value:
+        raise FactoryError(f"the context names no `{key}`", f"name {what} with `{option}`, or in cdk.json")
+    return value
