@@ -42,6 +42,7 @@ class Floor:
         self.run("CREATE INDEX live ON jobs (queue, due)")
 
     def submit(self, chains: int) -> None:
+        """Send the first job of every chain."""
         self.run("BEGIN IMMEDIATE")
         for number in range(chains):
             self.run("INSERT INTO jobs (queue, due, payload) VALUES ('a', 0, ?)", (json.dumps(number),))
@@ -53,9 +54,7 @@ class Floor:
         for number, token, queue, result in settled:
             gone = self.run("DELETE FROM jobs WHERE id = ? AND token = ?", (number, token)).rowcount
             if gone and queue in NEXT:
-                self.run(
-                    "INSERT INTO jobs (queue, due, payload) VALUES (?, 0, ?)", (NEXT[queue], json.dumps(result))
-                )
+                self.run("INSERT INTO jobs (queue, due, payload) VALUES (?, 0, ?)", (NEXT[queue], json.dumps(result)))
         claimed = []
         now = time.time()
         for queue in "cba":

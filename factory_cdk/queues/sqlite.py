@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 
 from factory_cdk.plan.model import Json
@@ -45,9 +46,9 @@ class SqliteQueues:
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock | None = None, wall: Clock | None = None, sync: Sync | None = None
+        self, path: str | PathLike[str], *, clock: Clock | None = None, wall: Clock | None = None, sync: Sync | None = None
     ) -> None:
-        self._file = QueueFile(path, clock=clock, wall=wall, sync=sync)
+        self._file = QueueFile(Path(path), clock=clock, wall=wall, sync=sync)
         self._steps = Steps(self._file)
         self._ringer = Ringer(self._file.paths.bells)
         self._bells: dict[str, Doorbell] = {}
