@@ -222,7 +222,8 @@ class Crew:
         if member.broken is None:
             return f"the worker {ending(code)}" + ("" if member.was_ready else " before it was ready")
         error = member.broken
-        details = f"\n{error['traceback'].rstrip()}" if error["traceback"] else ""
+        trace = error["traceback"].rstrip()
+        details = f"\n{trace}" if "\n" in trace else ""  # one line alone repeats the message
         return f"cannot be loaded: {error['type']}: {error['message']}{details}"
 
     def _is_crash_loop(self, now: float) -> bool:

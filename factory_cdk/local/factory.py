@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from factory_cdk.local.building import (
 from factory_cdk.local.desired import ask
 from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.launch import Launch
-from factory_cdk.local.logs import follow_stream, read_stream
+from factory_cdk.local.logs import follow_stream, read_stream, stamp
 from factory_cdk.local.roster import Roster, roster_from_json
 from factory_cdk.local.state import StageState, read_json, stage_states
 from factory_cdk.local.status import Status, WorkerStatus, read_status, runner_pid
@@ -31,14 +32,16 @@ from factory_cdk.local.submission import Submission, open_queues, record_as_json
 from factory_cdk.local.submission import submit as submit_jobs
 from factory_cdk.local.submission import wait as wait_for_run
 from factory_cdk.plan.model import Json
-from factory_cdk.queues.port import JobRecord
+from factory_cdk.queues.port import Depth, JobRecord
 
 __all__ = [
     "Factory",
     "Left",
     "Order",
+    "attend",
     "build",
     "demolish",
+    "describe",
     "dry_run",
     "find",
     "left",
@@ -49,6 +52,7 @@ __all__ = [
     "resume",
     "stop",
     "submit",
+    "summary",
     "wait",
     "workers",
 ]
@@ -135,14 +139,60 @@ def wait(home: Path, name: str, stage: str | None, run: str, timeout: float | No
     return wait_for_run(find(home, name, stage).state, run, timeout)
 
 
-def workers(home: Path, name: str | None = None, stage: str | None = None) -> list[dict[str, Any]]:
-    """One row per worker of the stages that match: factory, stage, sector, bot, worker, pid, state, uptime in
-    seconds, restarts, done, failed, in_hand. The workers of a runner that is gone are `gone`, without a pid.
+def workers(factories: Iterable[Factory]) -> list[dict[str, Any]]:
+    """One row per worker: factory, stage, sector, bot, worker, pid, state, uptime in seconds, restarts, done,
+    failed, in_hand. The workers of a runner that is gone are `gone`, without a pid.
     """
-    found = matches(home, name, stage) if name else list_factories(home)
-    return [
-        _row(factory, worker, time.time()) for factory in found if factory.status for worker in factory.status.workers
-    ]
+    now = time.time()
+    return [_row(factory, worker, now) for factory in factories if factory.status for worker in factory.status.workers]
+
+
+def summary(factory: Factory) -> dict[str, Any]:
+    """One row for a stage: factory, stage, standing, runner (its pid), workers, built (when), plan."""
+    roster = factory.roster
+    return {
+        "factory": factory.name,
+        "stage": factory.stage,
+        "standing": factory.standing,
+        "runner": factory.pid,
+        "workers": sum(posting.processes for posting in roster.postings) if roster else 0,
+        "built": stamp(roster.built_at) if roster else None,
+        "plan": roster.plan if roster else None,
+    }
+
+
+def describe(factory: Factory) -> dict[str, Any]:
+    """The summary of a stage with its files and its bots: queue depths, successors, whether they take jobs."""
+    state, roster = factory.state, factory.roster
+    crews = {(crew.sector, crew.bot): crew for crew in factory.status.crews} if factory.status else {}
+    postings = roster.postings if roster else ()
+    depths: Mapping[str, Depth] = {}
+    if postings and state.database.exists():
+        with open_queues(state) as queues:
+            depths = queues.history.depths({posting.queue for posting in postings})
+    return {
+        **summary(factory),
+        "state": str(state.folder),
+        "logs": str(state.logs),
+        "trouble": factory.status.trouble if factory.status else None,
+        "bots": [
+            {
+                "sector": posting.sector,
+                "bot": posting.bot,
+                "open": bool(factory.pid and crew and crew.open),
+                "broken": crew.broken if crew else None,
+                "workers": posting.processes,
+                "queue": posting.queue,
+                "depth": asdict(depths.get(posting.queue, Depth(0, 0, 0, 0))),
+                "next": [successor.bot for successor in posting.successors],
+                "runs": posting.target or list(posting.command or ()),
+                "folder": posting.folder,
+                "python": posting.python,
+            }
+            for posting in postings
+            for crew in (crews.get((posting.sector, posting.bot)),)
+        ],
+    }
 
 
 def logs(
@@ -188,6 +238,28 @@ def resume(home: Path, name: str, stage: str | None, say: Say) -> None:
         launch.keep()
         if trouble:
             raise FactoryError(said(trouble), "the other bots run; mend this one, then resume again")
+
+
+def attend(launch: Launch, state: StageState) -> Iterator[str]:
+    """The lines of the stream while a runner in the foreground lives; SIGTERM is passed on to it.
+
+    Ctrl-C reaches the runner by itself: both are of the terminal's foreground group. Use it in the main thread.
+    """
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: launch.process.terminate()),
+    }
+    try:
+        for line in follow_stream(state.logs):
+            if line is not None:
+                yield line
+            elif launch.process.poll() is not None:
+                return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        launch.hang_up()
+        launch.process.wait()
 
 
 def left(factory: Factory) -> Left:

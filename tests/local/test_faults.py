@@ -85,7 +85,7 @@ def test_an_exception_is_retried_then_a_dead_letter_and_never_passed_on(works: W
     works.write(
         "failing.py", "def fail(job):\n    raise ValueError(f'attempt {job.attempt}')\ndef take(x):\n    return x\n"
     )
-    works.build(bot("fail", "failing:fail", to=["take"], max_attempts=2), bot("take", "taking:take"))
+    works.build(bot("fail", "failing:fail", to=["take"], max_attempts=2), bot("take", "failing:take"))
     records = works.run("fail", "x")
     assert [(record.job.bot, record.outcome, record.attempts) for record in records] == [("fail", "dead", 2)]
     assert [failure.message for failure in records[0].failures] == ["attempt 1", "attempt 2"]

@@ -1,0 +1,164 @@
+"""`factory-cdk build`: a stage, installed, started and open for jobs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from factory_cdk.awsconfig import default_region
+from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
+from factory_cdk.cli.report import as_text, coloured, print_json
+from factory_cdk.cli.running import format_option, no_word, say
+from factory_cdk.cli.table import print_table
+from factory_cdk.design.designing import design_stage
+from factory_cdk.design.model import StageDesign
+from factory_cdk.local import factory
+from factory_cdk.local.home import find_home
+from factory_cdk.local.postings import path_folders
+from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk build --plan factory-plan.yml --stage test
+  factory-cdk build --plan factory-plan.yml --stage test --dry-run --format json
+  factory-cdk build --plan factory-plan.yml --stage test --foreground
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@plan_option
+@stage_option
+@click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")
+@click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; fetch, start and write nothing.")
+@format_option
+@region_option
+@quiet_option
+def command(
+    plan_file: str,
+    stage: str,
+    yes: bool,
+    foreground: bool,
+    dry_run: bool,
+    format_: str,
+    region: str | None,
+    quiet: bool,
+) -> int:
+    """Install and start the bots of a stage; returns when every one of them is loaded and takes jobs.
+
+    If one cannot be installed or loaded, everything is taken down again, unless the plan says
+    `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
+    """
+    plan = read_plan(plan_file)
+    default = default_region(region, needed=needs_region(find_stage(plan, stage)))
+    stage_plan = resolve_stage(plan, stage, region=default)
+    design = design_stage(stage_plan)
+    order = factory.Order(path_folders(stage_plan), find_home(), plan_file, user_folder=_user_folder())
+    if dry_run:
+        found = factory.dry_run(design, order.folders, order.home)
+        if format_ == "json":
+            print_json(found)
+        else:
+            _print_dry_run(found)
+        return 0
+    if not quiet:
+        for one in design.diagnostics:
+            if one.code != "F401":  # bots of path sources run unpacked
+                click.echo(as_text(one, None, to_stderr=True), err=True)
+    launch = factory.build(design, order, no_word if quiet else say, foreground=foreground)
+    if not quiet:
+        click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
+    if launch is None:
+        return 0
+    built = factory.find(order.home, design.factory, design.stage)
+    for line in factory.attend(launch, built.state):
+        click.echo(line)
+    say(f"the runner has ended, {factory.left(built)} are kept: factory-cdk resume, or factory-cdk demolish")
+    return launch.process.returncode
+
+
+def _user_folder() -> Path | None:
+    return Path(os.environ["HOME"]) if os.environ.get("HOME") else None
+
+
+def _size(design: StageDesign) -> str:
+    bots = [bot for sector in design.sectors for bot in sector.bots]
+    processes = sum(bot.arguments.processes for bot in bots)
+    return (
+        f"{len(bots)} {'bot' if len(bots) == 1 else 'bots'}, {processes} {'process' if processes == 1 else 'processes'}"
+    )
+
+
+def _print_dry_run(found: dict[str, Any]) -> None:
+    _title("environments")
+    print_table(
+        ("environment", "python", "cached", "requirements", "bots"),
+        [
+            (
+                row["key"],
+                row["python"] or "this one",
+                "yes" if row["cached"] else "no",
+                _requirements(row["requirements"]),
+                ", ".join(row["bots"]),
+            )
+            for row in found["environments"]
+        ],
+    )
+    _title("processes")
+    print_table(
+        ("sector", "type", "bot", "count", "runs", "source", "batch", "attempts", "timeout"),
+        [
+            (
+                row["sector"],
+                row["type"],
+                row["bot"],
+                row["count"],
+                row["runs"] if isinstance(row["runs"], str) else " ".join(row["runs"]),
+                row["source"],
+                row["batch"],
+                row["max_attempts"],
+                f"{row['timeout']:g}s" if row["timeout"] else None,
+            )
+            for row in found["processes"]
+        ],
+    )
+    _title("queues")
+    print_table(
+        ("queue", "bot", "visibility timeout"),
+        [(row["name"], row["bot"], f"{row['visibility_timeout']}s") for row in found["queues"]],
+    )
+    _title("routes")
+    print_table(
+        ("sector", "bot", "to"),
+        [
+            (
+                row["sector"],
+                row["bot"],
+                ", ".join(f"{to['sector']}/{to['bot']} ({to['queue']})" for to in row["to"]) or "-",
+            )
+            for row in found["routes"]
+        ],
+    )
+    _title("variables")
+    print_table(
+        ("sector", "bot", "variable", "value"),
+        [
+            (row["sector"], row["bot"], name, value)
+            for row in found["variables"]
+            for name, value in row["variables"].items()
+        ],
+    )
+
+
+def _title(text: str) -> None:
+    click.echo(f"\n{coloured(text.upper(), fg='cyan')}")
+
+
+def _requirements(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "known once packed"
+    return ", ".join(found["lines"]) or "none"

@@ -1,0 +1,67 @@
+"""`factory-cdk demolish`: a built stage is taken down, losing nothing unasked."""
+
+from __future__ import annotations
+
+import click
+
+from factory_cdk.cli.options import quiet_option
+from factory_cdk.cli.running import name_option, no_word, say
+from factory_cdk.cli.table import print_table
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local import factory
+from factory_cdk.local.home import find_home
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk demolish --name works
+  factory-cdk demolish --name works --stage test --yes
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@name_option
+@click.option("--stage", metavar="NAME", help="The stage; without it, the one that matches, or you choose.")
+@click.option("--yes", is_flag=True, help="Ask nothing, and discard the jobs that are left in the queues.")
+@quiet_option
+def command(name: str, stage: str | None, yes: bool, quiet: bool) -> int:
+    """Take a stage down: finish the jobs in hand, bot after bot along the workflow, end it, delete its state.
+
+    Jobs that are left in the queues are counted, and discarded only with --yes or when you say so. Exit code 1:
+    nothing matches, or you said no; 2: several stages match and --yes does not say which.
+    """
+    home = find_home()
+    found = factory.matches(home, name, stage)
+    if not found:
+        factory.find(home, name, stage)  # says what is built instead
+    if len(found) > 1 and yes:
+        stages = ", ".join(one.stage for one in found)
+        raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
+    if not quiet or not yes:
+        columns = ("factory", "stage", "standing", "workers", "built", "plan")
+        rows = [factory.summary(one) for one in found]
+        print_table(
+            (*columns, "left in queues"),
+            [(*(row[column] for column in columns), factory.left(one)) for row, one in zip(rows, found, strict=True)],
+        )
+    chosen = found[0] if len(found) == 1 else _choose(found)
+    if not yes and not click.confirm(f"demolish {chosen.state.name}?", err=True):
+        return 1
+
+    def discard(left: factory.Left) -> bool:
+        if yes:
+            say(f"discarding {left}")
+            return True
+        return click.confirm(f"{left} are left in its queues: discard them?", err=True)
+
+    if not factory.demolish(chosen, no_word if quiet else say, discard):
+        say(f"{chosen.state.name} goes on")
+        return 1
+    if not quiet:
+        click.echo(f"{chosen.state.name} is demolished")
+    return 0
+
+
+def _choose(found: list[factory.Factory]) -> factory.Factory:
+    stages = [one.stage for one in found]
+    stage = click.prompt("which stage", type=click.Choice(stages), err=True)
+    return found[stages.index(stage)]

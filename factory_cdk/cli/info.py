@@ -1,0 +1,56 @@
+"""`factory-cdk info`: everything about one built stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from factory_cdk.cli.report import print_json
+from factory_cdk.cli.running import built_stage_option, format_option, name_option, say, warning
+from factory_cdk.cli.table import print_table
+from factory_cdk.local import factory
+from factory_cdk.local.home import find_home
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk info --name works --stage test
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@name_option
+@built_stage_option
+@format_option
+def command(name: str, stage: str | None, format_: str) -> None:
+    """Show a built stage: how it is, its bots and their queues, what it runs, and where its files are."""
+    found = factory.find(find_home(), name, stage)
+    about = factory.describe(found)
+    if format_ == "json":
+        print_json(about)
+        return
+    _print(about)
+    if note := warning(found):
+        say(note)
+
+
+def _print(about: dict[str, Any]) -> None:
+    for key in ("factory", "stage", "standing", "runner", "built", "plan", "state", "logs"):
+        click.echo(f"{key:9} {about[key] if about[key] is not None else '-'}")
+    if about["bots"]:
+        click.echo()
+        print_table(
+            ("sector", "bot", "takes jobs", "workers", "queue", "ready", "delayed", "leased", "dead", "next"),
+            [
+                (
+                    bot["sector"],
+                    bot["bot"],
+                    "yes" if bot["open"] else "no",
+                    bot["workers"],
+                    bot["queue"],
+                    *(bot["depth"][kind] for kind in ("ready", "delayed", "leased", "dead")),
+                    ", ".join(bot["next"]) or "-",
+                )
+                for bot in about["bots"]
+            ],
+        )

@@ -1,0 +1,35 @@
+"""`factory-cdk list`: what is built here."""
+
+from __future__ import annotations
+
+import click
+
+from factory_cdk.cli.report import print_json
+from factory_cdk.cli.running import format_option, say
+from factory_cdk.cli.table import print_table
+from factory_cdk.local import factory
+from factory_cdk.local.home import find_home
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk list
+  factory-cdk list --format json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@format_option
+def command(format_: str) -> None:
+    """List the stages that are built on this machine.
+
+    They are running, stopping, stopped (resume goes on), ended or killed (the runner is gone: resume starts it
+    again), building, or unfinished (a build was killed).
+    """
+    rows = [factory.summary(one) for one in factory.list_factories(find_home())]
+    if format_ == "json":
+        print_json(rows)
+    elif rows:
+        columns = ("factory", "stage", "standing", "runner", "workers", "built", "plan")
+        print_table(columns, [[row[column] for column in columns] for row in rows])
+    else:
+        say("nothing is built here")

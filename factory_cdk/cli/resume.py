@@ -1,0 +1,29 @@
+"""`factory-cdk resume`: work goes on."""
+
+from __future__ import annotations
+
+import click
+
+from factory_cdk.cli.options import quiet_option
+from factory_cdk.cli.running import built_stage_option, name_option, no_word, say
+from factory_cdk.local import factory
+from factory_cdk.local.home import find_home
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk resume --name works --stage test
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@name_option
+@built_stage_option
+@quiet_option
+def command(name: str, stage: str | None, quiet: bool) -> None:
+    """Let a stopped stage go on, bots with `stop: true` included; start its runner again if that is gone.
+
+    Bots that were given up (a crash loop) get a new chance.
+    """
+    factory.resume(find_home(), name, stage, no_word if quiet else say)
+    if not quiet:
+        click.echo(f"{name} goes on")

@@ -1,0 +1,48 @@
+"""Options and words that the commands for built factories share."""
+
+from __future__ import annotations
+
+import click
+
+from factory_cdk.cli.report import printable
+from factory_cdk.local.factory import Factory
+
+name_option = click.option("--name", metavar="NAME", required=True, help="The factory's name.")
+
+built_stage_option = click.option("--stage", metavar="NAME", help="A stage of it; needed when several are built.")
+
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr."""
+    click.echo(printable(line), err=True)
+
+
+def no_word(line: str) -> None:
+    """No progress."""
+
+
+def warning(factory: Factory) -> str | None:
+    """What is wrong with a built stage, and what helps; None when nothing is."""
+    stage = f"--name {factory.name} --stage {factory.stage}"
+    if factory.standing == "killed":
+        return f"{factory.state.name}: its runner was killed; nothing is lost: factory-cdk resume {stage}"
+    if factory.standing == "ended":
+        return f"{factory.state.name}: its runner was ended: factory-cdk resume {stage}"
+    if factory.standing == "unfinished":
+        return f"{factory.state.name}: a build was killed: build it again, or factory-cdk demolish {stage}"
+    if factory.status and factory.status.trouble:
+        return f"{factory.state.name}: {factory.status.trouble}"
+    broken = [crew for crew in factory.status.crews if crew.broken] if factory.status else []
+    if broken:
+        reasons = "; ".join(f"{crew.sector}/{crew.bot}: {crew.broken}" for crew in broken)
+        return f"{reasons}\n  mend it, then factory-cdk resume {stage}"
+    return None
