@@ -77,8 +77,6 @@ def _print(findings: list[Finding]) -> None:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("Python", State.ERROR, version, "install Python 3.11 or newer")
     return Finding("Python", State.OK, f"{version} ({sys.executable})")
 
 
