@@ -16,6 +16,8 @@ from factory_cdk.cli.table import print_table
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.local import factory
+from factory_cdk.local.building import Order, build
+from factory_cdk.local.dryrun import dry_run as run_dry
 from factory_cdk.local.home import find_home
 from factory_cdk.local.postings import path_folders
 from factory_cdk.plan.load import read_plan
@@ -57,9 +59,9 @@ def command(
     default = default_region(region, needed=needs_region(find_stage(plan, stage)))
     stage_plan = resolve_stage(plan, stage, region=default)
     design = design_stage(stage_plan)
-    order = factory.Order(path_folders(stage_plan), find_home(), plan_file, user_folder=_user_folder())
+    order = Order(path_folders(stage_plan), find_home(), plan_file, user_folder=_user_folder())
     if dry_run:
-        found = factory.dry_run(design, order.folders, order.home)
+        found = run_dry(design, order.folders, order.home)
         if format_ == "json":
             print_json(found)
         else:
@@ -69,7 +71,7 @@ def command(
         for one in design.diagnostics:
             if one.code != "F401":  # bots of path sources run unpacked
                 click.echo(as_text(one, None, to_stderr=True), err=True)
-    launch = factory.build(design, order, no_word if quiet else say, foreground=foreground)
+    launch = build(design, order, no_word if quiet else say, foreground=foreground)
     if not quiet:
         click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
     if launch is None:

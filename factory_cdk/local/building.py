@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.crew import secrets_key
+from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
 from factory_cdk.local.desired import ask
 from factory_cdk.local.environments import Environment, build_all
 from factory_cdk.local.home import disk, make_private
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.postings import Place, bot_environment, local_sectors, place, posting
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
-from factory_cdk.local.secrets import resolve_secrets
-from factory_cdk.local.state import StageState, holding, lock_holder, stage_state, take_lock, write_json
+from factory_cdk.local.secrets import resolve_secrets, secrets_key
+from factory_cdk.local.state import StageState, stage_state, write_json
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import SectorType
 from factory_cdk.queues.sqlite import SqliteQueues
-
-Say = Callable[[str], None]
-LONGEST_END = 30.0
-"""Seconds to wait for a runner that was told to end cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +36,6 @@ class Order:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     user_folder: Path | None = None
     tempo: Tempo = field(default_factory=Tempo)
-
-
-@contextmanager
-def changing(state: StageState) -> Iterator[None]:
-    """Be the only one who builds, resumes or demolishes the stage. FactoryError when someone else does."""
-    lock = take_lock(state.change_lock, wait=0.1)
-    if lock is None:
-        holder = lock_holder(state.change_lock)
-        raise FactoryError(
-            f"{state.name} is being built, resumed or demolished by another command"
-            + (f" (process {holder})" if holder else ""),
-            "wait until it has finished",
-        )
-    with holding(lock):
-        yield
 
 
 def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = False) -> Launch | None:
@@ -115,22 +93,6 @@ def refuse_existing(state: StageState, say: Say) -> None:
     raise FactoryError(
         f"{state.name} is built already and runs (process {pid})", f"factory-cdk demolish {stage}, then build again"
     )
-
-
-def remove(state: StageState) -> None:
-    """Delete the folder of a stage whose runner does not run. FactoryError."""
-    with disk(state.folder):
-        shutil.rmtree(state.folder)
-
-
-def await_end(state: StageState, seconds: float) -> bool:
-    """Wait until no runner holds the stage; False when one still does after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while runner_pid(state) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def _prepared(bot: BotDesign, order: Order) -> tuple[Place, Environment]:
@@ -213,24 +175,3 @@ def _start(state: StageState, roster: Roster, design: StageDesign, say: Say, *, 
         return launch
     launch.keep()
     return None
-
-
-def await_ready(launch: Launch, state: StageState) -> Mapping[str, Any] | None:
-    """Wait until the runner says that all is ready; returns the trouble that it had instead, or None.
-
-    FactoryError when the runner itself is gone.
-    """
-    for event in launch.events():
-        if event["event"] == "ready":
-            return None
-        if event["event"] == "trouble":
-            return event
-    raise FactoryError(f"the runner of {state.name} ended: {launch.last_words() or 'it left no word'}")
-
-
-def said(trouble: Mapping[str, Any]) -> str:
-    """A runner's trouble as a message: the bot, the reason, the end of its log."""
-    log = "\n".join(f"  | {line}" for line in trouble["log"].splitlines())
-    return f"bot {trouble['bot']} of {trouble['sector']} {trouble['reason']}" + (
-        f"\nthe end of its log:\n{log}" if log else "\nits log is empty"
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from factory_cdk.local.logs import Stream
 from factory_cdk.local.member import Member, State, restart_delay, retry_delay
 from factory_cdk.local.process import ending, failure, worker_environ
 from factory_cdk.local.roster import Posting, Tempo
-from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Lease
+from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.worker.frames import Message
+from factory_cdk.workflow.router import forwards
 
 LIVE = (State.STARTING, State.READY, State.BUSY, State.STOPPING)
 
@@ -42,7 +42,6 @@ class Office:
     note: Callable[[str], None]
     changed: Callable[[], None]
     trouble: Callable[[Trouble], None]
-    route: Callable[[Posting, Lease, Any], Sequence[Forward]]
 
 
 class Crew:
@@ -140,7 +139,8 @@ class Crew:
             member.done += 1
             member.deaths = 0
             result = message["result"]
-            self._office.settle(Finished(lease, self._office.route(self.posting, lease, result), result))
+            onward = forwards(self.posting.successors, lease.job, Outcome.SUCCESS, result)
+            self._office.settle(Finished(lease, onward, result))
         elif kind == "failed" and self._is_in_hand(member, message):
             lease = member.finish()
             member.failed += 1
@@ -239,8 +239,3 @@ class Crew:
                 member.stop()
                 member.kill("end")
                 member.state = State.BROKEN
-
-
-def secrets_key(sector: str, bot: str) -> str:
-    """Under which key the secrets of a posting stand in the secrets file."""
-    return json.dumps([sector, bot])

@@ -1,4 +1,7 @@
-"""The facade: what the command line, and Python, ask of the local factories under a home."""
+"""The facade: what the command line, and Python, ask of the factories that are built under a home.
+
+`building.build` builds them and `dryrun.dry_run` says what it would do; what is here needs no plan.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.building import (
-    LONGEST_END,
-    Order,
-    Say,
-    await_end,
-    await_ready,
-    build,
-    changing,
-    remove,
-    said,
-)
+from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
 from factory_cdk.local.desired import ask
-from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.logs import follow_stream, read_stream, stamp
 from factory_cdk.local.roster import Roster, roster_from_json
@@ -37,12 +29,9 @@ from factory_cdk.queues.port import Depth, JobRecord
 __all__ = [
     "Factory",
     "Left",
-    "Order",
     "attend",
-    "build",
     "demolish",
     "describe",
-    "dry_run",
     "find",
     "left",
     "list_factories",

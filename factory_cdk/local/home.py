@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from factory_cdk.diagnostics import FactoryError
 
 VARIABLE = "FACTORY_CDK_HOME"
@@ -25,6 +23,8 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Path:
     named = environ.get(VARIABLE)
     if named:
         return Path(named).absolute()
+    import platformdirs  # noqa: PLC0415 - 10 ms that a set variable saves
+
     folder = platformdirs.user_data_path("factory-cdk", appauthor=False)
     if not folder.is_absolute() or str(folder).startswith("~"):
         raise FactoryError(

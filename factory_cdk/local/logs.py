@@ -126,8 +126,11 @@ class ProcessLog:
             self._pass_on(lines, job)
 
     def say(self, text: str) -> None:
-        """Add a line of the runner's own."""
-        self.write(f"{stamp(time.time())} {text}\n".encode() if self._label == RUNNER else f"{text}\n".encode())
+        """Add a line of the runner's own: its file tells the time as the stream does."""
+        lines = text.encode().split(b"\n")
+        moment = stamp(time.time()).encode()
+        self._file.write(b"".join(moment + b" " + line + b"\n" for line in lines))
+        self._pass_on(lines, None)
 
     def end(self) -> None:
         """The process ended: what it left of a line is one."""

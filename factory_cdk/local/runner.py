@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.crew import Crew, Office, Trouble, secrets_key
+from factory_cdk.local.crew import Crew, Office, Trouble
 from factory_cdk.local.desired import Desired, open_bell, read_desired
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
+from factory_cdk.local.member import State
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.roster import Roster
-from factory_cdk.local.routing import forwards
+from factory_cdk.local.secrets import secrets_key
 from factory_cdk.local.state import StageState, write_json
 from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
 from factory_cdk.queues.doorbell import Doorbell
@@ -59,7 +60,6 @@ class Runner:
             note=self._log.say,
             changed=self._note_change,
             trouble=self._tell_trouble,
-            route=forwards,
         )
         self._crews = [
             Crew(
@@ -344,7 +344,7 @@ class Runner:
                 bot=crew.posting.bot,
                 worker=member.number,
                 pid=member.pid,
-                state=member.state.value,
+                state="stopped" if member.state is State.READY and not crew.open else member.state.value,
                 started_at=member.started_at,
                 restarts=max(0, member.restarts),
                 done=member.done,

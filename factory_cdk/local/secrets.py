@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from factory_cdk.plan.model import SecretReference
 
 INI_FILES = (".bots", ".qalx")
 """qalx's files in the home directory, the bots' own first."""
+
+
+def secrets_key(sector: str, bot: str) -> str:
+    """Under which key the secrets of a bot on a sector stand in the state's secrets file."""
+    return json.dumps([sector, bot])
 
 
 def resolve_secrets(bot: BotDesign, environ: Mapping[str, str], user_folder: Path | None) -> dict[str, str]:

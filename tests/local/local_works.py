@@ -15,6 +15,7 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import BotDesign, QueueDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
+from factory_cdk.local.building import Order, build
 from factory_cdk.local.roster import Tempo
 from factory_cdk.local.state import StageState, stage_states
 from factory_cdk.local.status import WorkerStatus, read_status, runner_pid
@@ -85,8 +86,8 @@ class Works:
     def build(self, *bots: BotDesign, stage_name: str = "test", **options: Any) -> StageState:
         """Build the stage with these bots; its state."""
         design = stage(*bots, name=stage_name, **options)
-        order = factory.Order({one.name: self.code for one in bots}, self.home, tempo=self.tempo)
-        factory.build(design, order, self.said.append)
+        order = Order({one.name: self.code for one in bots}, self.home, tempo=self.tempo)
+        build(design, order, self.said.append)
         return self.state(stage_name)
 
     def state(self, stage_name: str = "test") -> StageState:

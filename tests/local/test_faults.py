@@ -215,7 +215,7 @@ def test_a_bot_that_cannot_be_loaded_leaves_the_rest_when_the_plan_says_so(works
     with pytest.raises(FactoryError) as refused:
         works.build(bot("sound", "sound:work"), bot("broken", "broken:work"), demolish_on_failure=False)
     assert "factory-cdk demolish --name works --stage test" in (refused.value.remedy or "")
-    assert until(lambda: works.worker("sound").state == "ready")
+    assert until(lambda: works.worker("sound").state == "stopped")
     (found,) = factory.list_factories(works.home)
     assert found.standing == "stopped"
     works.write("broken.py", "def work(x):\n    return [x]\n")

@@ -1,0 +1,73 @@
+"""What every command that changes a built stage does: be the only one, wait for the runner, say what it said."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.home import disk
+from factory_cdk.local.launch import Launch
+from factory_cdk.local.state import StageState, holding, lock_holder, take_lock
+from factory_cdk.local.status import runner_pid
+
+Say = Callable[[str], None]
+"""Takes a line of progress."""
+
+LONGEST_END = 30.0
+"""Seconds to wait for a runner that was told to end."""
+
+
+@contextmanager
+def changing(state: StageState) -> Iterator[None]:
+    """Be the only one who builds, resumes or demolishes the stage. FactoryError when someone else does."""
+    lock = take_lock(state.change_lock, wait=0.1)
+    if lock is None:
+        holder = lock_holder(state.change_lock)
+        raise FactoryError(
+            f"{state.name} is being built, resumed or demolished by another command"
+            + (f" (process {holder})" if holder else ""),
+            "wait until it has finished",
+        )
+    with holding(lock):
+        yield
+
+
+def remove(state: StageState) -> None:
+    """Delete the folder of a stage whose runner does not run. FactoryError."""
+    with disk(state.folder):
+        shutil.rmtree(state.folder)
+
+
+def await_end(state: StageState, seconds: float) -> bool:
+    """Wait until no runner holds the stage; False when one still does after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while runner_pid(state) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def await_ready(launch: Launch, state: StageState) -> Mapping[str, Any] | None:
+    """Wait until the runner says that all is ready; returns the trouble that it had instead, or None.
+
+    FactoryError when the runner itself is gone.
+    """
+    for event in launch.events():
+        if event["event"] == "ready":
+            return None
+        if event["event"] == "trouble":
+            return event
+    raise FactoryError(f"the runner of {state.name} ended: {launch.last_words() or 'it left no word'}")
+
+
+def said(trouble: Mapping[str, Any]) -> str:
+    """A runner's trouble as a message: the bot, the reason, the end of its log."""
+    log = "\n".join(f"  | {line}" for line in trouble["log"].splitlines())
+    return f"bot {trouble['bot']} of {trouble['sector']} {trouble['reason']}" + (
+        f"\nthe end of its log:\n{log}" if log else "\nits log is empty"
+    )
