@@ -1,0 +1,90 @@
+"""The command line as a whole: help, versions, exit codes, what it imports."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factory_cdk.cli import COMMANDS
+from factory_cdk.version import __version__
+
+REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
+HEAVY = ("aws_cdk", "boto3", "botocore", "cfnlint", "rich", "jinja2", "packaging")
+
+
+def factory_cdk(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "factory_cdk.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert factory_cdk("--version").stdout == f"factory-cdk, version {__version__}\n"
+
+
+def test_help_lists_every_command_with_what_it_does() -> None:
+    result = factory_cdk("--help")
+    assert result.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_examples(command: str) -> None:
+    result = factory_cdk(command, "--help")
+    assert result.returncode == 0
+    assert f"factory-cdk {command}" in result.stdout.partition("Examples:")[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("validate",), ("validate", "--plan"), ("synth", "--plan", "x"), ("validate", "--format", "xml")],
+)
+def test_wrong_usage_exits_2_and_says_what_is_wrong_on_stderr(arguments: tuple[str, ...]) -> None:
+    result = factory_cdk(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
+
+
+def test_an_error_names_its_remedy_and_has_no_traceback() -> None:
+    result = factory_cdk("synth", "--plan", str(REFERENCE), "--stage", "tst")
+    assert result.returncode == 1
+    assert "has no stage `tst`" in result.stderr
+    assert "help: did you mean `test`?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_output_that_is_no_terminal_has_no_colour() -> None:
+    result = factory_cdk("validate", "--plan", str(REFERENCE))
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
+    command = f"{sys.executable} -m factory_cdk.cli validate --plan {REFERENCE} | head -n 1"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stderr == ""
+    assert "warning[F402]" in result.stdout
+
+
+def test_validating_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from factory_cdk.plan.load import load_plan\n"
+        "import factory_cdk.cli, factory_cdk.cli.validate\n"
+        f"load_plan({str(REFERENCE)!r})\n"
+        "print(*(name for name in sys.modules if '.' not in name))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    # The reference plan has PyPI sources, whose names `packaging` checks.
+    assert not set(result.stdout.split()) & (set(HEAVY) - {"packaging"})
