@@ -1,0 +1,204 @@
+"""Environments: two versions of one library side by side, shared where equal, built once, with no index reached."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from local_works import Works, bot, stage
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local import factory
+from factory_cdk.local.dryrun import dry_run
+from factory_cdk.local.environments import build, environment
+from factory_cdk.local.requirements import NOTHING, find_requirements, locked
+
+
+def make_wheel(folder: Path, name: str, version: str, code: str) -> Path:
+    """A pure Python wheel with one module, as a build backend would make it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": code,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = [f"{file},sha256={_digest(text)},{len(text.encode())}" for file, text in files.items()]
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+        wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,\n"]))
+    return path
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """A directory index with two versions of a small library."""
+    folder = tmp_path / "wheels with späces"
+    for version in ("1.0", "2.0"):
+        make_wheel(folder, "shade", version, f"VERSION = {version!r}\n")
+    return folder
+
+
+def offline(index: Path, requirement: str) -> str:
+    """A requirements file that reaches for no registry."""
+    return f"--no-index\n--find-links {index.as_uri()}\n{requirement}  # this one\n"
+
+
+def test_two_bots_use_two_versions_of_one_library(works: Works, index: Path) -> None:
+    for version in ("1.0", "2.0"):
+        folder = f"v{version[0]}"
+        works.write(f"{folder}/requirements.txt", offline(index, f"shade=={version}"))
+        works.write(f"{folder}/{folder}.py", "import shade\ndef tell(payload):\n    return shade.VERSION\n")
+    design = [bot("one", "v1.v1:tell"), bot("two", "v2.v2:tell"), bot("twin", "v2.v2:tell")]
+    works.build(*design)
+    assert [works.run(name, None)[0].result for name in ("one", "two", "twin")] == ["1.0", "2.0", "2.0"]
+    assert len([path for path in (works.home / "environments").iterdir() if path.is_dir()]) == 2
+
+
+def test_a_bots_environment_has_nothing_of_ours(works: Works) -> None:
+    works.write(
+        "nosy.py",
+        """
+        import importlib.util, sys
+
+        def look(payload):
+            found = [name for name in ("click", "cerberus", "uv", "boto3") if importlib.util.find_spec(name)]
+            return {"found": found, "prefix": sys.prefix, "path": sys.path}
+        """,
+    )
+    works.build(bot("nosy", "nosy:look"))
+    seen = works.run("nosy", None)[0].result
+    assert seen["found"] == []
+    assert seen["prefix"].startswith(str(works.home))
+    assert seen["path"][0] == str(works.code)
+    assert not any("factory_cdk" in entry for entry in seen["path"])
+
+
+def test_the_source_folder_is_only_read(works: Works) -> None:
+    works.write("package/inner.py", "def add(x):\n    return x + 1\n")
+    works.write("package/__init__.py", "")
+    before = sorted(works.code.rglob("*"))
+    works.build(bot("add", "package.inner:add"))
+    works.run("add", 1)
+    assert sorted(works.code.rglob("*")) == before
+
+
+def test_code_under_src_is_found(works: Works) -> None:
+    works.write("src/deep/adding.py", "from deep import STEP\ndef add(x):\n    return x + STEP\n")
+    works.write("src/deep/__init__.py", "STEP = 2\n")
+    works.build(bot("add", "deep.adding:add"))
+    assert works.run("add", 1)[0].result == 3
+
+
+def test_requirements_are_found_as_the_reference_says(tmp_path: Path) -> None:
+    root, module = tmp_path, tmp_path / "package" / "inner"
+    module.mkdir(parents=True)
+    assert find_requirements(root, module, None) == NOTHING
+    (root / "requirements.txt").write_text("# none\nlow==1\n")
+    assert find_requirements(root, module, None).lines == ("low==1",)
+    (root / "package" / "requirements.txt").write_text("near==1\n-r ../more.txt\n")
+    (root / "more.txt").write_text("more==1\n")
+    assert find_requirements(root, module, None).lines == ("near==1", "more==1")
+    (root / "named.txt").write_text("named==1\n")
+    assert find_requirements(root, module, "named.txt").lines == ("named==1",)
+    (root / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    assert find_requirements(root, module, "named.txt").lines == ("named==1",), "settings alone are no project"
+    (root / "setup.py").write_text("")
+    assert find_requirements(root, module, "named.txt").file == root / "setup.py"
+    (root / "package" / "pyproject.toml").write_text('[project]\nname = "p"\ndependencies = ["project==1"]\n')
+    assert find_requirements(root, module, "named.txt").lines == ("project==1",)
+    with pytest.raises(FactoryError, match="there is no file"):
+        find_requirements(tmp_path / "package" / "inner", module, "absent.txt")
+
+
+def test_the_digest_changes_with_what_is_required_and_with_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("-r more.txt\n")
+    (tmp_path / "more.txt").write_text("more==1\n")
+    (tmp_path / "code.py").write_text("a = 1\n")
+    first = find_requirements(tmp_path, tmp_path, None).digest
+    (tmp_path / "code.py").write_text("a = 2\n")
+    assert find_requirements(tmp_path, tmp_path, None).digest == first
+    (tmp_path / "more.txt").write_text("more==2\n")
+    assert find_requirements(tmp_path, tmp_path, None).digest != first
+
+
+def test_a_locked_environment_checks_hashes(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(index))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    wheel = index / "shade-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    good = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{digest}",)), None)
+    build(good, lambda line: None)
+    assert good.ready
+    bad = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{'0' * 64}",)), None)
+    with pytest.raises(FactoryError, match=r"(?i)hash"):
+        build(bad, lambda line: None)
+    assert not bad.folder.exists()
+
+
+def test_two_builds_of_one_environment_at_once_make_it_once(tmp_path: Path) -> None:
+    wanted = environment(tmp_path / "home", NOTHING, None)
+    said: list[str] = []
+    threads = [threading.Thread(target=build, args=(wanted, said.append)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wanted.ready
+    assert len([line for line in said if line.endswith("no requirements")]) == 1
+
+
+def test_a_half_built_environment_is_built_again(tmp_path: Path) -> None:
+    wanted = environment(tmp_path / "home", NOTHING, None)
+    (wanted.folder / "bin").mkdir(parents=True)
+    assert not wanted.ready
+    build(wanted, lambda line: None)
+    assert wanted.ready
+    wanted.python.unlink()
+    wanted.python.symlink_to(tmp_path / "a python that was removed")
+    assert not wanted.ready
+    build(wanted, lambda line: None)
+    assert wanted.ready
+
+
+def test_a_python_that_does_not_exist_is_told_in_uvs_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    with pytest.raises(FactoryError, match=r"3\.99"):
+        build(environment(tmp_path / "home", NOTHING, "3.99"), lambda line: None)
+
+
+def test_a_bot_may_ask_for_a_python(works: Works) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    works.write("tells.py", "import sys\ndef tell(payload):\n    return list(sys.version_info[:2])\n")
+    works.build(bot("tells", "tells:tell", python=version))
+    assert works.run("tells", None)[0].result == list(sys.version_info[:2])
+
+
+def test_a_dry_run_says_everything_and_does_nothing(works: Works, index: Path) -> None:
+    works.write("a/requirements.txt", offline(index, "shade==1.0"))
+    works.write("a/a.py", "raise SystemExit('a dry run imports nothing')\n")
+    design = stage(
+        bot("first", "a.a:go", to=["second"], config={"LEVEL": 3, "NAME": "x"}, processes=2, timeout=1.5),
+        bot("second", command=["cat"]),
+    )
+    found = dry_run(design, {"first": works.code, "second": works.code}, works.home)
+    assert not works.home.exists()
+    assert [row["requirements"]["lines"][-1:] for row in found["environments"]] == [["shade==1.0"], []]
+    assert [row["cached"] for row in found["environments"]] == [False, False]
+    assert [row["bots"] for row in found["environments"]] == [["here/first"], ["here/second"]]
+    assert found["processes"][0]["count"] == 2
+    assert found["processes"][1]["runs"] == ["cat"]
+    assert found["routes"][0]["to"] == [{"sector": "here", "bot": "second", "queue": "second"}]
+    assert found["variables"][0]["variables"]["LEVEL"] == "3"
+    assert factory.list_factories(works.home) == []
