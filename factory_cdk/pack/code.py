@@ -14,7 +14,6 @@ from factory_cdk.pack.bench import LARGE, Bench, NotAtHand
 from factory_cdk.pack.checkout import check_out
 from factory_cdk.pack.clone import commit_at_remote
 from factory_cdk.pack.folder import tree_of_checkout, tree_of_folder
-from factory_cdk.pack.indexes import asked
 from factory_cdk.pack.lock import LockedBot, module_of
 from factory_cdk.pack.manifest import Manifest, find_manifest
 from factory_cdk.pack.names import REQUIREMENTS
@@ -110,7 +109,7 @@ def _key(bench: Bench, identity: Mapping[str, object]) -> str:
             "bot_path": bench.bot.bot_path,
             "requirements_path": bench.bot.requirements_path,
             "python": bench.python,
-            "lock": [locked.manifest, digest_of_lines(locked.requirements)] if locked else asked(bench.uv.env),
+            "lock": [locked.manifest, digest_of_lines(locked.requirements)] if locked else bench.uv.asks,
         }
     )
 
@@ -169,7 +168,7 @@ def _requirements(bench: Bench, code: Tree, manifest: Manifest | None) -> Requir
     if locked is not None:
         bench.outdated([f"{manifest.path} changed"])
     python = bench.python or _higher(manifest.floor, PYTHON)
-    key = key_of([manifest.digest, manifest.path, python, asked(bench.uv.env), list(bench.preferred)])
+    key = key_of([manifest.digest, manifest.path, python, bench.uv.asks, list(bench.preferred)])
     known = None if bench.fresh else bench.store.recall("requirements", key)
     if known is None:
         bench.about_to_fetch("locking", manifest.path)

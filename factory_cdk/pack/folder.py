@@ -14,6 +14,7 @@ from factory_cdk.pack.names import checked
 from factory_cdk.pack.tree import File, Tree, bounded, hashed, tree_of
 
 _OWNER_MAY_RUN = 0o100
+_MOST_LINKED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,12 @@ class _Walk:
     ignore_files: tuple[str, ...]
     shown: str
     entries: int = 0
+    linked: int = 0
     size: int = 0
 
     def files(self, folder: Path, path: str, rules: Rules, within: tuple[Path, ...]) -> Iterator[_Found]:
-        """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it."""
+        """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it,
+        the second of them the bundle's root."""
         rules = rules.with_files_of(folder, self.prefix + path, self.ignore_files)
         for entry in self._entries(folder):
             name, linked = path + entry.name, entry.is_symlink()
@@ -89,7 +92,7 @@ class _Walk:
                 continue
             real = self._target(entry, name) if linked else Path(entry.path)
             about = real.stat()
-            self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0)
+            self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0, linked=real != within[1] / name)
             if stat.S_ISREG(about.st_mode):
                 yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN))
             elif not stat.S_ISDIR(about.st_mode):
@@ -128,10 +131,14 @@ class _Walk:
             raise self._error(f"the link {name!r} points at what is never packed", "delete the link")
         return real
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, *, linked: bool) -> None:
+        """Count an entry; those behind links are fewer, since links to links multiply without end."""
         self.entries += 1
+        self.linked += linked
         self.size += size
         bounded(self.entries, self.size, self.shown)
+        if self.linked > _MOST_LINKED:
+            raise self._error(f"more than {_MOST_LINKED:,} files are behind links", "delete the links")
 
     def _error(self, what: str, remedy: str) -> FactoryError:
         return FactoryError(f"{self.shown}: {what}", remedy)

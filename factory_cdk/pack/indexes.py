@@ -16,12 +16,12 @@ _FROM_PIP = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
-    "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
 }
 """pip's settings and the variables in which uv (0.9 and later) takes the same."""
 
+_SETTINGS = (*_FROM_PIP, "no-index")
 _OLDER = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 _YES = {"1", "true", "yes", "on"}
 
@@ -34,14 +34,12 @@ def environment_for_uv(env: Mapping[str, str]) -> dict[str, str]:
     """
     mine = {name: value for name, value in env.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     mine.update(UV_NO_PROGRESS="1", NO_COLOR="1", UV_PYTHON_DOWNLOADS=env.get("UV_PYTHON_DOWNLOADS", "never"))
-    for setting, value in _pip_settings(env).items():
-        variable = _FROM_PIP[setting]
-        if variable in env or _OLDER.get(variable, variable) in env:
+    settings = _pip_settings(env)
+    for setting, variable in _FROM_PIP.items():
+        value = settings.get(setting)
+        if value is None or variable in env or _OLDER.get(variable, variable) in env:
             continue
-        if setting == "no-index":
-            if value.lower() in _YES:
-                mine[variable] = "1"
-        elif setting in ("extra-index-url", "trusted-host"):
+        if setting in ("extra-index-url", "trusted-host"):
             mine[variable] = " ".join(value.split())
         elif setting == "find-links":
             mine[variable] = ",".join(value.split())
@@ -50,14 +48,20 @@ def environment_for_uv(env: Mapping[str, str]) -> dict[str, str]:
     return mine
 
 
-def asked(env: Mapping[str, str]) -> dict[str, str]:
+def flags_for_uv(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What of pip's settings uv takes as an option alone: `--no-index`."""
+    return ("--no-index",) if _pip_settings(env).get("no-index", "").lower() in _YES else ()
+
+
+def asked(env: Mapping[str, str], flags: tuple[str, ...] = ()) -> dict[str, str]:
     """What of uv's environment decides on its answers, without credentials: part of a resolution's key."""
     names = {*_FROM_PIP.values(), *_OLDER.values(), "UV_EXCLUDE_NEWER", "UV_PRERELEASE", "UV_RESOLUTION"}
-    return {
+    said = {
         name: " ".join(without_credentials(word) for word in env[name].replace(",", " ").split())
         for name in sorted(names - {"SSL_CERT_FILE", "UV_INSECURE_HOST"})
         if name in env
     }
+    return {**said, "flags": " ".join(flags)}
 
 
 def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -71,8 +75,8 @@ def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
             continue  # pip itself says what is wrong with its file
         for section in ("global", "install"):
             if reader.has_section(section):
-                found.update((name, value) for name, value in reader.items(section) if name in _FROM_PIP)
-    for setting in _FROM_PIP:
+                found.update((name, value) for name, value in reader.items(section) if name in _SETTINGS)
+    for setting in _SETTINGS:
         if value := env.get(f"PIP_{setting.upper().replace('-', '_')}"):
             found[setting] = value
     return {setting: value for setting, value in found.items() if value}

@@ -8,7 +8,6 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle, described
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.bench import Bench
-from factory_cdk.pack.indexes import asked
 from factory_cdk.pack.lock import LockedBot, module_of
 from factory_cdk.pack.requirements import PYTHON, failure, install, lock_package
 from factory_cdk.pack.store import key_of
@@ -60,7 +59,7 @@ def _lines(bench: Bench, source: PypiSource, python: str) -> tuple[tuple[str, ..
     """The locked lines: of plan.lock, else found before, else asked of the index (then with the key to keep)."""
     if bench.locked is not None:
         return bench.locked.requirements, None
-    key = key_of([described(source), python, asked(bench.uv.env), list(bench.preferred)])
+    key = key_of([described(source), python, bench.uv.asks, list(bench.preferred)])
     known = None if bench.fresh else bench.store.recall("requirements", key)
     if known is not None:
         return tuple(known["lines"]), None

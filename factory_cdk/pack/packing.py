@@ -16,12 +16,11 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.bench import Bench, NotAtHand, lowest_python
 from factory_cdk.pack.code import pack_git, pack_path
 from factory_cdk.pack.git import Git, git_with
-from factory_cdk.pack.indexes import environment_for_uv
 from factory_cdk.pack.keeping import keep_tree
 from factory_cdk.pack.lock import Lock, LockedBot
 from factory_cdk.pack.package import pack_pypi
 from factory_cdk.pack.report import OnProgress, PackedBot, PackReport, Progress
-from factory_cdk.pack.requirements import Uv, digest_of_lines
+from factory_cdk.pack.requirements import Uv, digest_of_lines, uv_with
 from factory_cdk.pack.staleness import changes_of
 from factory_cdk.pack.store import Store, key_of
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
@@ -57,7 +56,7 @@ def pack(
     """
     said = dict(os.environ if env is None else env)
     stop = threading.Event()
-    work = _Work(plan, Store(cache), git_with(said, stop), Uv(environment_for_uv(said), stop), _in_turn(on_progress))
+    work = _Work(plan, Store(cache), git_with(said, stop), uv_with(said, stop), _in_turn(on_progress))
     work.store.prepare()
     held = {bot.name: lock for bot in bots if lock is not None and bot.name not in fresh}
     with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
@@ -82,7 +81,7 @@ def bundles_at_hand(
     """
     said = dict(os.environ if env is None else env)
     stop = threading.Event()
-    work = _Work(plan, Store(cache), git_with(said, stop), Uv(environment_for_uv(said), stop), _in_turn(None))
+    work = _Work(plan, Store(cache), git_with(said, stop), uv_with(said, stop), _in_turn(None))
     return {bot.name: work.at_hand(bot, lock) for bot in bots}
 
 

@@ -14,6 +14,7 @@ import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.indexes import asked, environment_for_uv, flags_for_uv
 
 PYTHON = "3.11"
 """The lowest Python that requirements are locked for where neither plan nor project names one: never the one
@@ -25,14 +26,27 @@ _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """How uv is run: the environment it gets (see `indexes`) and what stops it."""
+    """How uv is run: the environment it gets (see `indexes`), what stops it, and options for its `pip` commands."""
 
     env: Mapping[str, str]
     stop: threading.Event
+    flags: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> dict[str, str]:
+        """What of its configuration decides on its answers, without credentials."""
+        return asked(self.env, self.flags)
 
     def say(self, arguments: Sequence[str], cwd: Path) -> Output:
-        """Run `uv …` in `cwd` and return what it said, whatever its exit code."""
-        return run([uv.find_uv_bin(), *arguments], cwd=cwd, env=self.env, stop=self.stop)
+        """Run `uv pip …` in `cwd` and return what it said, whatever its exit code."""
+        return run(
+            [uv.find_uv_bin(), *arguments[:2], *self.flags, *arguments[2:]], cwd=cwd, env=self.env, stop=self.stop
+        )
+
+
+def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
+    """Uv under the user's environment `env`."""
+    return Uv(environment_for_uv(env), stop, flags_for_uv(env))
 
 
 def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:

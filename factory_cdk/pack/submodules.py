@@ -17,6 +17,9 @@ from factory_cdk.pack.git import Git, address
 
 _KEY = re.compile(r"submodule\.(.*)\.(path|url)", re.DOTALL)
 
+_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/?|[^/:]+:/?|[^/@]+@[^/]+/|/")
+"""What of a url is no path: scheme and host, `host:`, `user@host/`, or the root."""
+
 
 def module_urls(git: Git, repository: Path, commit: str, parent_url: str) -> Mapping[str, str]:
     """The submodules that a commit's .gitmodules declares: path → url, relative ones made absolute.
@@ -30,7 +33,7 @@ def module_urls(git: Git, repository: Path, commit: str, parent_url: str) -> Map
         if found := _KEY.fullmatch(key):
             declared.setdefault(found[1], {})[found[2]] = value
     return {
-        module["path"]: _safe_url(module["url"], parent_url, module["path"])
+        module["path"]: safe_url(module["url"], parent_url, module["path"])
         for module in declared.values()
         if "path" in module and "url" in module
     }
@@ -43,7 +46,8 @@ def url_of(urls: Mapping[str, str], path: str, commit: str, shown: str) -> str:
     return urls[path]
 
 
-def _safe_url(url: str, parent_url: str, path: str) -> str:
+def safe_url(url: str, parent_url: str, path: str) -> str:
+    """The absolute url of the submodule at `path`; FactoryError where git should not be given it."""
     whole = joined(parent_url, url) if url.startswith(("./", "../")) else url
     try:
         local = address(whole).startswith("file:")
@@ -58,14 +62,17 @@ def _safe_url(url: str, parent_url: str, path: str) -> str:
 
 
 def joined(parent_url: str, relative: str) -> str:
-    """A submodule's relative url made absolute, the way `git submodule` does."""
-    base = parent_url.rstrip("/")
-    rest = relative
-    while rest.startswith(("./", "../")):
-        step, _, rest = rest.partition("/")
-        if step == "..":
-            cut = max(base.rfind("/"), base.rfind(":"))
-            if cut < 0 or base[:cut].endswith((":", ":/")) or "://" in base[cut - 1 :]:
+    """A submodule's relative url made absolute, the way `git submodule` does; it stays on its host."""
+    found = _PLACE.match(parent_url)
+    place = found[0] if found else ""
+    parts = [part for part in parent_url[len(place) :].split("/") if part]
+    for part in relative.split("/"):
+        if part == "..":
+            if not parts:
                 raise FactoryError(f"the submodule url {relative!r} climbs out of its host", "mend .gitmodules")
-            base = base[: cut + 1] if base[cut] == ":" else base[:cut]
-    return base + rest if base.endswith(":") else f"{base}/{rest}"
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    if not parts:
+        raise FactoryError(f"the submodule url {relative!r} climbs out of its host", "mend .gitmodules")
+    return place + "/".join(parts)
