@@ -163,7 +163,7 @@ class History:
             queue=queue,
             state=state,
             outcome=Outcome(outcome) if outcome else None,
-            attempts=earlier + attempt - (state in ("ready", "delayed")),
+            attempts=earlier + attempt - (outcome is None and token is None),
             result=load(result),
             failures=failures_of(self._file.connection, seq),
             enqueued=enqueued,
