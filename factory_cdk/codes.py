@@ -38,6 +38,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F018", _E, "the YAML is nested too deeply"),
     ("F019", _E, "a number that JSON cannot hold"),
     ("F020", _E, "a merge key that merges no mapping"),
+    ("F021", _W, "a number or truth that YAML reads otherwise than it looks"),
     # F1: structure
     ("F101", _E, "a required key is missing"),
     ("F102", _E, "an unknown key"),
@@ -64,6 +65,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F215", _E, "a bot_path that is not module.path:attribute"),
     ("F216", _E, "a path that leaves the source"),
     ("F217", _E, "a dotted path that names no class"),
+    ("F218", _E, "a git url that holds a password"),
     # F3: workflows and queues
     ("F301", _E, "a workflow outside the grammar"),
     ("F302", _E, "a workflow goes round in a circle"),
@@ -101,7 +103,11 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F603", _E, "a role policy over IAM's limit"),
     ("F604", _E, "a parameter over SSM's limit"),
     ("F605", _W, "sectors spread over several stacks without a lock"),
+    ("F606", _E, "stages that expand to too much"),
 )
+
+HOLDS_SECRET = frozenset({"F109", "F218"})
+"""Codes of diagnostics whose line in the plan may hold a secret: no report shows such a line."""
 
 CODES: Mapping[str, Code] = {code: Code(code, severity, title) for code, severity, title in _TABLE}
 """Every code by its name, in order."""

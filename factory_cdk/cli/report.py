@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
+from factory_cdk.codes import HOLDS_SECRET
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
+from factory_cdk.plan.text import split_lines
+
+MAX_EXCERPT = 200
+"""Characters of a plan's line that a diagnostic shows; a plan on one line would be printed once for each."""
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
 def coloured(text: str, *, to_stderr: bool = False, **style: Any) -> str:
     """`text` with a style where the stream is a terminal and NO_COLOR is not set."""
-    stream: TextIO = click.get_text_stream("stderr" if to_stderr else "stdout")
+    stream = sys.stderr if to_stderr else sys.stdout
     if os.environ.get("NO_COLOR") or not stream.isatty():
         return text
     return click.style(text, **style)
@@ -39,11 +47,27 @@ def print_error(error: FactoryError) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, which could rewrite a terminal; line breaks and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+    """`text` with escapes for control and invisible characters, which could rewrite a terminal or turn what is
+    read round; line breaks and tabs stay.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
 
 
-def as_text(found: Diagnostic, lines: Sequence[str] | None, *, to_stderr: bool = False) -> str:
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def lines_to_show(text: str, found: Iterable[Diagnostic]) -> list[str | None]:
+    """The lines of a plan's text for `as_text`; None where `found` says that one may hold a secret."""
+    lines: list[str | None] = [*split_lines(text)]
+    for one in found:
+        if one.code in HOLDS_SECRET and one.line <= len(lines):
+            lines[one.line - 1] = None
+    return lines
+
+
+def as_text(found: Diagnostic, lines: Sequence[str | None] | None, *, to_stderr: bool = False) -> str:
     """A diagnostic as a compiler writes it; with the plan's `lines`, the line in question and a caret."""
 
     def paint(text: str, **style: Any) -> str:
@@ -51,13 +75,34 @@ def as_text(found: Diagnostic, lines: Sequence[str] | None, *, to_stderr: bool =
 
     label = paint(f"{found.severity}[{found.code}]", fg=_COLOURS[found.severity], bold=True)
     shown = [f"{printable(found.file)}:{found.line}:{found.column}: {label}: {printable(found.message)}"]
-    if lines is not None and found.line <= len(lines):
+    line = lines[found.line - 1] if lines is not None and found.line <= len(lines) else None
+    if line is not None:
         number = str(found.line)
-        line = printable(lines[found.line - 1].rstrip("\r")).expandtabs(1)
-        shown += [f" {number} | {line}", f" {' ' * len(number)} | {' ' * (found.column - 1)}{paint('^', fg='green')}"]
+        excerpt, cells = _excerpt(line, found.column)
+        caret = f" {' ' * len(number)} | {' ' * cells}{paint('^', fg='green')}"
+        shown += [f" {number} | {excerpt}".rstrip(), caret]
+    elif lines is not None and found.code in HOLDS_SECRET:
+        shown.append("   (the line is not shown: it may hold a secret)")
     if found.hint:
         shown.append(f"   {paint('help', fg='cyan')}: {printable(found.hint)}")
     return "\n".join(shown)
+
+
+def _excerpt(line: str, column: int) -> tuple[str, int]:
+    """The line, or of a very long one what is around `column`, and how many terminal cells are before it."""
+    start, end = 0, len(line)
+    if len(line) > MAX_EXCERPT:
+        start = max(0, column - 1 - MAX_EXCERPT // 2)
+        end = start + MAX_EXCERPT
+    before = ("…" if start else "") + printable(line[start : column - 1]).replace("\t", " ")
+    after = printable(line[column - 1 : end]).replace("\t", " ") + ("…" if end < len(line) else "")
+    return before + after, sum(map(_cells, before))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
 def as_github(found: Diagnostic) -> str:
@@ -65,8 +110,8 @@ def as_github(found: Diagnostic) -> str:
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
     """
-    text = found.message + (f" ({found.hint})" if found.hint else "")
-    place = f"file={_property(found.file)},line={found.line},col={found.column},title={found.code}"
+    text = printable(found.message + (f" ({found.hint})" if found.hint else ""))
+    place = f"file={_property(printable(found.file))},line={found.line},col={found.column},title={found.code}"
     return f"::{found.severity} {place}::{_data(text)}"
 
 
@@ -87,5 +132,10 @@ def summary(found: Iterable[Diagnostic]) -> str:
 
 
 def print_json(value: Any) -> None:
-    """`value` as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """`value` as JSON on stdout, what a terminal would obey or cannot show in JSON's own escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(text if text.isascii() else re.sub(r"[^\x20-\x7e\n]", _json_escape, text))
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]

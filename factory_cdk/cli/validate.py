@@ -6,7 +6,7 @@ import click
 
 from factory_cdk.awsconfig import default_region
 from factory_cdk.cli.options import quiet_option, region_option
-from factory_cdk.cli.report import as_github, as_text, print_json, summary
+from factory_cdk.cli.report import as_github, as_text, lines_to_show, print_json, printable, summary
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
 from factory_cdk.plan.load import Loaded, load_plan
 
@@ -49,7 +49,7 @@ def command(plan_file: str, stage: str | None, format_: str, strict: bool, regio
         for one in diagnostics:
             click.echo(as_github(one))
     else:
-        _print_text(loaded, diagnostics, refused=refused, quiet=quiet)
+        _print_text(loaded, diagnostics, refused=refused, strict=strict, quiet=quiet)
     return int(refused)
 
 
@@ -70,11 +70,15 @@ def _with_stage(loaded: Loaded, name: str, region: str | None) -> tuple[Diagnost
     return tuple(sorted(found, key=lambda one: (one.line, one.column, one.code)))
 
 
-def _print_text(loaded: Loaded, diagnostics: tuple[Diagnostic, ...], *, refused: bool, quiet: bool) -> None:
-    lines = loaded.text.split("\n") if loaded.text else None
+def _print_text(
+    loaded: Loaded, diagnostics: tuple[Diagnostic, ...], *, refused: bool, strict: bool, quiet: bool
+) -> None:
+    lines = lines_to_show(loaded.text, diagnostics) if loaded.text else None
     for found in diagnostics:
-        if not quiet or found.severity is Severity.ERROR:
+        if not quiet or strict or found.severity is Severity.ERROR:
             click.echo(as_text(found, lines))
     if not quiet:
         verdict = "refused" if refused else "valid"
-        click.echo(f"{loaded.file}: {verdict}, {summary(diagnostics)}")
+        only_strict = refused and not any(found.severity is Severity.ERROR for found in diagnostics)
+        because = " (--strict refuses warnings)" if only_strict else ""
+        click.echo(f"{printable(loaded.file)}: {verdict}, {summary(diagnostics)}{because}")

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.plan.facts import partitions, resource_schema
-from factory_cdk.plan.findings import Findings, did_you_mean
+from factory_cdk.plan.findings import Findings, shortened
+from factory_cdk.plan.model import Sector
 from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.properties import PropertyCheck, check_properties
 
 OWN_TAGS = ("factory-cdk:factory", "factory-cdk:stage", "factory-cdk:sector", "factory-cdk:version")
 """The tags that everything created gets beside the plan's."""
 
-MAX_TAGS = 50 - len(OWN_TAGS)
-"""AWS allows 50 tags a resource (https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html)."""
+TAG_LIMIT = 50
+"""Tags of a resource (https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html)."""
+
+MAX_TAGS = TAG_LIMIT - len(OWN_TAGS) - 1
+"""Tags of a plan: those of factory_cdk come on top, and an instance's `Name` or a queue's bot."""
 
 ALARM_VERBS = ("terminate", "stop", "reboot", "recover")
 """Alarm actions that a plan may name by a verb; others are ARNs."""
 
 ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
-REQUIRED_PARAMETERS = ("ImageId", "InstanceType")
+REQUIRED_PARAMETERS = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.micro"}
 
 _TAG = re.compile(r"[\w \u00a0.:/=+@-]*")
 
@@ -30,7 +34,8 @@ _TAG = re.compile(r"[\w \u00a0.:/=+@-]*")
 def check_region(region: Any, path: Path, findings: Findings) -> None:
     """Refuse a region that no partition has."""
     if isinstance(region, str) and region and region not in partitions():
-        hint = did_you_mean(region, partitions()) or "the regions known are those of this version's botocore"
+        close = findings.suggest(region, partitions())
+        hint = close or "regions newer than this version of factory_cdk are unknown to it"
         findings.at_value(path, "F506", f"there is no region `{region}`", hint)
 
 
@@ -45,9 +50,10 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     if not isinstance(parameters, dict):
         return
     path = (*path, "parameters")
-    for name in REQUIRED_PARAMETERS:
+    for name, example in REQUIRED_PARAMETERS.items():
         if parameters.get(name) in (None, ""):
-            findings.at_key(path, "F501", f"the parameters of the sector `{path[-2]}` lack `{name}`")
+            message = f"the parameters of the aws sector `{path[-2]}` lack `{name}`"
+            findings.at_key(path, "F501", message, f"write `{name}: {example}`")
     for name, reason in (
         ("UserData", "it installs the bots; put your own steps into the image"),
         ("IamInstanceProfile", "it holds the least that the bots need; grant more to the sector's role"),
@@ -58,12 +64,33 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     schema = resource_schema("ec2-instance")
     check = PropertyCheck("AWS::EC2::Instance", schema, "F502", "F503", "F504")
     check_properties(check, parameters, path, findings)
-    for index, tag in enumerate(_tag_list(parameters.get("Tags"))):
-        _check_tag(tag.get("Key"), tag.get("Value"), (*path, "Tags", index), findings)
+    _check_tag_list(parameters.get("Tags"), (*path, "Tags"), findings)
 
 
-def _tag_list(tags: Any) -> list[dict[str, Any]]:
-    return [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+def _check_tag_list(tags: Any, path: Path, findings: Findings) -> None:
+    """Check the `Tags` of CloudFormation properties, a list of Key and Value."""
+    seen: set[str] = set()
+    for index, tag in enumerate(tags if isinstance(tags, list) else ()):
+        if not isinstance(tag, dict):
+            continue
+        key = tag.get("Key")
+        _check_tag(key, tag.get("Value"), (*path, index), findings)
+        if isinstance(key, str) and key in seen:
+            message = f"the tag `{shortened(key)}` stands twice in `Tags`"
+            findings.at_value((*path, index, "Key"), "F509", message, "remove one of them")
+        seen.add(str(key))
+
+
+def check_tag_count(sector: Sector, tags: Mapping[str, str], path: Path, findings: Findings) -> None:
+    """Refuse an instance whose own tags, those of the factory (`tags`) and those of factory_cdk are too many."""
+    own = sector.parameters.get("Tags")
+    keys = {str(tag.get("Key")) for tag in own if isinstance(tag, dict)} if isinstance(own, list) else set()
+    count = len(keys | tags.keys() | {"Name", *OWN_TAGS})
+    if keys and count > TAG_LIMIT:
+        message = (
+            f"the instance of `{sector.name}` would have {count} tags with those of the factory; AWS takes {TAG_LIMIT}"
+        )
+        findings.at_key(path, "F509", message, "remove some of them")
 
 
 def check_alarm(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -73,18 +100,38 @@ def check_alarm(alarm: Mapping[str, Any], path: Path, findings: Findings) -> Non
         findings.at_key((*path, "Dimensions"), "F507", "`Dimensions` is set by factory_cdk", hint)
     check = PropertyCheck("AWS::CloudWatch::Alarm", resource_schema("cloudwatch-alarm"), "F507", "F507", "F507")
     check_properties(check, alarm, path, findings)
+    _check_tag_list(alarm.get("Tags"), (*path, "Tags"), findings)
+    _check_complete(alarm, path, findings)
     for key in ALARM_ACTIONS:
         actions = alarm.get(key)
         for index, action in enumerate(actions if isinstance(actions, list) else ()):
             if isinstance(action, str) and action not in ALARM_VERBS and not _is_arn(action):
                 verbs = ", ".join(f"`{verb}`" for verb in ALARM_VERBS)
-                message = f"`{action[:80]}` is neither one of {verbs} nor an ARN"
-                findings.at_value((*path, key, index), "F507", message, did_you_mean(action, ALARM_VERBS))
+                message = f"the action `{shortened(action)}` is neither one of {verbs} nor an ARN"
+                findings.at_value((*path, key, index), "F507", message, findings.suggest(action, ALARM_VERBS))
     _check_period(alarm, path, findings)
 
 
 def _is_arn(text: str) -> bool:
-    return re.fullmatch(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[!-~]+", text) is not None
+    return re.fullmatch(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:[!-~]+", text) is not None
+
+
+def _check_complete(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
+    """Refuse an alarm that lacks what PutMetricAlarm needs: the resource schema leaves most of it optional."""
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    if "EvaluationCriteria" in alarm or not alarm:
+        return
+    needed = [("ComparisonOperator",), ("EvaluationPeriods",), ("Threshold", "ThresholdMetricId")]
+    if "MetricName" in alarm:
+        needed += [("Namespace",), ("Period",), ("Statistic", "ExtendedStatistic")]
+    for names in needed:
+        if not any(name in alarm for name in names):
+            shown = " or ".join(f"`{name}`" for name in names)
+            findings.at_key(path, "F507", f"the alarm `{path[-1]}` lacks {shown}, which CloudWatch needs")
+    points, periods = _number(alarm.get("DatapointsToAlarm")), _number(alarm.get("EvaluationPeriods"))
+    if points is not None and periods is not None and points > periods:
+        message = f"`DatapointsToAlarm` is {points:g}, more than the {periods:g} of `EvaluationPeriods`"
+        findings.at_value((*path, "DatapointsToAlarm"), "F507", message)
 
 
 def _check_period(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -92,7 +139,7 @@ def _check_period(alarm: Mapping[str, Any], path: Path, findings: Findings) -> N
     period, count = _number(alarm.get("Period")), _number(alarm.get("EvaluationPeriods"))
     if period is not None and period not in (10, 20, 30) and (period < 60 or period % 60):
         message = f"`Period` is {period:g} seconds; CloudWatch takes 10, 20, 30 or a multiple of 60"
-        findings.at_value((*path, "Period"), "F507", message)
+        findings.at_value((*path, "Period"), "F507", message, "write 60 for a minute")
     elif period is not None and count is not None:
         limit = 604_800 if period >= 3600 else 86_400
         if period * count > limit:
@@ -118,14 +165,17 @@ def read_tags(data: Any, path: Path, findings: Findings) -> dict[str, str]:
     for key, value in data.items():
         text = value if isinstance(value, str) else findings.text_at((*path, key)) or ""
         _check_tag(key, text, (*path, key), findings)
+        if key == "Ref" or key.startswith("Fn::"):
+            message = f"CloudFormation would evaluate the tag `{shortened(key)}`"
+            findings.at_key((*path, key), "F108", message, "give it another name")
         if key.casefold() in seen:
             message = f"the tags `{seen[key.casefold()]}` and `{key}` differ only in case, which IAM refuses"
-            findings.at_key((*path, key), "F509", message)
+            findings.at_key((*path, key), "F509", message, "remove one of them")
         seen[key.casefold()] = key
         tags[key] = text
     if len(tags) > MAX_TAGS:
-        message = f"there are {len(tags)} tags; AWS takes {MAX_TAGS} beside the {len(OWN_TAGS)} of factory_cdk"
-        findings.at_key(path, "F509", message)
+        message = f"there are {len(tags)} tags; AWS takes {MAX_TAGS} beside those of factory_cdk"
+        findings.at_key(path, "F509", message, "remove some of them")
     return tags
 
 
@@ -133,7 +183,7 @@ def _check_tag(key: Any, value: Any, path: Path, findings: Findings) -> None:
     # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html#tag-conventions
     if not isinstance(key, str) or isinstance(value, dict | list):
         return
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     problem = None
     if not 1 <= len(key) <= 128:
         problem = f"its key has {len(key)} characters; AWS takes 1 to 128"
@@ -144,9 +194,10 @@ def _check_tag(key: Any, value: Any, path: Path, findings: Findings) -> None:
     elif len(text) > 256:
         problem = f"its value has {len(text)} characters; AWS takes 256"
     elif not _TAG.fullmatch(key) or not _TAG.fullmatch(text):
-        problem = "AWS takes letters, digits, spaces and `_.:/=+-@`"
+        part = "value" if _TAG.fullmatch(key) else "key"
+        problem = f"its {part} may hold letters, digits, spaces and `_.:/=+-@`"
     if problem:
-        findings.at_key(path, "F509", f"the tag `{key[:60]}` is refused: {problem}")
+        findings.at_key(path, "F509", f"AWS refuses the tag `{shortened(key)}`: {problem}")
 
 
 def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
@@ -155,17 +206,20 @@ def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
         return {}
     for where, key in _keys(data, path):
         if key == "Ref" or key.startswith("Fn::"):
-            findings.at_key(where, "F108", f"CloudFormation would evaluate the key `{key}`", "give it another name")
+            message = f"CloudFormation would evaluate the key `{shortened(key)}`"
+            findings.at_key(where, "F108", message, "give it another name")
+    findings.all_as_written(path, data)
     return data
 
 
-def _keys(value: Any, path: Path) -> list[tuple[Path, str]]:
+def _keys(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, dict):
-        here = [((*path, key), key) for key in value]
-        return here + [found for key, item in value.items() for found in _keys(item, (*path, key))]
-    if isinstance(value, list):
-        return [found for index, item in enumerate(value) for found in _keys(item, (*path, index))]
-    return []
+        for key, item in value.items():
+            yield (*path, key), key
+            yield from _keys(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _keys(item, (*path, index))
 
 
 def check_local(sector: Mapping[str, Any], path: Path, findings: Findings) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.schema import ARGUMENTS, argument_name
@@ -27,18 +27,21 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
         if name not in ARGUMENTS:
             continue
         if name in spelled:
-            message = f"`{key}` gives `{name}` twice"
-            findings.at_key((*path, key), "F012", message, f"it stands as `{spelled[name]}` too")
+            message = f"`{key}` gives `{name}` a second time"
+            findings.at_key((*path, key), "F012", message, f"it stands as `{spelled[name]}` too: remove one of them")
             continue
         spelled[name] = key
         if value is not None:
             given[name] = value
+        if not isinstance(value, bool) and name != "python":
+            findings.as_written((*path, key), value)
     _check_queue_name(given, path, spelled, findings)
     for name in CLASS_ARGUMENTS:
         value = given.get(name)
         if isinstance(value, str) and not is_target(value):
-            message = f"`{name}` is `{value}`, which is not `module.path:Class`"
-            findings.at_value((*path, spelled[name]), "F217", message)
+            message = f"`{name}` is `{shortened(value)}`, which is not `module.path:Class`"
+            hint = "write the module as Python imports it, a colon, and the name of the class"
+            findings.at_value((*path, spelled[name]), "F217", message, hint)
     if "python" in given:
         given["python"] = read_python(given["python"], (*path, spelled["python"]), findings)
     settings = read_settings(data, path, findings)
@@ -51,8 +54,9 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
 def read_python(value: Any, path: Path, findings: Findings) -> str | None:
     """A Python version (`3.12`), as written: YAML reads 3.10 as the number 3.1."""
     text = value if isinstance(value, str) else findings.text_at(path) or str(value)
-    if isinstance(value, bool) or not re.fullmatch(r"3\.\d{1,2}(\.\d{1,2})?", text):
-        findings.at_value(path, "F104", f"`python` is `{text}`, which is no Python 3 version", "write `3.12`")
+    if isinstance(value, bool) or not re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", text):
+        message = f"`python` is `{shortened(text)}`, which is no Python 3 version"
+        findings.at_value(path, "F104", message, "write `3.12`, or `3.12.4`")
         return None
     return text
 
@@ -62,6 +66,7 @@ def _check_queue_name(given: dict[str, Any], path: Path, spelled: Mapping[str, s
     # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html).
     value = given.get("queue-name")
     if isinstance(value, str) and value and not _QUEUE_NAME.fullmatch(value):
-        message = f"SQS refuses the queue name `{value}`"
-        hint = "1 to 80 letters, digits, `-` or `_`"
+        long = f" of {len(value)} characters" if len(value) > 80 else ""
+        message = f"SQS refuses the queue name `{shortened(value)}`{long}"
+        hint = "it takes 1 to 80 letters, digits, `-` and `_`"
         findings.at_value((*path, spelled["queue-name"]), "F307", message, hint)

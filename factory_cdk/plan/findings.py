@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
 from factory_cdk.plan.nodes import MappingNode, Node, Path, ScalarNode, locate
+from factory_cdk.plan.scalars import reads_otherwise
+
+MAX_COMPARISONS = 100_000
+"""How many names a plan's misspelled names are compared with (about 10 µs each)."""
+
+MAX_MESSAGE = 800
+"""Characters of a message; an attacker's plan could put a name of a million into each."""
+
+MAX_ALIASES = 8
+
+MAX_COMPARED = 80
+"""Longer names are not compared: no name of a plan is."""
 
 
 class Findings:
@@ -18,6 +32,7 @@ class Findings:
         self.file = file
         self.root: Node = MappingNode()
         self._found: dict[tuple[str, int, int, str], Diagnostic] = {}
+        self._comparisons = MAX_COMPARISONS
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
         """Add a diagnostic at a line and column (from 1)."""
@@ -47,12 +62,38 @@ class Findings:
         node = locate(self.root, path).node
         return node.text if isinstance(node, ScalarNode) else None
 
+    def suggest(self, name: str, known: Iterable[str]) -> str | None:
+        """`did_you_mean`, until a plan with thousands of misspelled names has had its share of time."""
+        names = list(known)
+        self._comparisons -= len(names)
+        return did_you_mean(name, names) if self._comparisons >= 0 else None
+
+    def as_written(self, path: Path, value: Any) -> None:
+        """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that does not look like it."""
+        if not isinstance(value, bool | int | float):
+            return
+        node = locate(self.root, path).node
+        if isinstance(node, ScalarNode) and not node.quoted and reads_otherwise(value, node.text):
+            kind = "" if isinstance(value, bool) else "the number "
+            message = f"YAML reads `{node.text}` as {kind}{json.dumps(value)}"
+            self.at_value(path, "F021", message, f"quote it if it is text: '{node.text}'")
+
+    def all_as_written(self, path: Path, data: Any) -> None:
+        """`as_written` for every scalar in `data`, which is at `path`."""
+        if isinstance(data, dict | list):
+            for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+                self.all_as_written((*path, key), value)
+        else:
+            self.as_written(path, data)
+
     def _add(self, code: str, message: str, hint: str | None, line: int, column: int, aliases: tuple[str, ...]) -> None:
         key = (code, line, column, message)
         if key in self._found:  # what stands behind an alias is found once for every use of it
             return
+        message = shortened(message, MAX_MESSAGE)
         if aliases:
-            message = f"{message} (reached through the alias {', '.join(f'*{name}' for name in aliases)})"
+            names = ", ".join(f"*{shortened(name)}" for name in aliases[:MAX_ALIASES])
+            message = f"{message} (reached through the alias{'es' if len(aliases) > 1 else ''} {names})"
         severity = CODES[code].severity
         self._found[key] = Diagnostic(code, severity, message, hint, self.file, line, column)
 
@@ -67,9 +108,17 @@ class Findings:
         return any(found.severity is Severity.ERROR for found in self._found.values())
 
 
+def shortened(text: str, limit: int = 60) -> str:
+    """`text` for a message: on one line, and cut when it is long."""
+    text = " ".join(text[: limit + 1].split()) if not text.isprintable() else text
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The hint for a misspelled `name`: the closest of `known`, else all of them when they are few."""
     names = list(known)
+    if len(name) > MAX_COMPARED:
+        return None
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"

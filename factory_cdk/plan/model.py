@@ -103,8 +103,14 @@ class Settings:
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
 
     def under(self, nearer: Settings) -> Settings:
-        """These settings with those of a nearer level laid over them, key by key."""
-        return Settings({**self.config, **nearer.config}, {**self.secrets, **nearer.secrets})
+        """These settings with those of a nearer level laid over them, name by name: a secret there replaces a
+        config value of the same name here, and the other way round.
+        """
+        if not nearer.config and not nearer.secrets:
+            return self
+        config = {name: value for name, value in self.config.items() if name not in nearer.secrets}
+        secrets = {name: value for name, value in self.secrets.items() if name not in nearer.config}
+        return Settings({**config, **nearer.config}, {**secrets, **nearer.secrets})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan, valid. `file` is the path as the user gave it; mappings keep the order of the file."""
+    """A whole plan, valid. `file` is the path as the user gave it; mappings keep the order of the file.
+    `position` is that of its key `stages`.
+    """
 
     file: str
     name: str
@@ -235,6 +243,7 @@ class Plan:
     tags: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     demolish_on_failure: bool = True
+    position: Position = NOWHERE
 
     @property
     def folder(self) -> Path:

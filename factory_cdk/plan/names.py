@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+NAME_LENGTH = 40
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 """Factory, stage, sector, bot, workflow and alarm names."""
 

@@ -15,13 +15,17 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(slots=True, eq=False)
 class ScalarNode:
-    """A scalar: `value` as PyYAML resolves it, `text` as it was written. Line and column count from 1."""
+    """A scalar: `value` as PyYAML resolves it, `text` as it was written (without quotes), `quoted` whether its
+    type was written too (quotes, a block, a tag). Line and column count from 1.
+    """
 
     value: str | int | float | bool | None
     text: str
     line: int
     column: int
+    quoted: bool = False
     weight: int = 1
+    height: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -44,22 +48,24 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class SequenceNode:
-    """A list. `weight` counts this node and all below it, aliases expanded."""
+    """A list. `weight` counts this node and all below it, aliases expanded; `height` the levels below it."""
 
     items: list[Item]
     line: int
     column: int
     weight: int = 1
+    height: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class MappingNode:
-    """A mapping in the order of the file (merged entries first, as PyYAML has them)."""
+    """A mapping in the order of the file (merged entries first, as PyYAML has them); weighed like a list."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     line: int = 1
     column: int = 1
     weight: int = 1
+    height: int = 0
 
 
 Node: TypeAlias = "ScalarNode | SequenceNode | MappingNode"

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factory_cdk.plan.findings import Findings, did_you_mean
+from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.scalars import MAX_NUMBER
 from factory_cdk.plan.structure import describe
-
-MAX_NUMBER = 2**53
-"""The largest number that every JSON reader keeps exactly, Node's included."""
 
 _TYPES = {
     "string": "text",
@@ -27,7 +25,7 @@ _TYPES = {
     "object": "a mapping",
 }
 
-_ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-(\w+)")
+_ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class _Walk:
     def shown(self, path: Path) -> str:
         """The property at `path` as documentation writes it: `NetworkInterfaces[0].DeviceIndex`."""
         parts = path[len(self.start) :]
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in parts)
         return text.removeprefix(".") or str(path[-1])
 
     def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,11 +100,16 @@ class _Walk:
                 self.value(value, properties[name], (*path, name))
             else:
                 message = f"{self.check.resource_type} has no property `{self.shown((*path, name))}`"
-                self.findings.at_key((*path, name), self.check.unknown, message, did_you_mean(name, properties))
+                hint = self.findings.suggest(name, properties)
+                self.findings.at_key((*path, name), self.check.unknown, message, hint)
         where = self.shown(path)
         for name in schema.get("required", ()):
             if name not in data:
                 self.findings.at_key(path, self.check.refused, f"`{where}` lacks `{name}`")
+        choices = [choice.get("required", ()) for choice in schema.get("oneOf", ())]
+        if choices and sum(all(name in data for name in names) for names in choices) != 1:
+            listed = " or ".join(" and ".join(f"`{name}`" for name in names) for names in choices)
+            self.findings.at_key(path, self.check.refused, f"`{where}` needs either {listed}")
         exclusive = [name for name in schema.get("requiredXor", ()) if name in data]
         if "requiredXor" in schema and not exclusive:
             names = ", ".join(f"`{name}`" for name in schema["requiredXor"])
@@ -137,24 +140,34 @@ class _Walk:
         text = _text(value)
         problem = None
         if "enum" in schema and text not in {str(allowed) for allowed in schema["enum"]}:
-            hint = did_you_mean(text, [str(allowed) for allowed in schema["enum"]])
-            message = f"`{self.shown(path)}` is `{text[:60]}`, which CloudFormation does not know"
+            hint = self.findings.suggest(text, [str(allowed) for allowed in schema["enum"]])
+            message = f"`{self.shown(path)}` is `{shortened(text)}`, which CloudFormation does not know"
             self.findings.at_value(path, self.check.refused, message, hint)
             return
         if schema.get("type") in ("integer", "number"):
             problem = _out_of_bounds(float(value), schema)
-        elif isinstance(value, int | float) and abs(value) > MAX_NUMBER:
-            problem = "is too large a number to be kept exactly; quote it"
         elif len(text) > schema.get("maxLength", len(text)):
             problem = f"has {len(text)} characters; it takes at most {schema['maxLength']}"
         elif len(text) < schema.get("minLength", 0):
             problem = "is empty"
+        elif not _fits(text, schema):
+            problem = f"is `{shortened(text)}`; it must match {schema['pattern']}"
+        if schema.get("type") != "boolean":
+            self.findings.as_written(path, value)
         if problem:
             self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}")
         found = _ID.fullmatch(text)
-        if found and (len(found[2]) not in (8, 17) or not re.fullmatch("[0-9a-f]+", found[2])):
-            message = f"`{text}` is an id of unusual length: AWS's have 8 or 17 hexadecimal digits"
+        if found and len(found[2]) not in (8, 17):
+            message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS's ids have 8 or 17"
             self.findings.at_value(path, "F510", message, "check that it was copied whole")
+        elif found and not re.fullmatch("[0-9a-f]+", found[2]):
+            message = f"`{text}` is an unusual id: AWS's have 8 or 17 hexadecimal digits (0-9, a-f)"
+            self.findings.at_value(path, "F510", message, "check that it was copied right")
+
+
+def _fits(text: str, schema: Mapping[str, Any]) -> bool:
+    pattern = schema.get("pattern")
+    return pattern is None or re.search(pattern, text) is not None
 
 
 def _text(value: Any) -> str:
@@ -179,14 +192,14 @@ def _coerces(value: Any, wanted: str) -> bool:
         case "string":
             return isinstance(value, str | int | float | bool)
         case "boolean":
-            return isinstance(value, bool) or (isinstance(value, str) and value.lower() in ("true", "false"))
+            return isinstance(value, bool) or value in ("true", "false", "True", "False")
         case "integer":
             if isinstance(value, str):
-                return re.fullmatch(r"[+-]?\d{1,18}", value) is not None
+                return re.fullmatch(r"[+-]?[0-9]{1,18}", value) is not None
             return not isinstance(value, bool) and isinstance(value, int | float) and float(value).is_integer()
         case "number":
             if isinstance(value, str):
-                return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", value) is not None
+                return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", value) is not None
             return not isinstance(value, bool) and isinstance(value, int | float)
         case _:
             return True

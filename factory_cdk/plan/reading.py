@@ -6,6 +6,7 @@ been reported already, so that one run finds every problem.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -13,7 +14,7 @@ from typing import Any
 
 from factory_cdk.plan import amazon
 from factory_cdk.plan.arguments import read_arguments, read_python
-from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
     Alarm,
     Bot,
@@ -38,7 +39,7 @@ def read_factory(data: Any, findings: Findings) -> Plan:
     factory = _mapping(data)
     path: Path = ("factory",)
     folder = FilePath(findings.file).absolute().parent
-    names = list(_mapping(factory.get("bots")))
+    names = _mapping(factory.get("bots"))
     bots: dict[str, Bot] = {}
     for name, value in _mapping(factory.get("bots")).items():
         bot = _bot(name, _mapping(value), (*path, "bots", name), folder, findings)
@@ -70,6 +71,7 @@ def read_factory(data: Any, findings: Findings) -> Plan:
         tags=amazon.read_tags(factory.get("tags"), (*path, "tags"), findings),
         settings=read_settings(factory, path, findings),
         demolish_on_failure=_mapping(factory.get("debug")).get("demolish_on_failure", True) is not False,
+        position=findings.key_position((*path, "stages")),
     )
 
 
@@ -81,8 +83,9 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
     source = None
     if isinstance(data.get("source"), dict):
         source = read_source(data["source"], (*path, "source"), folder, findings)
-        if isinstance(source, PathSource) and not source.folder.is_dir():
-            message = f"the path source of `{name}` does not exist: {source.path}"
+        # os.path: what cannot be looked at (no permission, a name that is too long) is not there for us either.
+        if isinstance(source, PathSource) and not os.path.isdir(source.folder):  # noqa: PTH112
+            message = f"the path source of `{name}` does not exist: {shortened(source.path, 200)}"
             hint = "relative paths start at the plan's folder; packing and building this bot will fail"
             findings.at_value((*path, "source", "path"), "F403", message, hint)
     bot_path = data.get("bot_path")
@@ -91,9 +94,9 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
         findings.at_key((*path, "command"), "F111", message, "keep the one that runs the bot")
     elif data and "bot_path" not in data and "command" not in data:
         hint = "write `bot_path: module.path:attribute`, or `command:` for a program"
-        findings.at_key(path, "F101", f"`{name}` has no key `bot_path`", hint)
+        findings.at_key(path, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
     if isinstance(bot_path, str) and bot_path and not is_target(bot_path):
-        message = f"the bot_path of `{name}` is `{bot_path}`, which is not `module.path:attribute`"
+        message = f"the bot_path of `{name}` is `{shortened(bot_path)}`, which is not `module.path:attribute`"
         hint = "write the module as Python imports it, a colon, and the name of the callable in it"
         findings.at_value((*path, "bot_path"), "F215", message, hint)
     requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)

@@ -12,7 +12,7 @@ from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.schema import VARIABLE_PATTERN
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}")
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}")
 
 RESERVED_PREFIX = "FACTORY_"
 """Variables that start so are the runner's own."""
@@ -22,6 +22,7 @@ def read_settings(data: Mapping[str, Any], path: Path, findings: Findings) -> Se
     """The settings in the mapping `data` at `path`; a name in both config and secrets is refused (F110)."""
     config = data.get("config")
     config = dict(config) if isinstance(config, dict) else {}
+    findings.all_as_written((*path, "config"), config)
     secrets = _secrets(data.get("secrets"), (*path, "secrets"), findings)
     for kind, names in (("config", config), ("secrets", secrets)):
         for name in names:
@@ -45,12 +46,13 @@ def _names(value: list[Any], path: Path, findings: Findings) -> dict[str, Secret
     names: dict[str, SecretReference] = {}
     for index, name in enumerate(value):
         if not isinstance(name, str):
-            findings.at_value((*path, index), "F103", "the name of a secret must be text")
+            hint = "list names, `[TOKEN]`, or write a mapping of names to where their values come from"
+            findings.at_value((*path, index), "F109", f"element {index + 1} of `secrets` is no name", hint)
         elif not re.fullmatch(VARIABLE_PATTERN, name):
             hint = "list the secrets' names, never their values: letters, digits and `_`"
-            findings.at_value((*path, index), "F110", "an element of `secrets` cannot be the name of a variable", hint)
+            findings.at_value((*path, index), "F109", f"element {index + 1} of `secrets` cannot be a name", hint)
         elif name in names:
-            findings.at_value((*path, index), "F012", f"the secret `{name}` stands twice")
+            findings.at_value((*path, index), "F012", f"the secret `{name}` stands twice", "remove one of them")
         else:
             names[name] = SecretReference()
     return names
@@ -61,14 +63,16 @@ def _reference(data: Any, path: Path, findings: Findings) -> SecretReference:
         return SecretReference()
     kinds = [kind for kind in ("env", "profile", "secret") if kind in data]
     if len(kinds) > 1:
-        message = f"the secret `{path[-1]}` comes from {' and '.join(f'`{kind}`' for kind in kinds)}"
+        message = f"the secret `{path[-1]}` comes from both {' and '.join(f'`{kind}`' for kind in kinds)}"
         findings.at_key((*path, kinds[1]), "F104", message, "keep one of them")
     if "key" in data and "env" in data:
         findings.at_key((*path, "key"), "F104", "`key` goes with `profile` or `secret`, not with `env`", "remove it")
     text = {key: value for key, value in data.items() if isinstance(value, str)}
     env, secret = text.get("env"), text.get("secret")
     if env is not None and not re.fullmatch(VARIABLE_PATTERN, env):
-        findings.at_value((*path, "env"), "F110", "`env` must be the name of a variable, never a value")
+        message = f"the `env` of the secret `{path[-1]}` is no name of a variable"
+        findings.at_value((*path, "env"), "F109", message, "name the variable that holds the value, never the value")
     if secret is not None and not (_SECRET_NAME.fullmatch(secret) or _SECRET_ARN.fullmatch(secret)):
-        findings.at_value((*path, "secret"), "F104", "`secret` is neither a name nor an ARN of Secrets Manager")
+        message = f"the `secret` of `{path[-1]}` is neither a name nor an ARN of Secrets Manager"
+        findings.at_value((*path, "secret"), "F109", message, "a name has up to 512 letters, digits and `/_+=.@-`")
     return SecretReference(env, text.get("profile"), secret, text.get("key"))

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
 from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.schema import GIT_OPTIONS
@@ -51,7 +51,7 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
             message = f"the source of `{bot}` names no code"
             findings.at_key(path, "F210", message, "give it one of `url`, `path` and `pypi`")
         else:
-            message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}"
+            message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}: it takes one"
             findings.at_key((*path, kinds[1]), "F210", message, "keep one of them")
         return None
     kind = kinds[0]
@@ -63,6 +63,10 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
         findings.at_key((*path, "version"), "F210", f"`version` goes with `pypi`, not with `{kind}`", hint)
     value = data[kind]
     if not isinstance(value, str) or not value:
+        return None
+    if kind == "path" and not value.isprintable():
+        message = f"the path of `{bot}` holds a character that cannot be printed"
+        findings.at_value((*path, kind), "F216", message, "write the path as the folder is named")
         return None
     subdirectory = read_inner_path(data.get("subdirectory"), (*path, "subdirectory"), findings)
     if kind == "url":
@@ -85,7 +89,12 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
         return None
     pure = PurePosixPath(value)
     if pure.is_absolute() or ".." in pure.parts or "\\" in value or re.match("[A-Za-z]:", value):
-        findings.at_value(path, "F216", f"`{value}` leads out of the source", "write a path inside it, with `/`")
+        message = f"the path `{shortened(value)}` leads out of the source"
+        findings.at_value(path, "F216", message, "write a path inside it, with `/`")
+        return None
+    if not value.isprintable():
+        message = f"the `{path[-1]}` of `{path[2]}` holds a character that cannot be printed"
+        findings.at_value(path, "F216", message, "write the path as the file is named")
         return None
     return str(pure)
 
@@ -93,6 +102,11 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
 def _git(
     url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
 ) -> GitSource | None:
+    if _password(url):
+        message = f"the git url of `{path[-2]}` holds a password"
+        hint = "leave it to git: a credential helper, an ssh key, or `insteadOf` in the git configuration"
+        findings.at_value((*path, "url"), "F218", message, hint)
+        return None
     reason = refused_url(url)
     if reason:
         hint = "write it as `https://host/repo.git`, `ssh://user@host/repo` or `git@host:repo`"
@@ -102,12 +116,14 @@ def _git(
     if branch is not None and not isinstance(branch, str | bool):
         branch = findings.text_at((*path, "branch"))
     if isinstance(branch, str) and not _is_ref(branch):
-        findings.at_value((*path, "branch"), "F212", f"`{branch}` is no name of a branch or tag")
+        message = f"`{shortened(branch)}` is no name of a branch or tag"
+        findings.at_value((*path, "branch"), "F212", message, "write it as `git branch` or `git tag` shows it")
         return None
     options = {key: data[key] for key in data if key in GIT_OPTIONS and key != "branch"}
     for key, value in options.items():
         if isinstance(value, str) and (value.startswith("-") or not value.isprintable()):
-            findings.at_value((*path, key), "F212", f"`{key}` is `{value}`, which git could read as an option")
+            message = f"`{key}` is `{shortened(value)}`, which git could read as an option"
+            findings.at_value((*path, key), "F212", message, "remove the dashes at its start")
     return GitSource(url, branch if isinstance(branch, str) else None, options, subdirectory)
 
 
@@ -118,15 +134,22 @@ def refused_url(url: str) -> str | None:
     if not url.isprintable() or " " in url:
         return "holds a space or a character that cannot be printed"
     if re.match(r"[A-Za-z0-9+.-]+::", url):
-        return f"uses the remote helper `{url.split('::', maxsplit=1)[0]}::`, which runs a program"
+        return f"uses the remote helper `{shortened(url.split('::', maxsplit=1)[0])}::`, which runs a program"
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
     if scheme and scheme[1].lower() not in GIT_SCHEMES:
-        return f"has the scheme `{scheme[1]}`, for which git would look for a program"
+        return f"has the scheme `{shortened(scheme[1])}`, for which git would look for a program"
     if scheme:
         return _refused_authority(url)
     if re.match(r"([^/@]*@)?-", url):
         return "has a host that starts with `-`"
+    if re.match(r"[^/]*:-", url):
+        return "has a path that starts with `-`"
     return None
+
+
+def _password(url: str) -> bool:
+    """Whether `url` carries a password, also one that would have to be escaped."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url) is not None
 
 
 def _refused_authority(url: str) -> str | None:
@@ -135,8 +158,6 @@ def _refused_authority(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is no valid url"
-    if parts.password is not None:
-        return "holds a password: leave it to git's credential helper"
     if (host or "").startswith("-") or (parts.username or "").startswith("-"):
         return "has a host or user that starts with `-`"
     if not host and parts.scheme != "file":
@@ -157,10 +178,11 @@ def refuse_git_option(path: Path, name: str, findings: Findings) -> bool:
     if bare in REFUSED_GIT_OPTIONS:
         reason = REFUSED_GIT_OPTIONS[bare]
         allowed = ", ".join(f"`{option}`" for option in GIT_OPTIONS)
-        findings.at_key(path, "F212", f"the clone option `{name}` is not allowed: {reason}", f"allowed: {allowed}")
+        message = f"the clone option `{name}` is not allowed: {reason}"
+        findings.at_key(path, "F212", message, f"allowed are {allowed}")
         return True
     if bare != name and bare in GIT_OPTIONS:
-        findings.at_key(path, "F102", f"unknown key `{name}` of `source`", f"did you mean `{bare}`?")
+        findings.at_key(path, "F102", f"unknown key `{shortened(name)}` of `source`", f"did you mean `{bare}`?")
         return True
     return False
 
@@ -176,7 +198,8 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
         requirement = None
     if requirement is None or requirement.url or requirement.marker or requirement.specifier:
         hint = "a name as on the index, extras allowed: `tool[fast]`; the version goes under `version`"
-        findings.at_value((*path, "pypi"), "F213", f"`{package}` is no package name (PEP 508)", hint)
+        message = f"the package of `{path[-2]}` is `{shortened(package)}`, which is no name of a package (PEP 508)"
+        findings.at_value((*path, "pypi"), "F213", message, hint)
         return None
     version = data.get("version")
     if version is None or isinstance(version, bool):
@@ -189,7 +212,8 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
             SpecifierSet(text)
         except InvalidSpecifier:
             hint = "write one version, `1.5.9`, or specifiers, `>=1.5,<2`"
-            findings.at_value((*path, "version"), "F214", f"`{text}` is no version (PEP 440)", hint)
+            message = f"the version of `{path[-2]}` is `{shortened(text)}`, which is none (PEP 440)"
+            findings.at_value((*path, "version"), "F214", message, hint)
             return None
     return PypiSource(package, text)
 

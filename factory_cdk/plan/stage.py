@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
+from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import did_you_mean
 from factory_cdk.plan.model import (
     Plan,
@@ -16,9 +18,8 @@ from factory_cdk.plan.model import (
     StageBot,
     StagePlan,
     StageSector,
-    Workflow,
 )
-from factory_cdk.plan.successors import candidates, following, queue_of, successors
+from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
 
 
 def diagnose(plan_file: str, position: Position, code: str, message: str, hint: str | None = None) -> Diagnostic:
@@ -27,20 +28,23 @@ def diagnose(plan_file: str, position: Position, code: str, message: str, hint: 
 
 
 def find_stage(plan: Plan, name: str) -> Stage:
-    """The stage `name` of `plan`; FactoryError, naming the stages there are, when there is none."""
+    """The stage `name` of `plan`; PlanError (F113), naming the stages there are, when there is none."""
     if name in plan.stages:
         return plan.stages[name]
-    raise FactoryError(f"{plan.file} has no stage `{name}`", did_you_mean(name, plan.stages))
+    hint = did_you_mean(name, plan.stages)
+    raise PlanError([diagnose(plan.file, plan.position, "F113", f"the plan has no stage `{name}`", hint)])
 
 
 def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StagePlan:
     """The stage `name` of `plan` with regions, queues, config, secrets and successors filled in.
 
-    `region` is used by aws sectors that name none. Raises FactoryError for an unknown stage and PlanError
-    (F512) when an aws sector has no region at all.
+    `region` is used by aws sectors that name none. Raises PlanError for an unknown stage (F113), when an aws
+    sector has no region at all (F512), or when `region` lies in another partition than the stage (F506);
+    FactoryError when an aws sector would use a `region` that does not exist.
     """
     stage = find_stage(plan, name)
     workflow = plan.workflows.get(stage.workflow or "")
+    edges = feeds(workflow)
     where = candidates(stage.sectors)
     missing = [
         diagnose(
@@ -55,11 +59,13 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StageP
     ]
     if missing:
         raise PlanError(missing)
+    if region is not None and needs_region(stage):
+        _check_default_region(plan, stage, region)
     sectors = tuple(
         StageSector(
             name=sector.name,
             type=sector.type,
-            bots=tuple(_stage_bots(plan, stage, sector, workflow, where)),
+            bots=tuple(_stage_bots(plan, stage, sector, edges, where)),
             platform=sector.platform,
             region=(sector.region_name or region) if sector.type is SectorType.AWS else None,
             alarm=plan.alarms[sector.alarm] if sector.alarm else None,
@@ -77,7 +83,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StageP
         sectors=sectors,
         workflow=stage.workflow,
         roots=tuple(root for root in (workflow.roots if workflow else ()) if root in where),
-        demolish_order=breadth_first(stage, workflow),
+        demolish_order=breadth_first(stage, edges),
         home_region=(stage.home_region or regions[0]) if regions else None,
         protect=stage.protect,
         demolish_on_failure=plan.demolish_on_failure,
@@ -86,19 +92,27 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StageP
     )
 
 
-def _stage_bots(
-    plan: Plan,
-    stage: Stage,
-    sector: Sector,
-    workflow: Workflow | None,
-    where: dict[str, list],  # type: ignore[type-arg]
-) -> Iterable[StageBot]:
+def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:
+    known = partitions()
+    if region not in known:
+        remedy = did_you_mean(region, known) or "check --region, AWS_REGION and the AWS profile"
+        raise FactoryError(f"there is no region `{region}` to put aws sectors in that name none", remedy)
+    named = [sector for sector in stage.sectors if sector.region_name]
+    others = [sector for sector in named if known.get(sector.region_name or "") != known[region]]
+    if others:
+        message = f"`{others[0].region_name}` and the default region `{region}` are in different AWS partitions"
+        hint = "give every aws sector of the stage a `region_name`"
+        raise PlanError([diagnose(plan.file, others[0].position, "F506", message, hint)])
+
+
+def _stage_bots(plan: Plan, stage: Stage, sector: Sector, edges: Feeds, where: Candidates) -> Iterable[StageBot]:
+    # From far to near. What stands at a bot is nearer than what stands at a stage or sector: it is about that
+    # bot alone. Nearest is what one sector says of it.
+    shared = plan.settings.under(stage.settings).under(sector.settings)
     for sector_bot in sector.bots:
         bot = plan.bots[sector_bot.name]
         arguments = sector_bot.arguments
-        settings = (
-            plan.settings.under(stage.settings).under(sector.settings).under(bot.settings).under(arguments.settings)
-        )
+        settings = shared.under(bot.settings).under(arguments.settings)
         yield StageBot(
             bot=bot,
             sector=sector.name,
@@ -106,36 +120,31 @@ def _stage_bots(
             arguments=arguments,
             config=settings.config,
             secrets=settings.secrets,
-            successors=successors(sector_bot, sector, workflow, where),
+            successors=successors(sector_bot, sector, edges, where),
             python=arguments.python or sector.python,
         )
 
 
-def breadth_first(stage: Stage, workflow: Workflow | None) -> tuple[str, ...]:
+def breadth_first(stage: Stage, edges: Feeds) -> tuple[str, ...]:
     """The bots of a stage in the order in which they are taken down: breadth-first along the workflow, so that
     no bot ends before those that feed it; bots outside the workflow last, in the order of the plan.
     """
-    here = dict.fromkeys(bot.name for sector in stage.sectors for bot in sector.bots)
-    feeds: dict[str, list[str]] = {name: [] for name in here}
-    for sector in stage.sectors:
-        for bot in sector.bots:
-            feeds[bot.name] += [
-                name for name in following(bot, workflow) if name not in feeds[bot.name] and name in here
-            ]
-    waiting = {name: sum(name in fed for fed in feeds.values()) for name in here}
-    linked = {name for name in here if waiting[name] or feeds[name]}
+    fed_by: dict[str, dict[str, None]] = {bot.name: {} for sector in stage.sectors for bot in sector.bots}
+    for bot in {(bot.name, bot.arguments.workflow): bot for sector in stage.sectors for bot in sector.bots}.values():
+        fed_by[bot.name] |= dict.fromkeys(name for name in following(bot, edges) if name in fed_by)
+    waiting = Counter(fed for next_bots in fed_by.values() for fed in next_bots)
+    linked = {name for name, next_bots in fed_by.items() if next_bots or waiting[name]}
     order: list[str] = []
-    level = [name for name in here if name in linked and not waiting[name]]
+    level = [name for name in fed_by if name in linked and not waiting[name]]
     while level:
         order += level
-        following_level: list[str] = []
-        for name in level:
-            for fed in feeds[name]:
-                waiting[fed] -= 1
-                if not waiting[fed]:
-                    following_level.append(fed)
-        level = following_level
-    return tuple(order + [name for name in here if name not in linked])
+        next_level: list[str] = []
+        for fed in (fed for name in level for fed in fed_by[name]):
+            waiting[fed] -= 1
+            if not waiting[fed]:
+                next_level.append(fed)
+        level = next_level
+    return tuple(order + [name for name in fed_by if name not in linked])
 
 
 def needs_region(stage: Stage) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import cerberus
 from cerberus import errors
 
-from factory_cdk.plan.findings import Findings, did_you_mean
-from factory_cdk.plan.names import NAME_RULE
+from factory_cdk.plan.findings import Findings, shortened
+from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE
 from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.schema import PLAN, STAGE_KEYS
 from factory_cdk.plan.sources import refuse_git_option
@@ -34,7 +35,8 @@ def check_structure(plan: Mapping[str, Any], findings: Findings) -> None:
     """Add to `findings` everything in `plan` (plain data) that its schema does not allow."""
     for key in plan:
         if key != "factory" and not key.startswith("x-"):
-            hint = did_you_mean(key, ["factory"]) or f"extra keys start with `x-`: `x-{key}`"
+            close = findings.suggest(key, ["factory"]) or ""
+            hint = close if close.startswith("did you") else f"keys of your own start with `x-`: `x-{key}`"
             findings.at_key((key,), "F102", f"unknown key `{key}` beside `factory`", hint)
     validator = _validator()
     validator.validate({key: plan[key] for key in ("factory",) if key in plan}, normalize=False)
@@ -52,7 +54,6 @@ def _leaves(found: list[Any]) -> Iterator[Any]:
 
 def _translate(error: Any, findings: Findings) -> None:
     path: Path = tuple(error.document_path)
-    name = str(path[-1])
     match error.code:
         case errors.REQUIRED_FIELD.code:
             _missing(path, findings)
@@ -61,15 +62,16 @@ def _translate(error: Any, findings: Findings) -> None:
         case errors.BAD_TYPE.code | errors.NOT_NULLABLE.code:
             _wrong_type(path, error, findings)
         case errors.UNALLOWED_VALUE.code:
-            allowed = ", ".join(f"`{value}`" for value in error.constraint)
-            hint = did_you_mean(str(error.value), error.constraint)
-            findings.at_value(path, "F104", f"{_shown(path)} is `{error.value}`; it may be {allowed}", hint)
+            allowed = " or ".join(f"`{value}`" for value in error.constraint)
+            message = f"{_shown(path)} is {describe(error.value)}; it may be {allowed}"
+            findings.at_value(path, "F104", message, _only_close(findings.suggest(str(error.value), error.constraint)))
         case errors.MIN_VALUE.code | errors.MAX_VALUE.code:
             bound = "at least" if error.code == errors.MIN_VALUE.code else "at most"
             message = f"{_shown(path)} is {error.value}; it must be {bound} {error.constraint:,}"
             findings.at_value(path, "F112", message)
         case errors.EMPTY_NOT_ALLOWED.code | errors.MIN_LENGTH.code:
-            findings.at_key(path, "F107", f"{_shown(path)} is empty", "name at least one" if name == "bots" else None)
+            hint = "name at least one" if isinstance(error.value, dict | list) else "give it a value, or remove the key"
+            findings.at_key(path, "F107", f"{_shown(path)} is empty", hint)
         case errors.REGEX_MISMATCH.code:
             _outside_pattern(path, error, findings)
         case _:
@@ -78,30 +80,61 @@ def _translate(error: Any, findings: Findings) -> None:
 
 def _shown(path: Path) -> str:
     """How a message names the value at `path`: its key, and whose it is."""
-    keys = [str(step) for step in path if step != "factory"]
-    if not keys:
+    if len(path) < 2:
         return "`factory`"
-    owner = f" of `{keys[-2]}`" if len(keys) > 1 else ""
-    return f"`{keys[-1]}`{owner}"
+    *_, owner, key = path
+    what = f"element {key + 1}" if isinstance(key, int) else f"`{shortened(key)}`"
+    return what if len(path) == 2 else f"{what} of `{shortened(str(owner))}`"
+
+
+def _only_close(hint: str | None) -> str | None:
+    """The hint when it names one close name; lists of all names are of no use here."""
+    return hint if hint and hint.startswith("did you mean") else None
+
+
+_MISSING = {
+    "factory": "a plan starts with the key `factory:`",
+    "name": "write `name:` and a name for the factory",
+    "bots": "name at least one bot under `bots:`",
+    "stages": "name at least one stage under `stages:`",
+    "source": "a bot's source is one of `url`, `path` and `pypi`",
+    "type": "a sector's type is `local` or `aws`",
+}
 
 
 def _missing(path: Path, findings: Findings) -> None:
     *parent, name = path
-    owner = str(parent[-1]) if parent else "the plan"
-    hint = {
-        "source": "a bot's source is one of `url`, `path` and `pypi`",
-        "type": "a sector's type is `local` or `aws`",
-        "factory": "a plan starts with the key `factory:`",
-    }.get(str(name))
-    findings.at_key(tuple(parent), "F101", f"`{owner}` has no key `{name}`", hint)
+    owner = f"`{shortened(str(parent[-1]))}`" if parent else "the plan"
+    findings.at_key(tuple(parent), "F101", f"{owner} has no key `{name}`", _MISSING.get(str(name)))
 
 
 def _unknown(path: Path, error: Any, findings: Findings) -> None:
     parent, name = path[:-1], str(path[-1])
-    if parent and parent[-1] == "source" and refuse_git_option(path, name, findings):
+    if _is_source(parent) and refuse_git_option(path, name, findings):
         return
-    schema = _schema_above(parent)
-    findings.at_key(path, "F102", f"unknown key {_shown(path)}", did_you_mean(name, schema))
+    hint = findings.suggest(name, _schema_above(parent))
+    if _is_secret(parent) and not _only_close(hint):
+        message = f"the secret `{shortened(str(parent[-1]))}` has the key `{shortened(name)}`"
+        findings.at_key(path, "F109", message, _NO_VALUES)
+        return
+    findings.at_key(path, "F102", f"unknown key {_shown(path)}", hint)
+
+
+_NO_VALUES = "a plan never holds a secret: leave it empty, or write `{env: VARIABLE}` or `{secret: NAME}`"
+
+
+def _is_source(path: Path) -> bool:
+    return len(path) == 4 and path[1] == "bots" and path[3] == "source"
+
+
+def _setting(path: Path) -> str | None:
+    """`config` or `secrets` when `path` leads to one of their names, at whatever level; None otherwise."""
+    # factory.secrets.X, bots.B.secrets.X and stages.S.secrets.X, stages.S.sector.secrets.X, and at its bots.
+    return str(path[-2]) if len(path) in (3, 5, 6, 8) and path[-2] in ("config", "secrets") else None
+
+
+def _is_secret(path: Path) -> bool:
+    return _setting(path) == "secrets"
 
 
 def _schema_above(parent: Path) -> list[str]:
@@ -125,35 +158,38 @@ def _rules_at(path: Path) -> dict[str, Any]:
 
 
 def _wrong_type(path: Path, error: Any, findings: Findings) -> None:
-    constraint = error.constraint if error.code == errors.BAD_TYPE.code else _types_at(path)
-    wanted = [constraint] if isinstance(constraint, str) else list(constraint)
     if _is_secret(path):
-        message = f"the secret `{path[-1]}` has a value in the plan"
-        hint = "a plan never holds a secret: leave it empty, or write `{env: VARIABLE}` or `{secret: NAME}`"
-        findings.at_key(path, "F109", message, hint)
+        name = f"`{shortened(str(path[-1]))}`"
+        findings.at_key(path, "F109", f"the secret {name} has a value in the plan", _NO_VALUES)
         return
-    if set(wanted) >= {"integer", "float"}:
+    if path[-1] == "secrets" and isinstance(error.value, str):
+        findings.at_key(path, "F109", "`secrets` is a text, not names", "list the names of secrets: `[TOKEN]`")
+        return
+    constraint = error.constraint if error.code == errors.BAD_TYPE.code else _rules_at(path).get("type", "dict")
+    wanted = [constraint] if isinstance(constraint, str) else list(constraint)
+    if "float" in wanted and "integer" in wanted:
         wanted.remove("integer")
     expected = " or ".join(_TYPES.get(name, name) for name in wanted)
-    hint = None
-    if len(path) == 4 and path[1] == "stages":
-        known = did_you_mean(str(path[-1]), STAGE_KEYS) if not isinstance(error.value, dict) else None
-        hint = (
-            known
-            if known and known.startswith("did you mean")
-            else "a key of a stage that is not its own names a sector"
-        )
-    elif error.value is None:
-        hint = "there is nothing behind the colon: is the next line indented?"
-    elif expected == "text":
-        text = findings.text_at(path)
-        hint = f"quote it: '{text}'" if text is not None else None
+    hint = _type_hint(path, error.value, wanted, findings)
     findings.at_value(path, "F103", f"{_shown(path)} must be {expected}, not {describe(error.value)}", hint)
 
 
-def _types_at(path: Path) -> Any:
-    """The type that the schema wants at `path`."""
-    return _rules_at(path).get("type", "dict")
+def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) -> str | None:
+    text = findings.text_at(path)
+    if len(path) == 4 and path[1] == "stages" and path[3] not in STAGE_KEYS:
+        close = _only_close(findings.suggest(str(path[-1]), STAGE_KEYS))
+        return close or "a key of a stage that is not one of its own names a sector"
+    if value is None:
+        return "there is nothing behind the colon: is the next line indented?"
+    if "string" in wanted and text is not None and not isinstance(value, dict | list):
+        return f"quote it: '{shortened(text)}'"
+    if wanted == ["list"]:
+        return "write a list: `[one, two]`, or each on a line of its own behind `- `"
+    if isinstance(value, str) and {"integer", "float"} & set(wanted) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return f"write it without quotes: {shortened(value)}"
+    if isinstance(value, str) and wanted == ["boolean"]:
+        return "write `true` or `false`, without quotes"
+    return None
 
 
 def describe(value: Any) -> str:
@@ -166,23 +202,25 @@ def describe(value: Any) -> str:
         case int() | float():
             return f"the number {value}"
         case str():
-            return f"the text `{value if len(value) <= 60 else value[:57] + '…'}`"
+            return f"the text `{shortened(value)}`" if value else "an empty text"
         case list():
             return "a list"
         case _:
             return "a mapping"
 
 
-def _is_secret(path: Path) -> bool:
-    return len(path) > 1 and path[-2] == "secrets"
-
-
 def _outside_pattern(path: Path, error: Any, findings: Findings) -> None:
-    if len(path) > 1 and path[-2] in ("config", "secrets"):
-        message = f"`{path[-1]}` cannot be the name of a variable"
-        findings.at_key(path, "F110", message, "letters, digits and `_`, not starting with a digit")
+    if _setting(path):
+        message = f"`{shortened(str(path[-1]))}` in `{path[-2]}` cannot be the name of a variable"
+        findings.at_key(path, "F110", message, "up to 128 letters, digits and `_`, not starting with a digit")
         return
     if path == ("factory", "name"):
-        findings.at_value(path, "F106", f"the factory's name `{error.value}` is outside the pattern", NAME_RULE)
+        message = f"the factory's name `{shortened(error.value)}` is outside the pattern"
+        findings.at_value(path, "F106", message, NAME_RULE)
         return
-    findings.at_key(path, "F106", f"the name `{path[-1]}` is outside the pattern", NAME_RULE)
+    message = f"the name `{shortened(str(path[-1]))}`{_length(str(path[-1]))} is outside the pattern"
+    findings.at_key(path, "F106", message, NAME_RULE)
+
+
+def _length(name: str) -> str:
+    return f" of {len(name)} characters" if len(name) > NAME_LENGTH else ""

@@ -1,14 +1,46 @@
-"""Reads a plan's file into text, and says plainly why it cannot."""
+"""Reads a plan's file into text, says plainly why it cannot, and counts lines as editors do."""
 
 from __future__ import annotations
 
+import re
 import stat
+from bisect import bisect_right
 from pathlib import Path
+from typing import Any
 
 from factory_cdk.plan.findings import Findings
 
 MAX_BYTES = 2 * 1024 * 1024
 """A plan over this size is refused: 1,000 sectors take about 0.4 MB."""
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+_ONLY_YAML_BREAKS = re.compile("[\x85\u2028\u2029]")
+# YAML 1.1's printable characters (https://yaml.org/spec/1.1/#id868524), turned round.
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of `text` without their ends: a line ends with LF, CR LF or CR."""
+    return _BREAK.split(text)
+
+
+class Places:
+    """Where libyaml's marks are in a text, as line and column from 1.
+
+    libyaml ends a line at NEL, LS and PS too, which no editor does; only then lines are counted anew.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._starts: list[int] = []
+        if _ONLY_YAML_BREAKS.search(text):
+            self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+
+    def of(self, mark: Any) -> tuple[int, int]:
+        """The line and column of a mark."""
+        if not self._starts:
+            return mark.line + 1, mark.column + 1
+        line = bisect_right(self._starts, mark.index)
+        return line, mark.index - self._starts[line - 1] + 1
 
 
 def read_text(findings: Findings) -> str | None:
@@ -27,37 +59,39 @@ def read_text(findings: Findings) -> str | None:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        findings.add("F002", f"{findings.file} cannot be read: {reason}", "check the file's permissions")
+        findings.add("F002", f"{findings.file} cannot be read: {reason}", "check the path and its permissions")
         return None
     return _decode(data, findings)
 
 
 def _decode(data: bytes, findings: Findings) -> str | None:
+    file = findings.file
     if len(data) > MAX_BYTES:
-        findings.add(
-            "F004",
-            f"{findings.file} is larger than {MAX_BYTES:,} bytes",
-            "use YAML aliases for what repeats, or split the factory",
-        )
+        hint = "use YAML aliases for what repeats, or split the factory"
+        findings.add("F004", f"{file} is larger than a plan may be: {MAX_BYTES:,} bytes", hint)
         return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        findings.add("F005", f"{findings.file} is not UTF-8 text (byte {error.start})", None, line=line)
-        return None
-    bad = next((i for i, c in enumerate(text) if c < " " and c not in "\t\n\r"), None)
-    if bad is not None:
-        line = text.count("\n", 0, bad) + 1
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        start = data.rfind(b"\n", 0, error.start) + 1
+        what = f"{'UTF-16' if utf16 else 'not UTF-8'} text (byte {error.start + 1} is 0x{data[error.start]:02x})"
         findings.add(
             "F005",
-            f"{findings.file} is not text: it holds the control character {text[bad]!r}",
-            "is this really a plan?",
-            line=line,
-            column=bad - text.rfind("\n", 0, bad),
+            f"{file} is {what}",
+            "save it as UTF-8" if utf16 else "save it as UTF-8; is it a plan at all?",
+            line=data.count(b"\n", 0, start) + 1,
+            column=len(data[start : error.start].decode("utf-8", "replace")) + 1,
         )
         return None
+    bad = _NOT_YAML.search(text)
+    if bad:
+        before = split_lines(text[: bad.start()])
+        message = f"{file} holds the character U+{ord(bad[0]):04X}, which may not stand in YAML"
+        hint = "remove it, or write it as an escape in double quotes; is this file a plan?"
+        findings.add("F005", message, hint, line=len(before), column=len(before[-1]) + 1)
+        return None
     if not text.strip():
-        findings.add("F006", f"{findings.file} is empty", "a plan starts with the key `factory:`")
+        findings.add("F006", f"{file} is empty", "a plan starts with the key `factory:`")
         return None
     return text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from factory_cdk.plan.findings import Findings, did_you_mean
+from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Edge, Workflow
 from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.structure import describe
@@ -18,7 +18,7 @@ class _Reading:
     def __init__(self, bots: Collection[str], findings: Findings) -> None:
         self.bots = bots
         self.findings = findings
-        self.roots: list[str] = []
+        self.roots: dict[str, None] = {}
         self.edges: dict[tuple[str, str], Path] = {}
         self.is_key: dict[tuple[str, str], bool] = {}
 
@@ -41,13 +41,12 @@ class _Reading:
                 self.findings.at_value(path, "F301", message, hint)
 
     def _mention(self, name: str, path: Path, parent: str | None, *, key: bool) -> None:
-        report = self.findings.at_key if key else self.findings.at_value
+        report: Callable[..., None] = self.findings.at_key if key else self.findings.at_value
         if name not in self.bots:
             message = f"the workflow `{path[2]}` names the bot `{name}`, which `bots` does not define"
-            report(path, "F201", message, did_you_mean(name, self.bots))
+            report(path, "F201", message, self.findings.suggest(name, self.bots))
         if parent is None:
-            if name not in self.roots:
-                self.roots.append(name)
+            self.roots[name] = None
             return
         edge = (parent, name)
         if edge in self.edges:
@@ -61,14 +60,13 @@ def read_workflow(name: str, value: Any, path: Path, bots: Collection[str], find
     """The workflow `name` at `path`; `bots` are the names that the plan defines."""
     reading = _Reading(bots, findings)
     reading.node(value, path, None)
-    for edge in closing_edges(reading.roots, reading.edges):
-        parent, child = edge
-        report = findings.at_key if reading.is_key[edge] else findings.at_value
-        message = f"the workflow `{name}` goes round in a circle: `{parent}` feeds `{child}`, which leads to `{parent}`"
+    for parent, child in closing_edges(reading.roots, reading.edges):
+        edge = (parent, child)
+        report: Callable[..., None] = findings.at_key if reading.is_key[edge] else findings.at_value
+        message = f"the workflow `{name}` goes round in a circle: `{parent}` feeds "
+        message += "itself" if parent == child else f"`{child}`, which leads to `{parent}`"
         report(reading.edges[edge], "F302", message, "a workflow ends somewhere: remove this reference")
-    edges = []
-    for (parent, child), spot in reading.edges.items():
-        edges.append(Edge(parent, child, findings.key_position(spot)))
+    edges = [Edge(*ends, findings.key_position(spot)) for ends, spot in reading.edges.items()]
     targets = {child for _, child in reading.edges}
     roots = tuple(root for root in reading.roots if root not in targets)
     return Workflow(name, roots, tuple(edges), findings.key_position(path))
@@ -89,13 +87,13 @@ def closing_edges(
         stack = [(start, iter(children[start]))]
         while stack:
             bot, following = stack[-1]
-            child = next(following, None)
-            if child is None:
+            next_bot = next(following, None)
+            if next_bot is None:
                 stack.pop()
                 on_path.discard(bot)
                 done.add(bot)
-            elif child in on_path:
-                yield bot, child
-            elif child not in done:
-                on_path.add(child)
-                stack.append((child, iter(children[child])))
+            elif next_bot in on_path:
+                yield bot, next_bot
+            elif next_bot not in done:
+                on_path.add(next_bot)
+                stack.append((next_bot, iter(children[next_bot])))

@@ -1,0 +1,101 @@
+"""CloudFormation's resource schemas as JSON Schema of what a plan may write, coercions included.
+
+The counterpart of `properties`, for editors: what stands here is never stricter than what is checked there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from factory_cdk.plan.properties import read_only_properties
+
+Schema = dict[str, Any]
+
+_TYPES: Mapping[str, tuple[list[str], str | None]] = {
+    "string": (["string", "number", "boolean"], None),
+    "integer": (["integer", "string"], r"^[+-]?[0-9]{1,18}$"),
+    "number": (["number", "string"], r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"),
+    "boolean": (["boolean", "string"], r"^([Tt]rue|[Ff]alse)$"),
+    "object": (["object"], None),
+    "array": (["array"], None),
+}
+"""What CloudFormation takes where it wants a type, and the pattern of the text that it takes."""
+
+_ALIKE = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "required")
+
+
+def resource_definitions(resource: Mapping[str, Any], name: str, own: tuple[str, ...]) -> dict[str, Schema]:
+    """The definitions for JSON Schema's `$defs` of a CloudFormation resource schema: the resource's under
+    `name`, those of its parts under `name.Part`. The properties in `own` are ours and left out, like those that
+    AWS sets.
+    """
+    top = {key: value for key, value in resource.items() if key != "definitions"}
+    hidden = {*own, *read_only_properties(resource)}
+    top["properties"] = {key: value for key, value in resource["properties"].items() if key not in hidden}
+    parts = {f"{name}.{part}": _schema(schema, name) for part, schema in resource["definitions"].items()}
+    used = {name: _schema(top, name)}
+    for reference in _references(used[name]):
+        _take(reference, parts, used)
+    return used
+
+
+def _take(name: str, parts: Mapping[str, Schema], used: dict[str, Schema]) -> None:
+    """Add the part `name` and all that it refers to to `used`."""
+    if name not in used:
+        used[name] = parts[name]
+        for reference in _references(parts[name]):
+            _take(reference, parts, used)
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].removeprefix("#/$defs/")
+        for item in value.values():
+            yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+def _schema(schema: Mapping[str, Any], name: str) -> Schema:
+    if "$ref" in schema:
+        return {"$ref": f"#/$defs/{name}.{schema['$ref'].rsplit('/', 1)[1]}"}
+    wanted = schema.get("type", "object" if "properties" in schema else None)
+    if wanted is None:
+        return {}
+    kinds = [wanted] if isinstance(wanted, str) else list(wanted)
+    types = list(dict.fromkeys(type_ for kind in kinds for type_ in _TYPES[kind][0]))
+    made: Schema = {"type": types[0] if len(types) == 1 else types}
+    made |= {keyword: schema[keyword] for keyword in _ALIKE if keyword in schema}
+    patterns = [_TYPES[kind][1] for kind in kinds] if "string" not in kinds else []
+    if len(patterns) == 1 and patterns[0]:
+        made["pattern"] = patterns[0]
+    elif "pattern" in schema:
+        # `\_` is no escape in the regular expressions of JSON Schema.
+        made["pattern"] = schema["pattern"].replace(r"\_", "_")
+    if "enum" in schema:
+        made["enum"] = schema["enum"]
+    if "object" in kinds:
+        made |= _object(schema, name)
+    if "array" in kinds:
+        made["items"] = _schema(schema.get("items", {}), name)
+        if "maxUniqueItems" in schema:
+            made.setdefault("maxItems", schema["maxUniqueItems"])
+    return made
+
+
+def _object(schema: Mapping[str, Any], name: str) -> Schema:
+    properties = {key: _schema(value, name) for key, value in schema.get("properties", {}).items()}
+    made: Schema = {"properties": properties, "additionalProperties": False}
+    if "requiredXor" in schema:
+        made["oneOf"] = [{"required": [key]} for key in schema["requiredXor"]]
+    elif "oneOf" in schema:
+        made["oneOf"] = [{"required": choice["required"]} for choice in schema["oneOf"]]
+    excluded = schema.get("dependentExcluded", {})
+    if excluded:
+        made["dependentSchemas"] = {
+            key: {"not": {"anyOf": [{"required": [other]} for other in others]}} for key, others in excluded.items()
+        }
+    return made
