@@ -82,7 +82,8 @@ class _Walk:
 
     def files(self, folder: Path, path: str, rules: Rules, within: tuple[Path, ...]) -> Iterator[_Found]:
         """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it,
-        the second of them the bundle's root."""
+        the second of them the bundle's root.
+        """
         rules = rules.with_files_of(folder, self.prefix + path, self.ignore_files)
         for entry in self._entries(folder):
             name, linked = path + entry.name, entry.is_symlink()
