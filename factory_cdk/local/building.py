@@ -46,11 +46,11 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     nothing is left, unless the plan says `demolish_on_failure: false`.
     """
     refuse_what_cannot_run(design)
+    cast = [(sector, bot, *_prepared(bot, order)) for sector in local_sectors(design) for bot in sector.bots]
+    secrets = _secrets(cast, order)
     state = stage_state(order.home, design.factory, design.stage)
     with changing(state):
         refuse_existing(state, say)
-        cast = [(sector, bot, *_prepared(bot, order)) for sector in local_sectors(design) for bot in sector.bots]
-        secrets = _secrets(cast, order)
         build_all([environment for *_, environment in cast], say)
         roster = _roster(design, cast, order)
         try:

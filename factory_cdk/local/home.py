@@ -25,8 +25,11 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(named).absolute()
     import platformdirs  # noqa: PLC0415 - 10 ms that a set variable saves
 
-    folder = platformdirs.user_data_path("factory-cdk", appauthor=False)
-    if not folder.is_absolute() or str(folder).startswith("~"):
+    try:
+        folder = platformdirs.user_data_path("factory-cdk", appauthor=False)
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():  # older versions of platformdirs leave the ~ that they cannot resolve
         raise FactoryError(
             "there is no home directory to keep the state of factories in", f"set {VARIABLE} to a folder"
         )
@@ -34,10 +37,12 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def make_private(folder: Path) -> Path:
-    """Make `folder`, and its parents, for this user alone (0700); an existing one is left as it is."""
+    """Make `folder`, and the parents that it lacks, for this user alone (0700). FactoryError."""
     with disk(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     return folder
 
 

@@ -36,7 +36,7 @@ def load(command: Sequence[str]) -> Process:
 
 def run(command: Sequence[str], job: Job) -> Any:
     """Run `command` for `job`; returns its result. BotError for a non-zero exit or output that is not JSON."""
-    payload = json.dumps(job.payload)
+    payload = _as_text(job.payload)
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -63,6 +63,16 @@ def run(command: Sequence[str], job: Job) -> Any:
         ) from None
 
 
+def _as_text(payload: Any) -> str:
+    """JSON with letters as they are, for programs that read text; escaped where UTF-8 cannot hold them."""
+    text = json.dumps(payload, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(payload)
+    return text
+
+
 def _variables(job: Job, payload: str) -> dict[str, str]:
     variables = {
         **os.environ,
@@ -72,7 +82,7 @@ def _variables(job: Job, payload: str) -> dict[str, str]:
         "FACTORY_ATTEMPT": str(job.attempt),
         "FACTORY_TAGS": json.dumps(job.tags),
     }
-    if len(payload) <= LARGEST_VARIABLE:
+    if len(payload.encode()) <= LARGEST_VARIABLE:
         variables["FACTORY_PAYLOAD"] = payload
     return variables
 

@@ -1,0 +1,298 @@
+"""The journey from the command line: real processes, their output and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_works import lives, take_down, until
+
+PLAN = """
+factory:
+  name: journey
+  bots:
+    cut: {source: {path: code}, bot_path: "bots:cut"}
+    count: {source: {path: code}, bot_path: "bots:count"}
+    shout: {source: {path: code}, command: [tr, a-z, A-Z], config: {MOOD: loud}, secrets: {TOKEN: {env: MY_TOKEN}}}
+    odd: {source: {path: code}, bot_path: "bots:odd"}
+    hold: {source: {path: code}, bot_path: "bots:hold"}
+  workflows:
+    flow: {cut: [count, shout]}
+  stages:
+    test:
+      workflow: flow
+      here:
+        type: local
+        bots:
+          cut:
+          count: {processes: 2}
+          shout:
+          odd: {max-attempts: 1}
+    other:
+      there:
+        type: local
+        bots:
+          hold: {queue-name: waiting}
+    cloud:
+      box:
+        type: aws
+        region_name: eu-west-2
+        parameters: {ImageId: ami-0123456789abcdef0, InstanceType: t3.micro}
+        bots: {cut: }
+"""
+
+BOTS = """
+import time
+from pathlib import Path
+
+def cut(text):
+    return text.split()
+
+async def count(job):
+    print("counting")
+    return {"words": len(job.payload)}
+
+def odd(number):
+    if number % 2 == 0:
+        raise ValueError(f"{number} is even")
+    return number
+
+def hold(gate):
+    Path(gate + ".begun").touch()
+    while not Path(gate).exists():
+        time.sleep(0.001)
+"""
+
+
+@dataclass
+class Shell:
+    """Runs factory-cdk as a person does."""
+
+    folder: Path
+    plan: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "höme"
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        environ = {**os.environ, "FACTORY_CDK_HOME": str(self.home), "MY_TOKEN": "hidden-word"}
+        command = [sys.executable, "-m", "factory_cdk.cli", *arguments]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=environ, text=True, cwd=self.folder, **{**pipes, **options})
+
+    def run(self, *arguments: str, code: int = 0, input_: str | None = None) -> tuple[str, str]:
+        """The output and the errors of a command that exits with `code`."""
+        options = {"stdin": subprocess.PIPE} if input_ is not None else {}
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(input_, timeout=120)
+        assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err or "traceback" in out
+        return out, err
+
+    def build(self, stage: str = "test") -> None:
+        self.run("build", "--plan", str(self.plan), "--stage", stage, "--yes")
+
+    def submit(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+        """Submit to the stage `test` and wait; the jobs."""
+        out, _ = self.run("submit", "--name", "journey", "--stage", "test", "--wait", "60", *arguments, code=code)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def workers(self) -> list[dict[str, Any]]:
+        rows = json.loads(self.run("ps", "--format", "json")[0])
+        assert isinstance(rows, list)
+        return rows
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    folder = tmp_path / "a plan's place"
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "bots.py").write_text(BOTS)
+    plan = folder / "factory-plan.yml"
+    plan.write_text(PLAN)
+    made = Shell(folder, plan)
+    yield made
+    take_down(made.home)
+
+
+def test_the_journey(shell: Shell) -> None:
+    shell.build()
+    jobs = shell.submit("--bot", "cut", "--payload", '"ein zwei ö"', "--tag", "k=v")
+    cut = next(job for job in jobs if job["bot"] == "cut")
+    assert set(cut) == {"id", "parent", "bot", "outcome", "attempts", "result", "error"}
+    assert (cut["parent"], cut["outcome"], cut["attempts"], cut["error"]) == (None, "success", 1, None)
+    results = {job["bot"]: job["result"] for job in jobs if job["parent"] == cut["id"]}
+    assert results == {"count": {"words": 3}, "shout": ["EIN", "ZWEI", "ö"]}
+    rows = shell.workers()
+    assert [(row["bot"], row["worker"]) for row in rows] == [
+        ("cut", 1), ("count", 1), ("count", 2), ("shout", 1), ("odd", 1)
+    ]  # fmt: skip
+    assert all(row["pid"] and row["state"] == "ready" and row["restarts"] == 0 for row in rows)
+    until(lambda: sum(row["done"] for row in shell.workers()) == 3)
+    assert "journey  test   here    cut" in shell.run("ps")[0]
+    assert "| counting" in shell.run("logs", "--name", "journey", "--bot", "count")[0]
+    info = json.loads(shell.run("info", "--name", "journey", "--format", "json")[0])
+    assert info["standing"] == "running"
+    assert [bot["next"] for bot in info["bots"]] == [["count", "shout"], [], [], []]
+    assert "running" in shell.run("info", "--name", "journey")[0]
+    assert "running" in shell.run("list")[0]
+    shell.run("stop", "--name", "journey")
+    assert {row["state"] for row in shell.workers()} == {"stopped"}
+    shell.run("resume", "--name", "journey")
+    assert "journey/test is demolished" in shell.run("demolish", "--name", "journey", "--yes")[0]
+    assert not any(lives(row["pid"]) for row in rows)
+    assert "nothing is built here" in shell.run("list")[1]
+    assert "hidden-word" not in "".join(path.read_text(errors="replace") for path in shell.home.rglob("*.json"))
+
+
+def test_a_dead_job_exits_1_and_names_its_error(shell: Shell) -> None:
+    shell.build()
+    lines = shell.folder / "numbers.jsonl"
+    lines.write_text("1\n2\n\n3\n")
+    jobs = shell.submit("--bot", "odd", "--lines", str(lines), code=1)
+    assert sorted(job["outcome"] for job in jobs) == ["dead", "success", "success"]
+    dead = next(job for job in jobs if job["outcome"] == "dead")
+    assert dead["result"] is None
+    assert (dead["error"]["type"], dead["error"]["message"]) == ("ValueError", "2 is even")
+    assert 'raise ValueError(f"{number} is even")' in dead["error"]["traceback"]
+
+
+def test_submit_tells_a_time_out_and_a_runner_that_is_gone(shell: Shell) -> None:
+    shell.build("other")
+    gate = shell.folder / "gate"
+    submit = ("submit", "--name", "journey", "--bot", "hold", "--payload", json.dumps(str(gate)))
+    assert "not done after 0.2 s" in shell.run(*submit, "--wait", "0.2", code=3)[1]
+    waiting = shell.start(*submit, "--wait", "60")
+    (row,) = shell.workers()
+    runner = json.loads(shell.run("list", "--format", "json")[0])[0]["runner"]
+    until(
+        lambda: json.loads(shell.run("info", "--name", "journey", "--format", "json")[0])["bots"][0]["depth"]["ready"]
+    )
+    os.kill(runner, signal.SIGKILL)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 4
+    assert "factory-cdk resume --name journey --stage other" in err
+    until(lambda: not lives(row["pid"]))
+    assert [row["state"] for row in shell.workers()] == ["gone"]
+    _, err = shell.run("ps")
+    assert "its runner was killed" in err
+    gate.touch()
+    shell.run("resume", "--name", "journey")
+    until(lambda: shell.workers()[0]["done"] == 2)
+
+
+def test_a_dry_run_prints_what_would_be_and_touches_nothing(shell: Shell) -> None:
+    text, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "test", "--dry-run")
+    assert "MOOD" in text
+    assert "hidden-word" not in text
+    out, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "test", "--dry-run", "--format", "json")
+    found = json.loads(out)
+    assert {"environments", "processes", "queues", "routes", "variables"} <= set(found)
+    assert found["variables"][2]["variables"]["TOKEN"] == "***"
+    assert not shell.home.exists()
+    out, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--dry-run", "--format", "json")
+    assert json.loads(out)["processes"][0]["type"] == "aws"
+
+
+def test_building_a_stage_with_aws_sectors_says_that_deploying_is_not_there_yet(shell: Shell) -> None:
+    _, err = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--yes", code=1)
+    assert "deploying is not there yet" in err
+    assert not shell.home.exists()
+
+
+def test_demolish_asks_lists_and_refuses_to_guess(shell: Shell) -> None:
+    shell.build("test")
+    shell.build("other")
+    _, err = shell.run("demolish", "--name", "journey", "--yes", code=2)
+    assert "several stages" in err
+    out, _ = shell.run("demolish", "--name", "journey", code=1, input_="other\nn\n")
+    assert "test" in out
+    assert "other" in out
+    shell.run("stop", "--name", "journey", "--stage", "other")
+    shell.run("submit", "--name", "journey", "--stage", "other", "--bot", "hold", "--payload", "1")
+    _, err = shell.run("demolish", "--name", "journey", "--stage", "other", code=1, input_="y\nn\n")
+    assert "1 job and 0 dead letters are left" in err
+    _, err = shell.run("demolish", "--name", "journey", "--stage", "other", input_="y\ny\n")
+    assert "test" in shell.run("list")[0]
+    assert "other" not in shell.run("list")[0]
+    _, err = shell.run("demolish", "--name", "nobody", "--yes", code=1)
+    assert "nobody is not built here" in err
+    shell.run("demolish", "--name", "journey", "--yes")
+
+
+def test_in_the_foreground_it_prints_the_log_until_interrupted_and_keeps_the_queues(shell: Shell) -> None:
+    process = shell.start(
+        "build", "--plan", str(shell.plan), "--stage", "test", "--foreground", stdout=subprocess.PIPE, process_group=0
+    )
+    assert process.stdout is not None
+    assert "is built" in process.stdout.readline()
+    shell.submit("--bot", "cut", "--payload", '"a b"')
+    until(lambda: "counting" in process.stdout.readline())
+    workers = shell.workers()
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "the runner has ended, 0 jobs and 0 dead letters are kept" in err
+    assert not any(lives(row["pid"]) for row in workers)
+    assert "its runner was ended" in shell.run("ps")[1]
+
+
+def test_a_foreground_build_that_is_killed_takes_its_factory_along(shell: Shell) -> None:
+    process = shell.start("build", "--plan", str(shell.plan), "--stage", "test", "--foreground")
+    assert process.stdout is not None
+    process.stdout.readline()
+    workers = shell.workers()
+    process.kill()
+    process.communicate(timeout=60)
+    until(lambda: not any(lives(row["pid"]) for row in workers))
+
+
+def test_ctrl_c_during_a_build_takes_everything_back(shell: Shell) -> None:
+    (shell.folder / "code" / "bots.py").write_text("import time\ntime.sleep(1000)\n")
+    process = shell.start("build", "--plan", str(shell.plan), "--stage", "test")
+    until(lambda: [row["pid"] for row in shell.workers() if row["pid"]])
+    workers = shell.workers()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    until(lambda: not any(lives(row["pid"]) for row in workers))
+    assert "nothing is built here" in shell.run("list")[1]
+
+
+def test_logs_follow_until_the_runner_is_gone(shell: Shell) -> None:
+    shell.build()
+    following = shell.start("logs", "--name", "journey", "-f", "--bot", "count")
+    assert following.stdout is not None
+    began = time.monotonic()
+    shell.submit("--bot", "count", "--payload", "[1]")
+    assert "| counting" in following.stdout.readline()
+    assert time.monotonic() - began < 60
+    shell.run("demolish", "--name", "journey", "--yes")
+    following.communicate(timeout=60)
+    assert following.returncode == 0
+
+
+def test_wrong_usage_of_submit_is_told(shell: Shell) -> None:
+    shell.build()
+    (shell.folder / "broken.jsonl").write_text("1\n{\n")
+    for arguments, code, said in (
+        (["--bot", "cut"], 2, "give one of --payload, --file and --lines"),
+        (["--bot", "cut", "--payload", "{"], 1, "--payload: not JSON"),
+        (["--bot", "cut", "--payload", "NaN"], 1, "NaN is not JSON"),
+        (["--bot", "who", "--payload", "1"], 1, "its bots: cut, count, shout, odd"),
+        (["--bot", "cut", "--payload", "1", "--tag", "x"], 2, "is not KEY=VALUE"),
+        (["--bot", "cut", "--lines", "broken.jsonl"], 1, "broken.jsonl:2: not JSON"),
+        (["--bot", "cut", "--file", "absent.json"], 2, "absent.json"),
+    ):
+        _, err = shell.run("submit", "--name", "journey", "--stage", "test", *arguments, code=code)
+        assert said in err
