@@ -6,20 +6,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from factory_cdk.bundle import Bundle, unpacked
+from factory_cdk.design import limits
 from factory_cdk.design.model import (
     Asset,
     BotDesign,
     QueueDesign,
-    Resource,
     SectorDesign,
     StackDesign,
     StageDesign,
 )
 from factory_cdk.design.naming import Names
-from factory_cdk.design.policy import POLICY_LIMIT
 from factory_cdk.design.queues import queue_designs, queue_resources
-from factory_cdk.design.sector import SectorParts, sector_parts, user_data_mapping
-from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES, Unit, fill, too_large, unit
+from factory_cdk.design.release import bundle_asset
+from factory_cdk.design.sector import OverLimit, SectorParts, sector_parts, user_data_mapping
+from factory_cdk.design.stacks import FRAME_BYTES, Unit, estimated, fill, numbers_after, unit
+from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
 from factory_cdk.plan.model import Json, Position, SectorType, StageBot, StagePlan, StageSector
 from factory_cdk.plan.stage import diagnose
@@ -27,24 +28,36 @@ from factory_cdk.version import __version__
 
 
 def design_stage(
-    plan: StagePlan, bundles: Mapping[str, Bundle] | None = None, *, pinned: Mapping[str, str] | None = None
+    plan: StagePlan,
+    bundles: Mapping[str, Bundle] | None = None,
+    *,
+    pinned: Mapping[str, str] | None = None,
+    pinned_queues: Mapping[str, str] | None = None,
 ) -> StageDesign:
     """The design of a stage. `bundles` are by bot name; a bot without one is designed as unpacked.
 
-    `pinned` names the stack that a sector was in when plan.lock was written. Raises PlanError when something
-    is over a limit of AWS, FactoryError when a user-data is.
+    `pinned` names the stack that a sector was in when plan.lock was written, `pinned_queues` that of a queue by
+    the plan's name of it. Raises PlanError when something is over a limit of AWS, or is text that CDK would
+    evaluate.
     """
-    return _Design(plan, bundles or {}, pinned or {}).stage()
+    return _Design(plan, bundles or {}, pinned or {}, pinned_queues or {}).stage()
 
 
 class _Design:
     """One stage while it is designed; collects the diagnostics."""
 
-    def __init__(self, plan: StagePlan, bundles: Mapping[str, Bundle], pinned: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: StagePlan,
+        bundles: Mapping[str, Bundle],
+        pinned: Mapping[str, str],
+        pinned_queues: Mapping[str, str],
+    ) -> None:
         self.plan = plan
         self.names = Names(plan.factory, plan.name)
         self.bundles = {bot.name: bundles.get(bot.name) or unpacked(bot) for bot in plan.bots}
         self.pinned = pinned
+        self.pinned_queues = pinned_queues
         self.positions = {sector.name: sector.position for sector in plan.sectors}
         self.found: list[Diagnostic] = []
         self.tags = {
@@ -58,15 +71,14 @@ class _Design:
         """The whole StageDesign."""
         plan = self.plan
         sectors = tuple(_sector_design(sector, self.bundles) for sector in plan.sectors)
-        for bot in plan.bots:
-            if not self.bundles[bot.name].packed and plan.has_aws:
-                message = f"`{bot.name}` is not packed: its stacks can be reviewed, not deployed"
-                self._report(bot.position, "F401", message, "run `factory-cdk pack` first")
         queues = queue_designs(self.names, sectors)
-        self._check_queue_names(queues)
         stacks: tuple[StackDesign, ...] = ()
-        if plan.has_aws and plan.home_region:
-            queue_stacks = self._queue_stacks(queues, plan.home_region)
+        if plan.home_region:
+            self._report(limits.check_texts(plan, self.bundles))
+            self._report(limits.check_queue_names(queues, plan.sectors[0].position))
+            self._report(limits.check_alarm_names(plan))
+            unpacked_bots = self._unpacked()
+            queue_stacks = self._queue_stacks(queues, plan.home_region, unpacked_bots)
             region_stacks, placed = self._region_stacks(sectors, plan.home_region, queue_stacks)
             sectors = tuple(placed.get(sector.name, sector) for sector in sectors)
             stacks = (*queue_stacks, *region_stacks)
@@ -88,32 +100,46 @@ class _Design:
             diagnostics=tuple(self.found),
         )
 
-    def _report(self, position: Position, code: str, message: str, hint: str | None = None) -> None:
-        self.found.append(diagnose(self.plan.file, position, code, message, hint))
+    def _report(self, problems: Iterable[limits.Problem]) -> None:
+        for problem in problems:
+            self.found.append(diagnose(self.plan.file, problem.position, problem.code, problem.message, problem.hint))
 
-    def _check_queue_names(self, queues: Iterable[QueueDesign]) -> None:
-        seen: dict[str, str] = {}
-        position = self.plan.sectors[0].position
-        for queue in queues:
-            for name in (queue.physical_name, queue.dead_letter_name):
-                if name in seen:
-                    message = f"the queues `{seen[name]}` and `{queue.name}` would both be `{name}` on SQS"
-                    self._report(position, "F511", message, "give one of them another `queue-name`")
-                seen[name] = queue.name
+    def _warn(self, position: Position, code: str, message: str, hint: str) -> None:
+        self._report([limits.Problem(position, code, message, hint)])
 
-    def _queue_stacks(self, queues: Iterable[QueueDesign], region: str) -> tuple[StackDesign, ...]:
-        units = [unit(queue.name, queue_resources(queue, self.tags)) for queue in queues]
+    def _unpacked(self) -> list[str]:
+        """The bots of aws sectors that are not packed, each with a warning."""
+        on_instances = {
+            bot.bot.name: bot.bot
+            for sector in self.plan.sectors
+            if sector.type is SectorType.AWS
+            for bot in sector.bots
+        }
+        found = [bot for bot in on_instances.values() if bundle_asset(self.bundles[bot.name]) is None]
+        for bot in found:
+            message = f"`{bot.name}` is not packed: its stacks can be reviewed, not deployed"
+            self._warn(bot.position, "F401", message, "run `factory-cdk pack` first")
+        return [bot.name for bot in found]
+
+    def _queue_stacks(
+        self, queues: Iterable[QueueDesign], region: str, unpacked_bots: list[str]
+    ) -> tuple[StackDesign, ...]:
+        """The stacks of the queues; they too are refused while a bot is unpacked, so that nothing is deployed."""
+        physical = {queue.name: queue.physical_name for queue in queues}
+        units = [unit(queue.name, queue_resources(queue, self.tags), queue.physical_name) for queue in queues]
+        pinned = numbers_after(self.names.stack("queues"), self.pinned_queues)
         return tuple(
             StackDesign(
                 name=self.names.stack("queues", number),
                 region=region,
                 description=f"factory_cdk: the queues of stage {self.plan.name} of factory {self.plan.factory}",
-                resources=tuple(resource for placed in stack.units for resource in placed.resources),
-                metadata=self._metadata({"queues": {one.name: self.names.queue(one.name) for one in stack.units}}),
+                resources=tuple(resource for placed in placed_units for resource in placed.resources),
+                rules=not_packed_rule(unpacked_bots),
+                metadata=self._metadata({"queues": {one.name: physical[one.name] for one in placed_units}}),
                 tags=self.tags,
                 protect=self.plan.protect,
             )
-            for number, stack in enumerate(fill(units), start=1)
+            for number, placed_units in fill(units, pinned, overhead=self._overhead()).items()
         )
 
     def _metadata(self, content: Mapping[str, Json]) -> dict[str, Json]:
@@ -121,57 +147,74 @@ class _Design:
         meta = {"meta": dict(self.plan.meta)} if self.plan.meta else {}
         return {"factory-cdk": {**factory, **content, **meta}}
 
+    def _overhead(self, mappings: Json = None) -> int:
+        """The bytes of a template that has no resources yet."""
+        return FRAME_BYTES + estimated([self._metadata({}), mappings])
+
     def _region_stacks(
         self, sectors: Iterable[SectorDesign], home_region: str, queue_stacks: tuple[StackDesign, ...]
     ) -> tuple[list[StackDesign], dict[str, SectorDesign]]:
         """The stacks of every region in the order of the plan, and the aws sectors with their stack named."""
         designs = {sector.name: sector for sector in sectors}
-        parts: dict[str, SectorParts] = {}
-        units: dict[str, Unit] = {}
         by_region: dict[str, list[StageSector]] = {}
         for sector in self.plan.sectors:
-            if sector.type is not SectorType.AWS or sector.region is None:
-                continue
-            by_region.setdefault(sector.region, []).append(sector)
-            bots = designs[sector.name].bots
-            parts[sector.name] = sector_parts(
-                self.names, sector, bots, self.tags, home_region=home_region, version=__version__
-            )
-            units[sector.name] = unit(sector.name, parts[sector.name].resources)
-            self._check_limits(sector, parts[sector.name], units[sector.name])
+            if sector.type is SectorType.AWS and sector.region is not None:
+                by_region.setdefault(sector.region, []).append(sector)
         after = tuple(stack.name for stack in queue_stacks)
         stacks: list[StackDesign] = []
         placed: dict[str, SectorDesign] = {}
         for region, in_region in by_region.items():
-            filled = fill([units[sector.name] for sector in in_region], self._pinned_numbers(region, in_region))
+            overhead = self._overhead(user_data_mapping({sector.platform for sector in in_region}))
+            parts = self._parts(in_region, designs, home_region)
+            units = {name: self._unit(name, part, designs[name]) for name, part in parts.items()}
+            for sector in in_region:
+                if sector.name in units:
+                    self._check_limits(sector, parts[sector.name], units[sector.name], overhead, designs)
+            first = self.names.stack(region)
+            filled = fill(list(units.values()), numbers_after(first, self.pinned), overhead=overhead)
             if len(filled) > 1 and not self.pinned:
                 message = f"the sectors in {region} fill {len(filled)} stacks, in the order of the plan"
                 hint = "run `factory-cdk lock`, so that a change of the plan moves no sector to another stack"
-                self._report(in_region[0].position, "F605", message, hint)
-            for number, stack in enumerate(filled, start=1):
-                if not stack.units:
-                    continue
+                self._warn(in_region[0].position, "F605", message, hint)
+            by_name = {sector.name: sector for sector in in_region}
+            for number, here in filled.items():
                 name = self.names.stack(region, number)
-                here = [sector for sector in in_region if sector.name in {unit.name for unit in stack.units}]
-                for sector in here:
-                    release = parts[sector.name].release
-                    placed[sector.name] = replace(designs[sector.name], stack=name, release=release)
-                stacks.append(
-                    self._region_stack(name, region, [(one, parts[one.name]) for one in here], designs, after)
-                )
+                for one in here:
+                    placed[one.name] = replace(designs[one.name], stack=name, release=parts[one.name].release)
+                members = [(by_name[one.name], parts[one.name]) for one in here]
+                stacks.append(self._region_stack(name, region, members, designs, after))
         return stacks, placed
 
-    def _pinned_numbers(self, region: str, sectors: Iterable[StageSector]) -> dict[str, int]:
-        first = self.names.stack(region)
-        numbers: dict[str, int] = {}
+    def _parts(
+        self, sectors: Iterable[StageSector], designs: Mapping[str, SectorDesign], home_region: str
+    ) -> dict[str, SectorParts]:
+        """What each sector adds to its stack; one that is over a limit is reported and left out."""
+        parts: dict[str, SectorParts] = {}
         for sector in sectors:
-            stack = self.pinned.get(sector.name, "")
-            number = stack.removeprefix(f"{first}-")
-            if stack == first:
-                numbers[sector.name] = 1
-            elif stack != number and number.isdigit() and 1 < int(number) <= len(self.plan.sectors):
-                numbers[sector.name] = int(number)
-        return numbers
+            bots = designs[sector.name].bots
+            try:
+                parts[sector.name] = sector_parts(
+                    self.names, sector, bots, self.tags, home_region=home_region, version=__version__
+                )
+            except OverLimit as over:
+                self._report([limits.Problem(sector.position, over.code, over.message, over.hint)])
+        return parts
+
+    def _unit(self, name: str, parts: SectorParts, design: SectorDesign) -> Unit:
+        return unit(name, parts.resources, {bot.name: described(bot.bundle) for bot in design.bots})
+
+    def _check_limits(
+        self,
+        sector: StageSector,
+        parts: SectorParts,
+        whole: Unit,
+        overhead: int,
+        designs: Mapping[str, SectorDesign],
+    ) -> None:
+        bots = designs[sector.name].bots
+        self._report(limits.check_config(sector, bots))
+        self._report(limits.check_policy(sector, bots, parts.policy_size))
+        self._report(limits.check_unit(sector, whole, overhead, estimated(self.plan.meta)))
 
     def _region_stack(
         self,
@@ -184,11 +227,10 @@ class _Design:
         bots = {bot.name: bot.bundle for sector, _ in sectors for bot in designs[sector.name].bots}
         assets: dict[str, Asset] = {asset.key: asset for _, part in sectors for asset in part.assets}
         resources = tuple(resource for _, part in sectors for resource in part.resources)
-        self._check_ids(resources, sectors[0][0])
-        not_packed = [bot for bot, bundle in bots.items() if not bundle.packed]
+        self._report(limits.check_ids(resources, self.positions))
         content = {
             "sectors": [sector.name for sector, _ in sectors],
-            "bots": {bot: _described(bundle) for bot, bundle in bots.items()},
+            "bots": {bot: described(bundle) for bot, bundle in bots.items()},
         }
         return StackDesign(
             name=name,
@@ -196,31 +238,13 @@ class _Design:
             description=f"factory_cdk: stage {self.plan.name} of factory {self.plan.factory} in {region}",
             resources=resources,
             mappings=user_data_mapping({sector.platform for sector, _ in sectors}),
-            rules=_not_packed_rule(not_packed) if not_packed else {},
+            rules=not_packed_rule([bot for bot, bundle in bots.items() if bundle_asset(bundle) is None]),
             metadata=self._metadata(content),
             tags=self.tags,
             assets=tuple(assets.values()),
             depends_on=after,
             protect=self.plan.protect,
         )
-
-    def _check_ids(self, resources: Iterable[Resource], sector: StageSector) -> None:
-        seen: set[str] = set()
-        for resource in resources:
-            if resource.logical_id in seen:
-                message = f"two resources would have the logical id `{resource.logical_id}`"
-                self._report(sector.position, "F511", message, "rename a sector or a bot")
-            seen.add(resource.logical_id)
-
-    def _check_limits(self, sector: StageSector, parts: SectorParts, whole: Unit) -> None:
-        if parts.policy_size > POLICY_LIMIT:
-            message = f"the role of the sector `{sector.name}` needs {parts.policy_size:,} characters of policy"
-            hint = f"IAM takes {POLICY_LIMIT:,}: spread its {len(sector.bots)} bots over more sectors"
-            self._report(sector.position, "F603", message, hint)
-        if too_large(whole):
-            message = f"the sector `{sector.name}` makes {len(whole.resources)} resources of {whole.size:,} bytes"
-            hint = f"a stack takes {MAX_RESOURCES} and {MAX_TEMPLATE_BYTES:,} bytes: spread its bots over more sectors"
-            self._report(sector.position, "F602", message, hint)
 
 
 def _sector_design(sector: StageSector, bundles: Mapping[str, Bundle]) -> SectorDesign:
@@ -249,22 +273,3 @@ def _bot_design(stage_bot: StageBot, bundle: Bundle) -> BotDesign:
         config=stage_bot.config,
         secrets=stage_bot.secrets,
     )
-
-
-def _described(bundle: Bundle) -> dict[str, Json]:
-    commit = {"commit": bundle.commit} if bundle.commit else {}
-    return {
-        "source": bundle.origin,
-        "kind": bundle.kind,
-        "digest": bundle.digest,
-        "packed": bundle.packed,
-        **commit,
-    }
-
-
-def _not_packed_rule(bots: list[str]) -> dict[str, Json]:
-    """A rule that always fails, so that a plain `cdk deploy` of unpacked bots is refused before it starts."""
-    shown = ", ".join(bots[:20]) + (f" and {len(bots) - 20} more" if len(bots) > 20 else "")
-    description = f"not packed: {shown}. Run `factory-cdk pack`, then synthesize again."
-    assertion = {"Assert": {"Fn::Equals": ["packed", "not packed"]}, "AssertDescription": description}
-    return {"NotPacked": {"Assertions": [assertion]}}

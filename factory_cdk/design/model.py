@@ -105,7 +105,8 @@ class Asset:
 @dataclass(frozen=True, slots=True)
 class StackDesign:
     """One CloudFormation stack. `mappings`, `rules` and `metadata` are template sections; `depends_on` names
-    stacks that are deployed before this one; `protect` is termination protection."""
+    stacks that are deployed before this one; `protect` is termination protection.
+    """
 
     name: str
     region: str

@@ -37,8 +37,10 @@ class Names:
         return bounded(f"{self.factory}-{self.stage}-{queue}", limit)
 
     def role(self, sector: str) -> str:
-        """The name of a sector's role and instance profile."""
-        return bounded(f"{self.factory}-{self.stage}-{sector}", ROLE_NAME_LIMIT)
+        """The name of a sector's role and instance profile. Points part it, since names may hold hyphens: roles
+        are an account's, and stage `a` with sector `b-c` is not stage `a-b` with sector `c`.
+        """
+        return bounded(f"{self.factory}.{self.stage}.{sector}", ROLE_NAME_LIMIT)
 
     def path(self, *parts: str) -> str:
         """The path of an SSM parameter or log group of this stage: `/factory-cdk/<factory>/<stage>/…`."""

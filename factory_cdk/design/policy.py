@@ -35,7 +35,8 @@ def statements(
     that the template creates for it.
     """
     bots = tuple(bots)
-    parameters = [names.path(sector, "*"), names.path("gate")]
+    # GetParametersByPath is asked of the path itself, the others of what lies below it.
+    parameters = [names.path(sector), names.path(sector, "*"), names.path("gate")]
     own = {names.queue(bot.queue): None for bot in bots}
     next_queues = {names.queue(successor.queue): None for bot in bots for successor in bot.successors}
     dead = {f"{queue}{DEAD_LETTER_SUFFIX}": None for queue in own}
@@ -44,10 +45,7 @@ def statements(
         _allow(
             "ReadParameters",
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-            [
-                sub(f"arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter{path}")
-                for path in parameters
-            ],
+            [_arn("ssm", f"parameter{path}") for path in parameters],
         ),
         _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [*map(ref, secret_ids), *_existing_secrets(bots)]),
         _allow(
@@ -69,11 +67,7 @@ def statements(
         _allow(
             "WriteLogs",
             ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [
-                sub(
-                    f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{names.path(sector)}:*"
-                )
-            ],
+            [_arn("logs", f"log-group:{names.path(sector)}:*")],
         ),
     ]
     return [statement for statement in found if statement["Resource"]]
@@ -100,5 +94,6 @@ def _existing_secrets(bots: Iterable[BotDesign]) -> list[Json]:
     named = dict.fromkeys(
         reference.secret for bot in bots for reference in bot.secrets.values() if reference.secret is not None
     )
-    prefix = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret"
-    return [name if name.startswith("arn:") else sub(f"{prefix}:{literal(name)}-??????") for name in named]
+    return [
+        name if name.startswith("arn:") else _arn("secretsmanager", f"secret:{literal(name)}-??????") for name in named
+    ]

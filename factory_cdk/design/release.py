@@ -29,18 +29,25 @@ def install_asset(facts: SectorFacts, platform: Platform) -> Asset:
 
 def bundle_asset(bundle: Bundle) -> Asset | None:
     """The archive of a packed bundle; None for an unpacked one."""
-    if bundle.archive is None or bundle.archive_sha256 is None:
+    if not bundle.packed or bundle.archive is None or bundle.archive_sha256 is None:
         return None
     suffix = PurePath(bundle.archive).suffix
     return Asset(key=f"{bundle.archive_sha256}{suffix}", sha256=bundle.archive_sha256, path=bundle.archive)
 
 
 def manifest(
-    names: Names, sector: str, bots: Iterable[BotDesign], install: Asset, secret_names: Mapping[str, str]
+    names: Names,
+    sector: str,
+    bots: Iterable[BotDesign],
+    install: Asset,
+    secret_names: Mapping[str, str],
+    *,
+    routes: Json,
 ) -> Json:
     """What the instance of `sector` installs and runs; bootstrap.py and the runner read it.
 
-    `secret_names` is the Secrets Manager name of the secret that the template creates, by bot.
+    `secret_names` is the Secrets Manager name of the secret that the template creates, by bot. Config and
+    `routes` are in parameters; their digests are here, so that a change of either is another release.
     """
     return {
         "format": 1,
@@ -48,6 +55,7 @@ def manifest(
         "stage": names.stage,
         "sector": sector,
         "install": {"key": install.key, "sha256": install.sha256},
+        "router": sha256(canonical(routes)),
         "bots": {bot.name: _bot(bot, secret_names.get(bot.name)) for bot in bots},
     }
 

@@ -11,6 +11,7 @@ from factory_cdk.design.model import Asset, BotDesign, Resource
 from factory_cdk.design.naming import ASSETS_BUCKET, Names
 from factory_cdk.design.release import bundle_asset, content_asset, install_asset, manifest, router
 from factory_cdk.design.values import canonical, ref, sha256, split, sub, tag_list
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.amazon import ALARM_ACTIONS, ALARM_VERBS
 from factory_cdk.plan.model import Json, Platform, StageSector
 from factory_cdk.plan.names import logical
@@ -24,6 +25,14 @@ _READ_BY_NAME = ("AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Log
 
 USER_DATA_MAPPING = "UserData"
 """The template mapping that holds the part of the user-data that all instances of a platform share."""
+
+
+class OverLimit(Exception):
+    """A sector cannot be designed within a limit of AWS: the code, message and hint of the diagnostic."""
+
+    def __init__(self, code: str, message: str, hint: str | None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,10 @@ def sector_parts(
     home_region: str,
     version: str,
 ) -> SectorParts:
-    """The resources and assets of an aws sector. `tags` are the factory's and ours, without the sector's own."""
+    """The resources and assets of an aws sector. `tags` are the factory's and ours, without the sector's own.
+
+    Raises OverLimit when its user-data is larger than EC2 takes.
+    """
     return _Sector(names, sector, bots, {**tags, "factory-cdk:sector": sector.name}, home_region, version).parts()
 
 
@@ -86,9 +98,9 @@ class _Sector:
         secret_ids, secret_names = self._secrets()
         install = install_asset(self.facts, self.sector.platform)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
-        release = content_asset(
-            canonical(manifest(self.names, self.sector.name, self.bots, install, secret_names)), ".json"
-        )
+        routes = router(self.names, self.bots, self.home_region)
+        content = manifest(self.names, self.sector.name, self.bots, install, secret_names, routes=routes)
+        release = content_asset(canonical(content), ".json")
         assets = tuple({asset.key: asset for asset in (release, install, *bundles)}.values())
         statements = policy.statements(
             self.names,
@@ -100,7 +112,7 @@ class _Sector:
         )
         self._role(statements)
         self._log_group()
-        self._parameters()
+        self._parameters(routes)
         self._instance(release)
         return SectorParts(tuple(self.resources), assets, release.sha256, len(canonical(statements)))
 
@@ -159,15 +171,15 @@ class _Sector:
         }
         self._add("LogGroup", "AWS::Logs::LogGroup", properties)
 
-    def _parameters(self) -> None:
+    def _parameters(self, routes: Json) -> None:
         for bot in self.bots:
             if bot.config:
                 self._split(f"Config{logical(bot.name)}", ("config", bot.name), bot.config)
-        self._split("Router", ("router",), router(self.names, self.bots, self.home_region))
+        self._split("Router", ("router",), routes)
 
     def _split(self, kind: str, path: tuple[str, ...], value: Json) -> None:
         for number, part in enumerate(split(canonical(value)), start=1):
-            suffix = "" if number == 1 else str(number)
+            suffix = "" if number == 1 else f"Part{number}"
             self._parameter(kind + suffix, self.names.path(self.sector.name, *path, str(number)), part)
 
     def _parameter(self, kind: str, name: str, value: Json) -> str:
@@ -213,8 +225,9 @@ class _Sector:
         tags = [*given.pop("Tags", ())]
         own = {"Name": self.names.role(self.sector.name), **self.tags}
         taken = {tag.get("Key") for tag in tags}
+        options = given.pop("MetadataOptions", {})
         return {
-            "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+            "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", **options},
             **given,
             "IamInstanceProfile": ref(f"{self.id}InstanceProfile"),
             "UserData": {"Fn::Base64": {"Fn::Join": ["", self._user_data()]}},
@@ -223,9 +236,13 @@ class _Sector:
 
     def _user_data(self) -> list[Json]:
         platform = self.sector.platform
-        text = render_user_data(self.facts, platform)
+        same_for_all = shared_user_data(platform)
+        try:
+            text = render_user_data(self.facts, platform)
+        except FactoryError as error:  # with the shared part rendered, only its size is left to refuse
+            raise OverLimit("F601", error.message, error.remedy) from error
         shared = {"Fn::FindInMap": [USER_DATA_MAPPING, platform.value, "shared"]}
-        return [text.removesuffix(shared_user_data(platform)), shared]
+        return [text.removesuffix(same_for_all), shared]
 
     def _alarm_properties(self, instance: str) -> dict[str, Json]:
         alarm = self.sector.alarm

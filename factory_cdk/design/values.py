@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from factory_cdk.plan.model import Json
@@ -12,14 +13,18 @@ PARAMETER_LIMIT = 4096
 """Bytes of a standard SSM parameter (https://docs.aws.amazon.com/general/latest/gr/ssm.html)."""
 
 
-def canonical(value: Json) -> str:
-    """`value` as compact JSON in ASCII with sorted keys.
+_EVALUATED = re.compile(r"\{(?=\{)|[$#](?=\{Token\[)")
+"""The first character of what is evaluated inside a template's text: `{{` starts a reference that CloudFormation
+resolves and SSM refuses, `${Token[` and `#{Token[` are how CDK writes a value that it does not know yet."""
 
-    `{{` would start a reference that CloudFormation resolves and SSM refuses; it can only stand inside a JSON
-    string, where it is written as an escape.
+
+def canonical(value: Json) -> str:
+    """`value` as compact JSON in ASCII with sorted keys, holding nothing that CloudFormation or CDK evaluates.
+
+    What they would evaluate can only stand inside a JSON string, where its first character is escaped.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.replace("{{", "\\u007b{")
+    return _EVALUATED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def sha256(text: str) -> str:

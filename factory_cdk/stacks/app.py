@@ -7,15 +7,16 @@ modules of aws_cdk that hold them (aws_ec2 alone takes 2.5 s).
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+from jsii.errors import JSIIError
 
-from factory_cdk.design.model import Asset, StackDesign, StageDesign
+from factory_cdk.design.model import StackDesign, StageDesign
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.stacks.assets import asset_file
 
 CONTEXT: Mapping[str, Any] = {
     "aws:cdk:enable-path-metadata": False,
@@ -77,36 +78,30 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
         construct = cdk.CfnResource(stack, resource.logical_id, type=resource.type, properties=resource.properties)
         if resource.depends_on:
             construct.add_override("DependsOn", list(resource.depends_on))
+    synthesizer = stack.synthesizer if design.assets else None
     for asset in design.assets:
-        _publish(stack, asset, outdir)
+        file = asset_file(outdir, asset)
+        if synthesizer is not None:  # the CDK CLI uploads it before it deploys the stack
+            synthesizer.add_file_asset(
+                source_hash=asset.sha256, file_name=file.name, packaging=cdk.FileAssetPackaging.FILE
+            )
     return stack
 
 
-def _publish(stack: cdk.Stack, asset: Asset, outdir: Path) -> None:
-    """Put the asset's file into the assembly and tell the CDK CLI to upload it before the stack is deployed."""
-    file = outdir / f"asset.{asset.key}"
-    if not file.exists():
-        _write_whole(file, asset)
-    stack.synthesizer.add_file_asset(
-        source_hash=asset.sha256, file_name=file.name, packaging=cdk.FileAssetPackaging.FILE
-    )
-
-
-def _write_whole(file: Path, asset: Asset) -> None:
-    """The file appears complete or not at all."""
-    half = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        if asset.path is not None:
-            shutil.copyfile(asset.path, half)
-        else:
-            half.write_bytes((asset.content or "").encode())
-        half.replace(file)
-    finally:
-        half.unlink(missing_ok=True)
-
-
 def synthesize(design: StageDesign, outdir: Path) -> None:
-    """Write the cloud assembly of `design` into `outdir`."""
-    app = new_app(outdir)
-    add_stage(app, design)
-    app.synth()
+    """Write the cloud assembly of `design` into `outdir`, an existing folder.
+
+    Raises OSError or FactoryError when a file cannot be written, FactoryError when CDK or its Node fails.
+    """
+    try:
+        app = new_app(outdir)
+        add_stage(app, design)
+        app.synth()
+    except (JSIIError, RuntimeError) as error:  # of jsii itself, and what it makes of an exception in Node
+        raise FactoryError(*explained(error)) from error
+
+
+def explained(error: Exception) -> tuple[str, str]:
+    """A failure of CDK or of the Node that it runs in, as a message without its stack trace, and a remedy."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"CDK failed: {first}", "make room, check the Node with `factory-cdk doctor`, or name another folder"

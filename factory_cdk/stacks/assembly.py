@@ -18,35 +18,48 @@ _MARK = "cdk.out"
 def write_assembly(design: StageDesign, folder: Path) -> None:
     """Synthesize `design` into `folder`, with nothing of an earlier assembly left in it.
 
-    Raises FactoryError when `folder` holds something else than a cloud assembly, or cannot be written.
+    A symbolic link is followed. Raises FactoryError when `folder` holds something else than a cloud assembly,
+    is the current folder or one above it, or cannot be written; what was there is then untouched.
     """
     prepare_cdk()
     from factory_cdk.stacks.app import synthesize  # noqa: PLC0415 - imports aws_cdk, which must be prepared
 
-    if folder.exists() and not _is_replaceable(folder):
-        raise FactoryError(f"{folder} holds something else than a cloud assembly", "name another folder with --output")
-    half: Path | None = None
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
-        half.chmod(0o777 & ~_umask())
-        synthesize(design, half)
-        if folder.exists():
-            shutil.rmtree(folder)
-        half.replace(folder)
+        target = Path(os.path.realpath(folder))
+        _check_replaceable(target, folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            half = work / "new"
+            half.mkdir()
+            synthesize(design, half)
+            _put_in_place(half, target, work / "old")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         remedy = "make room or name another folder with --output"
         raise FactoryError(f"the assembly cannot be written: {error}", remedy) from error
-    finally:
-        if half is not None:
-            shutil.rmtree(half, ignore_errors=True)
 
 
-def _is_replaceable(folder: Path) -> bool:
-    return folder.is_dir() and not folder.is_symlink() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
+def _check_replaceable(target: Path, shown: Path) -> None:
+    remedy = "name another folder with --output"
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise FactoryError(f"{shown} is a file, not a folder", remedy)
+    if Path.cwd().is_relative_to(target):
+        raise FactoryError(f"{shown} is the folder that you are in, or one above it", remedy)
+    if not (target / _MARK).is_file() and any(target.iterdir()):
+        raise FactoryError(f"{shown} holds something else than a cloud assembly", remedy)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _put_in_place(new: Path, target: Path, aside: Path) -> None:
+    """Rename `new` to `target`. What was there is kept `aside`, and put back when that does not succeed."""
+    try:
+        if target.exists():
+            target.replace(aside)
+        new.replace(target)
+    except BaseException:  # Ctrl-C between the two, too
+        if aside.exists() and not target.exists():
+            aside.replace(target)
+        raise

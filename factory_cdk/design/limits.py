@@ -1,0 +1,162 @@
+"""What AWS, CloudFormation or CDK would refuse of a stage or take otherwise than the plan means it.
+
+Every check yields Problems; `designing` turns them into diagnostics of the plan's file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from factory_cdk.bundle import Bundle
+from factory_cdk.design.model import BotDesign, QueueDesign, Resource
+from factory_cdk.design.policy import POLICY_LIMIT
+from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES, Unit
+from factory_cdk.design.values import PARAMETER_LIMIT, canonical
+from factory_cdk.plan.model import Json, Position, SectorType, StagePlan, StageSector
+
+MAX_CONFIG_PARTS = 100
+"""Parameters that the config of one bot on one sector may take; a runner reads them ten at a time (the most of
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html)."""
+
+MAX_EXACT_NUMBER = 2**53
+"""The largest number that every JSON reader keeps exactly, Node's included."""
+
+_TOKEN = re.compile(r"[$#]\{Token\[")
+"""How CDK writes a value that it does not know yet into text and into lists; it evaluates what looks so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a stage and where in the plan it comes from, as a Diagnostic needs it."""
+
+    position: Position
+    code: str
+    message: str
+    hint: str | None = None
+
+
+def check_texts(plan: StagePlan, bundles: Mapping[str, Bundle]) -> Iterator[Problem]:
+    """What stands in templates as the plan wrote it must mean the same to CDK: refuse what CDK would evaluate.
+
+    `canonical` escapes everything that stands in parameters as JSON, so config may hold any text.
+    """
+    start = plan.sectors[0].position
+    written: list[tuple[str, Position, Json]] = [("`meta`", start, plan.meta)]
+    for sector in plan.sectors:
+        written.append((f"the parameters of the sector `{sector.name}`", sector.position, sector.parameters))
+        if sector.alarm is not None:
+            alarm = sector.alarm
+            written.append((f"the alarm `{alarm.name}`", alarm.position, alarm.properties))
+    written += [(f"the source of `{bot.name}`", bot.position, bundles[bot.name].origin) for bot in plan.bots]
+    seen: set[tuple[str, str]] = set()
+    for owner, position, value in written:
+        for text in _evaluated(value):
+            if (owner, text) not in seen:
+                seen.add((owner, text))
+                yield Problem(position, "F108", f"CDK would evaluate `{text[:60]}` in {owner}", "write it otherwise")
+    for number in _numbers(plan.meta):
+        if abs(number) > MAX_EXACT_NUMBER:
+            message = f"the number {number:g} in `meta` is too large to be kept exactly"
+            yield Problem(start, "F019", message, "quote it")
+
+
+def _evaluated(value: Json) -> Iterator[str]:
+    """Texts and keys in `value` that CDK would not pass on as they are."""
+    match value:
+        case str():
+            if _TOKEN.search(value):
+                yield value
+        case Mapping():
+            for key, item in value.items():
+                if key == "__proto__" or _TOKEN.search(key):
+                    yield key
+                yield from _evaluated(item)
+        case list() | tuple():
+            for item in value:
+                yield from _evaluated(item)
+
+
+def _numbers(value: Json) -> Iterator[int | float]:
+    match value:
+        case bool():
+            return
+        case int() | float():
+            yield value
+        case Mapping():
+            for item in value.values():
+                yield from _numbers(item)
+        case list() | tuple():
+            for item in value:
+                yield from _numbers(item)
+
+
+def check_queue_names(queues: Iterable[QueueDesign], position: Position) -> Iterator[Problem]:
+    """Two queues of a stage must not get one name on SQS (`x-dlq` is the dead-letter queue of `x`)."""
+    seen: dict[str, str] = {}
+    for queue in queues:
+        for name in (queue.physical_name, queue.dead_letter_name):
+            if name in seen:
+                message = f"the queues `{seen[name]}` and `{queue.name}` would both be `{name}` on SQS"
+                yield Problem(position, "F511", message, "give one of them another `queue-name`")
+            seen[name] = queue.name
+
+
+def check_alarm_names(plan: StagePlan) -> Iterator[Problem]:
+    """CloudWatch knows an alarm by its name, so an alarm with an `AlarmName` watches one sector of a region."""
+    seen: dict[tuple[str | None, str], str] = {}
+    for sector in plan.sectors:
+        name = sector.alarm.properties.get("AlarmName") if sector.alarm else None
+        if sector.type is not SectorType.AWS or name is None:
+            continue
+        first = seen.setdefault((sector.region, str(name)), sector.name)
+        if first != sector.name:
+            message = f"the sectors `{first}` and `{sector.name}` would both have the alarm `{name}` in {sector.region}"
+            hint = "leave `AlarmName` out, and each gets an alarm of its own"
+            yield Problem(sector.position, "F511", message, hint)
+
+
+def check_ids(resources: Iterable[Resource], positions: Mapping[str, Position]) -> Iterator[Problem]:
+    """Two resources of a template must not get one logical id; `positions` are those of the sectors."""
+    seen: dict[str, str] = {}
+    for resource in resources:
+        owner = resource.sector or ""
+        if resource.logical_id in seen:
+            both = dict.fromkeys((seen[resource.logical_id], owner))
+            whose = " and ".join(f"`{name}`" for name in both)
+            message = f"two resources of {whose} would have the logical id `{resource.logical_id}`"
+            yield Problem(positions[owner], "F511", message, "rename a sector or a bot")
+        seen[resource.logical_id] = owner
+
+
+def check_config(sector: StageSector, bots: Iterable[BotDesign]) -> Iterator[Problem]:
+    """A bot's config must fit into a sensible number of parameters."""
+    for bot in bots:
+        size = len(canonical(bot.config))
+        if size > MAX_CONFIG_PARTS * PARAMETER_LIMIT:
+            limit = f"{MAX_CONFIG_PARTS} parameters of {PARAMETER_LIMIT:,}"
+            message = f"the config of `{bot.name}` on the sector `{sector.name}` is {size:,} bytes; it may take {limit}"
+            yield Problem(sector.position, "F604", message, "keep large data in the bot's source")
+
+
+def check_policy(sector: StageSector, bots: tuple[BotDesign, ...], size: int) -> Iterator[Problem]:
+    """The policy of a sector's role (`size` characters) must be one that IAM takes."""
+    if size > POLICY_LIMIT:
+        successors = len({successor.queue for bot in bots for successor in bot.successors})
+        counted = f"{len(bots)} bots and {successors} queues that they send to"
+        message = f"the role of the sector `{sector.name}` needs {size:,} characters of policy for {counted}"
+        hint = f"IAM takes {POLICY_LIMIT:,}: spread its bots or their successors over more sectors"
+        yield Problem(sector.position, "F603", message, hint)
+
+
+def check_unit(sector: StageSector, whole: Unit, overhead: int, meta_size: int) -> Iterator[Problem]:
+    """A sector must fit a stack of its own, beside the `overhead` bytes (`meta_size` of them the plan's `meta`)."""
+    count, size = len(whole.resources), overhead + whole.size
+    if count <= MAX_RESOURCES and size <= MAX_TEMPLATE_BYTES:
+        return
+    message = f"the sector `{sector.name}` makes {count} resources and a template of up to {size:,} bytes"
+    hint = f"a stack takes {MAX_RESOURCES} and {MAX_TEMPLATE_BYTES:,} bytes: "
+    large_meta = size > MAX_TEMPLATE_BYTES and meta_size > whole.size
+    hint += f"`meta` takes {meta_size:,} of them" if large_meta else "spread its bots over more sectors"
+    yield Problem(sector.position, "F602", message, hint)
