@@ -46,7 +46,12 @@ class SqliteQueues:
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, clock: Clock | None = None, wall: Clock | None = None, sync: Sync | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        clock: Clock | None = None,
+        wall: Clock | None = None,
+        sync: Sync | None = None,
     ) -> None:
         self._file = QueueFile(Path(path), clock=clock, wall=wall, sync=sync)
         self._steps = Steps(self._file)
