@@ -20,7 +20,8 @@ def pack_pypi(bench: Bench, source: PypiSource) -> tuple[Bundle, LockedBot]:
     """The bundle of a bot from an index, and what plan.lock should hold of it.
 
     The package is installed once, alone and into a folder that is thrown away, which shows that it can be
-    had; its bot_path is checked there. uv leaves out what a wheel names outside of itself. Without a lock, what was resolved before stays until it is asked anew.
+    had; its bot_path is checked there. uv leaves out what a wheel names outside of itself. Without a lock,
+    what was resolved before stays until it is asked anew.
     """
     python = bench.python or PYTHON
     lines, known_since = _lines(bench, source, python)

@@ -15,6 +15,7 @@ import uv
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
 from factory_cdk.pack.indexes import asked, environment_for_uv, flags_for_uv
+from factory_cdk.pack.wheelhouse import with_all_hashes
 
 PYTHON = "3.11"
 """The lowest Python that requirements are locked for where neither plan nor project names one: never the one
@@ -70,7 +71,7 @@ def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[
     )  # fmt: skip
     if said.code:
         raise failure(said, f"the requirements in {path} cannot be locked for Python {python} and later")
-    return _lines(file.read_text("utf-8"), path)
+    return with_all_hashes(_lines(file.read_text("utf-8"), path), tool.env)
 
 
 def lock_package(tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:

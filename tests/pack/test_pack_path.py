@@ -1,0 +1,217 @@
+"""Bots from folders: which files belong to a bundle, and which folders are refused."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from pack_sources import BOT, TARGET, at_path, bot, git, leftovers, names, pack_one, refusal, write_files
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "code", BOT)
+
+
+def test_a_folder_is_packed_without_what_its_ignore_files_leave_out(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    write_files(
+        code,
+        {
+            ".gitignore": "*.log\n!keep.log\n/top.txt\ndata/\nsecrets/*\n!secrets/public\n",
+            ".factoryignore": "docs\n!data.log\n",
+            "sub/.gitignore": "local.txt\n!very.log\n",
+            "a.log": "", "keep.log": "", "data.log": "", "top.txt": "", "sub/top.txt": "", "data/x": "", "docs/x": "",
+            "sub/local.txt": "", "local.txt": "", "sub/very.log": "", "secrets/key": "", "secrets/public": "",
+        },
+    )  # fmt: skip
+    kept = {"keep.log", "data.log", "sub/top.txt", "local.txt", "sub/very.log", "secrets/public"}
+    ignore_files = {".gitignore", ".factoryignore", "sub/.gitignore"}
+    assert set(names(pack_one(tmp_path, bot(at_path(code)), env))) == {*BOT, *kept, *ignore_files}
+
+
+def test_version_control_byte_code_and_virtual_environments_are_never_packed(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    git(code, "init", "--quiet")
+    write_files(code, {"bots/__pycache__/first.cpython-311.pyc": b"x", "old.pyc": b"x", ".DS_Store": b"x"})
+    write_files(code, {"venv/pyvenv.cfg": "", "venv/bin/activate": "", ".hg/store": ""})
+    (code / "venv" / "bin" / "python").symlink_to("/usr/bin/python3")
+    assert names(pack_one(tmp_path, bot(at_path(code)), env)) == sorted(BOT)
+
+
+def test_the_gitignore_of_the_work_tree_around_the_folder_counts(tmp_path: Path, env: dict[str, str]) -> None:
+    work_tree = write_files(tmp_path / "repo", {".gitignore": ".env\n/bots/a/cache\n", "bots/.gitignore": "*.tmp\n"})
+    git(work_tree, "init", "--quiet")
+    code = write_files(
+        work_tree / "bots" / "a", {**BOT, ".env": "SECRET=1", "cache/x": "", "x.tmp": "", "b/cache/y": ""}
+    )
+    assert names(pack_one(tmp_path, bot(at_path(code)), env)) == sorted([*BOT, "b/cache/y"])
+
+
+def test_a_folder_that_the_work_tree_ignores_is_packed_all_the_same_when_a_plan_names_it(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    work_tree = write_files(tmp_path / "repo", {".gitignore": "build/\n"})
+    git(work_tree, "init", "--quiet")
+    code = write_files(work_tree / "build" / "bot", BOT)
+    assert names(pack_one(tmp_path, bot(at_path(code)), env)) == sorted(BOT)
+
+
+def test_links_inside_the_folder_are_packed_as_what_they_point_at(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    (code / "again.py").symlink_to("bots/first.py")
+    (code / "folder").symlink_to(code / "bots")
+    packed = pack_one(tmp_path, bot(at_path(code), "folder.first:run"), env)
+    assert names(packed) == sorted([*BOT, "again.py", *(f"folder/{path[5:]}" for path in BOT)])
+
+
+@pytest.mark.parametrize("target", ["/etc/hosts", "../outside", "nowhere"])
+def test_a_link_that_leaves_the_folder_is_refused_unless_it_is_ignored(
+    target: str, code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    (tmp_path / "outside").write_text("x")
+    (code / "out").symlink_to(target)
+    said = refusal(pack_one(tmp_path, bot(at_path(code)), env))
+    assert "link 'out'" in said
+    assert ".factoryignore" in said
+    (code / ".factoryignore").write_text("out\n")
+    assert "out" not in names(pack_one(tmp_path, bot(at_path(code)), env))
+
+
+def test_a_folder_of_links_to_itself_is_refused(code: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    (code / "self").symlink_to(".")
+    assert "points at a folder that it lies in" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+
+
+def test_sockets_and_pipes_are_refused(code: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    os.mkfifo(code / "pipe")
+    assert "no regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+    (code / "pipe").unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(code)
+        try:
+            listener.bind("socket")
+        finally:
+            os.chdir(here)
+        assert "no regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+
+
+def test_a_folder_that_is_none_is_told_with_where_it_was_looked_for(tmp_path: Path, env: dict[str, str]) -> None:
+    said = refusal(pack_one(tmp_path, bot(at_path(tmp_path / "gone")), env))
+    assert "gone does not exist" in said
+    assert str(tmp_path) in said
+    (tmp_path / "file").write_text("")
+    assert "is not a folder" in refusal(pack_one(tmp_path, bot(at_path(tmp_path / "file")), env))
+    (tmp_path / "empty").mkdir()
+    assert "no files to pack" in refusal(pack_one(tmp_path, bot(at_path(tmp_path / "empty")), env))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(code: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    (code / "secret").write_text("")
+    (code / "secret").chmod(0)
+    assert "cannot be read" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+
+
+def test_a_large_folder_is_packed_with_a_warning_that_names_the_largest_file(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    with (code / "model.bin").open("wb") as file:
+        file.truncate(51 * 1024**2)
+    packed = pack_one(tmp_path, bot(at_path(code)), env)
+    assert any("51 MB" in note and "model.bin" in note for note in packed.notes)
+    assert packed.bundle is not None
+    assert packed.bundle.size > 51 * 1024**2
+    assert pack_one(tmp_path, bot(at_path(code)), env).notes == packed.notes
+
+
+def test_a_subdirectory_is_the_root_of_the_bundle(tmp_path: Path, env: dict[str, str]) -> None:
+    code = write_files(tmp_path / "code", {**{f"inner/{path}": text for path, text in BOT.items()}, "x": ""})
+    assert names(pack_one(tmp_path, bot(at_path(code, subdirectory="inner")), env)) == sorted(BOT)
+    said = refusal(pack_one(tmp_path, bot(at_path(code, subdirectory="../home")), env))
+    assert "leaves the source" in said
+
+
+def test_a_changed_file_is_a_new_bundle_and_the_old_content_the_old_one(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    first = pack_one(tmp_path, bot(at_path(code)), env).bundle
+    (code / "bots" / "first.py").write_text("def run(payload): return 2\n")
+    second = pack_one(tmp_path, bot(at_path(code)), env).bundle
+    write_files(code, BOT)
+    third = pack_one(tmp_path, bot(at_path(code)), env).bundle
+    assert first is not None
+    assert second is not None
+    assert first.digest != second.digest
+    assert third == first
+
+
+@pytest.mark.parametrize(
+    ("bot_path", "hint"),
+    [
+        ("bots.frist:run", "did you mean bots.first?"),
+        ("bots.first:rum", "did you mean bots.first:run?"),
+        ("other:run", "bots.first"),
+        ("bots.first:nothing_like_it", "it has"),
+    ],
+)
+def test_a_bot_path_that_is_not_there_is_refused_with_the_nearest_name(
+    bot_path: str, hint: str, code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    assert hint in refusal(pack_one(tmp_path, bot(at_path(code), bot_path), env))
+    assert leftovers(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def run(job): ...", "class run: ...", "run = print", "run: object = print",
+        "from os import getcwd as run",
+        "from os import *", "def __getattr__(name): ...", "try:\n    import run\nexcept ImportError:\n    run = None",
+        "if True:\n    def run(): ...", "for run in []: pass", "with open('x') as run: pass", "globals()['run'] = 1",
+        "(run := 1)", "import run.inner", "[run, x] = 1, 2", "match 1:\n    case 1: run = 1",
+    ],
+)  # fmt: skip
+def test_whatever_can_bind_the_name_is_accepted_unrun(source: str, tmp_path: Path, env: dict[str, str]) -> None:
+    code = write_files(
+        tmp_path / "code", {"src/pkg/__init__.py": "raise SystemExit('imported')", "src/pkg/b.py": source}
+    )
+    assert pack_one(tmp_path, bot(at_path(code), "pkg.b:run"), env).error is None
+
+
+def test_code_of_a_newer_python_is_packed_with_a_note(tmp_path: Path, env: dict[str, str]) -> None:
+    code = write_files(tmp_path / "code", {"b.py": "def run(): return 1 +\n"})
+    packed = pack_one(tmp_path, bot(at_path(code), "b:run"), env)
+    assert any("unchecked" in note for note in packed.notes)
+
+
+def test_a_bot_that_is_a_command_needs_no_module(tmp_path: Path, env: dict[str, str]) -> None:
+    code = write_files(tmp_path / "code", {"solve": "#!/bin/sh\n"})
+    (code / "solve").chmod(0o755)
+    one = bot(at_path(code), None, command=("./solve",))  # type: ignore[arg-type]
+    assert names(pack_one(tmp_path, one, env)) == ["solve"]
+
+
+def test_the_tree_is_kept_where_it_is_asked_for_and_foreign_folders_are_left_alone(
+    code: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    keep = tmp_path / "kept"
+    (code / "run.sh").write_text("x")
+    (code / "run.sh").chmod(0o755)
+    assert pack_one(tmp_path, bot(at_path(code)), env, keep=keep).error is None
+    assert (keep / "b" / "bots" / "first.py").read_text() == BOT["bots/first.py"]
+    assert os.access(keep / "b" / "run.sh", os.X_OK)
+    (keep / "b" / "stale.txt").write_text("x")
+    assert pack_one(tmp_path, bot(at_path(code)), env, keep=keep).error is None
+    assert not (keep / "b" / "stale.txt").exists()
+    write_files(keep / "mine", {"precious.txt": "x"})
+    said = refusal(pack_one(tmp_path, bot(at_path(code), TARGET, "mine"), env, keep=keep))
+    assert "not made by factory-cdk" in said
+    assert (keep / "mine" / "precious.txt").exists()
+    assert sorted(path.name for path in keep.iterdir()) == ["b", "b.json", "mine"]
