@@ -70,6 +70,8 @@ def command(
     try:
         for record in factory.wait(home, name, found.stage, submission.run, wait):
             outcomes[str(record.outcome)] += 1
+            if sys.stderr.isatty() and not sys.stdout.isatty():
+                click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)
             click.echo(json.dumps(factory.record_as_json(record), ensure_ascii=False))
             sys.stdout.flush()
     finally:

@@ -164,7 +164,8 @@ class Crew:
 
     def _fail(self, lease: Lease, error: Mapping[str, Any], *, crashed: bool) -> None:
         attempt = lease.job.attempt
-        failed = Failure(error["type"], error["message"], error["traceback"], attempt)
+        kind, message, trace = (_storable(error[part]) for part in ("type", "message", "traceback"))
+        failed = Failure(kind, message, trace, attempt)
         delay = retry_delay(self._tempo, attempt, self.posting.max_attempts, crashed=crashed)
         self._office.settle(Failed(lease, failed, delay))
 
@@ -239,3 +240,8 @@ class Crew:
                 member.stop()
                 member.kill("end")
                 member.state = State.BROKEN
+
+
+def _storable(text: Any) -> str:
+    """Text that UTF-8 can hold: exceptions may quote file names that it cannot."""
+    return str(text).encode(errors="backslashreplace").decode()

@@ -28,7 +28,7 @@ class Tempo:
     """So many deaths before ready within so many seconds are a crash loop."""
     grace: float = 10.0
     """For a worker to end by itself once it has nothing in hand and was told to stop."""
-    lease_most: float = 10.0
+    lease_most: float = 5.0
     """The longest lease. The runner renews what it has in hand, so this is only how long the jobs of a runner
     that was killed wait after it was resumed."""
     poll: float = 0.5

@@ -12,7 +12,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.crew import Crew, Office, Trouble
@@ -91,6 +93,7 @@ class Runner:
 
     async def run(self) -> None:
         """Start all crews and keep them at work until the runner is ended by a signal, a wish or its launcher."""
+        self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._end_by_signal)
         bells = [self._queues.doorbell(queue) for queue in {crew.posting.queue for crew in self._crews}]
@@ -102,8 +105,9 @@ class Runner:
         for crew in self._crews:
             crew.start()
         self._carry_out(read_desired(self._state))
-        beating = asyncio.create_task(self._beat())
-        polling = asyncio.create_task(self._poll())
+        self._publish()
+        beating = self._task(self._beat())
+        polling = self._task(self._poll())
         try:
             while self._ending is None:
                 await self._change()
@@ -122,6 +126,25 @@ class Runner:
             self._report.tell("ended")
             self._report.close()
         self._stream.close()
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        task.add_done_callback(self._check)
+        return task
+
+    def _check(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error:
+            self._fail_hard(self._loop, {"exception": error})
+
+    def _fail_hard(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A fault of our own: say it and end at once. The guardian ends the workers, every job is on disk, `ps`
+        names the runner as killed and `resume` restarts it; limping on could do worse.
+        """
+        error = context.get("exception")
+        trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+        self._log.say(f"a fault in the runner: {context.get('message', '')}\n{trace}".rstrip())
+        os._exit(70)
 
     # Jobs
 
@@ -239,7 +262,7 @@ class Runner:
             self._open(held=desired.held)
         elif self._gate == "open":
             self._gate = "closing"
-            self._closing = asyncio.create_task(self._close("closed"))
+            self._closing = self._task(self._close("closed"))
         self._publish()
         self._note_change()
 
@@ -284,7 +307,7 @@ class Runner:
             for crew in self._crews:
                 crew.kill("end")
         if self._ending is None:
-            self._ending = asyncio.create_task(self._wind_up(cold=cold))
+            self._ending = self._task(self._wind_up(cold=cold))
         self._gate = "ending"
         self._note_change()
 

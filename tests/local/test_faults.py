@@ -114,6 +114,13 @@ def test_a_job_that_succeeds_the_second_time_is_passed_on_once(works: Works) -> 
     ]
 
 
+def test_an_exception_with_text_that_utf_8_cannot_hold_is_kept(works: Works) -> None:
+    works.write("odd.py", "def work(payload):\n    raise OSError('\\udcff' + payload)\n")
+    works.build(bot("odd", "odd:work", max_attempts=1))
+    (record,) = works.run("odd", "\ud800")
+    assert (record.outcome, record.failures[0].message) == ("dead", "\\udcff\\ud800")
+
+
 def test_a_job_over_its_time_is_killed_and_fails(works: Works) -> None:
     works.write("slow.py", "import time\ndef wait(job):\n    print('waiting', flush=True)\n    time.sleep(1000)\n")
     works.build(bot("slow", "slow:wait", timeout=0.3, max_attempts=2))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_works import Works, bot, until
+from local_works import Works, bot, take_down, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
@@ -63,8 +63,8 @@ def test_without_a_home_the_user_database_tells_or_the_error_says_what_to_set() 
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
+def tiny_disk(works: Works, tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB; what is built on it is taken down before it goes."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("mounting a small file system takes root on Linux")
     folder = tmp_path / "tiny"
@@ -75,6 +75,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield folder
+    take_down(works.home)
+    take_down(folder / "home")
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
