@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from factory_cdk.queues.port import Finished, Forward, Job, Wanted
+from factory_cdk.queues.port import Finished, Forward, Job, Lease, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
 
 NEXT = {"a": "b", "b": "c"}
@@ -81,7 +81,7 @@ def floor(folder: Path, chains: int, batch: int) -> float:
     return time.perf_counter() - begun
 
 
-def _finished(lease, forward: bool) -> Finished:
+def _finished(lease: Lease, forward: bool) -> Finished:
     job = lease.job
     result = job.payload + 1
     if not forward:
@@ -119,13 +119,10 @@ def plain(folder: Path, chains: int, batch: int) -> float:
         while done < chains:
             for queue in "cba":
                 for lease in queues.receive(queue, batch, lease=LEASE):
-                    queues.finish(lease, *_arguments(_finished(lease, queue in NEXT)))
+                    finished = _finished(lease, queue in NEXT)
+                    queues.finish(lease, finished.forwards, finished.result)
                     done += queue == "c"
         return time.perf_counter() - begun
-
-
-def _arguments(finished: Finished) -> tuple:
-    return finished.forwards, finished.result
 
 
 def submit_durably(folder: Path, jobs: int) -> float:
@@ -193,29 +190,29 @@ def main() -> None:
                 rate = in_a_folder(measure, options.chains, batch, options.folder)
                 rates.setdefault((name, batch), []).append(rate)
     medians = {key: statistics.median(found) for key, found in rates.items()}
-    report = {
-        "chains": [
-            {
-                "contestant": name,
-                "batch": batch,
-                "chains_per_second": round(rate, 1),
-                "of_floor": round(rate / medians["floor", batch], 2),
-            }
-            for (name, batch), rate in medians.items()
-        ]
-    }
+    rows = [
+        {
+            "contestant": name,
+            "batch": batch,
+            "chains_per_second": round(rate, 1),
+            "of_floor": round(rate / medians["floor", batch], 2),
+        }
+        for (name, batch), rate in medians.items()
+    ]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        report["durable_submits_per_second"] = round(500 / submit_durably(Path(folder), 500), 1)
+        submits = round(500 / submit_durably(Path(folder), 500), 1)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         latencies = wake_latencies(Path(folder), options.rings)
-        at = lambda share: round(1000 * latencies[int(share * (len(latencies) - 1))], 3)  # noqa: E731
-        report["wake_ms"] = {"p50": at(0.5), "p99": at(0.99), "max": at(1.0)}
+    last = len(latencies) - 1
+    wake = {
+        name: round(1000 * latencies[int(at * last)], 3) for name, at in {"p50": 0.5, "p99": 0.99, "max": 1}.items()
+    }
     print(f"{'contestant':28}{'batch':>6}{'chains/s':>10}{'of floor':>10}")
-    for row in report["chains"]:
+    for row in rows:
         print(f"{row['contestant']:28}{row['batch']:6}{row['chains_per_second']:10.1f}{row['of_floor']:10.2f}")
-    print(f"durable submits of one job: {report['durable_submits_per_second']}/s")
-    wake = report["wake_ms"]
+    print(f"durable submits of one job: {submits}/s")
     print(f"idle wake across processes: p50 {wake['p50']} ms, p99 {wake['p99']} ms, max {wake['max']} ms")
+    report = {"chains": rows, "durable_submits_per_second": submits, "wake_ms": wake}
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
