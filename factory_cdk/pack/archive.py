@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.names import OURS, checked
+from factory_cdk.pack.names import OURS, checked, native
 from factory_cdk.pack.tree import File, Tree, bounded, tree_of
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -74,7 +74,7 @@ def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, whe
         raise FactoryError(f"{where}: {entry.filename!r} is no regular file", "delete it and pack again")
     inner = entry.filename.removeprefix(f"{OURS}/")
     path = entry.filename[: -len(inner)] + checked(inner, where)
-    target = into / path
+    target = into / native(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     total, size = hashlib.sha256(), 0
     with source.open(entry) as stream, target.open("xb") as sink:
@@ -89,7 +89,7 @@ def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, whe
 def copy(tree: Tree, into: Path) -> Tree:
     """A copy of a tree's files in the new folder `into`, as they are at this moment."""
     for file in tree.files:
-        target = into / file.path
+        target = into / native(file.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tree.open(file) as source, target.open("xb") as sink:
             shutil.copyfileobj(source, sink, _CHUNK)

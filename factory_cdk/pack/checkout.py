@@ -10,6 +10,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.clone import COMMIT, clone_branch, fetch_commit
 from factory_cdk.pack.command import OnPercent
 from factory_cdk.pack.git import Git
+from factory_cdk.pack.names import native
 from factory_cdk.pack.objects import lay_out, listing
 from factory_cdk.pack.submodules import module_urls, url_of
 from factory_cdk.plan.model import GitSource
@@ -78,7 +79,7 @@ class _Visit:
     def visit(self, repository: Path, url: str, commit: str, at: str = "", depth: int = 0) -> Checkout:
         shown = without_credentials(url)
         found = listing(self.git, repository, commit, shown)
-        pointers = [at + path for path in lay_out(self.git, repository, found.blobs, self.folder / at, shown)]
+        pointers = [at + path for path in lay_out(self.git, repository, found.blobs, self.folder / native(at), shown)]
         left_out = [] if self.recurse else [at + path for path in found.modules]
         if self.recurse and found.modules:
             if depth == _DEEPEST:
@@ -97,9 +98,10 @@ class _Visit:
     def _make(self, path: str, shown: str) -> None:
         """A new folder for a submodule, below real folders alone: never in a link, never among other files."""
         target = self.folder
+        whole = self.folder / native(path)
         for part in path.split("/"):
-            target /= part
-            if target.is_symlink() or (target.exists() and (not target.is_dir() or target == self.folder / path)):
+            target /= native(part)
+            if target.is_symlink() or (target.exists() and (not target.is_dir() or target == whole)):
                 raise FactoryError(f"{shown}: something else stands where the submodule {path!r} is", "mend it")
             target.mkdir(exist_ok=True)
 

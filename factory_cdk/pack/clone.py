@@ -10,6 +10,7 @@ from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import OnPercent
 from factory_cdk.pack.git import Git, address, failure
+from factory_cdk.pack.names import native
 from factory_cdk.plan.model import GitSource
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -25,7 +26,7 @@ def commit_at_remote(git: Git, source: GitSource, *, cwd: Path) -> str:
     """The commit that a source's branch or tag (or the remote's default branch) names now, by `git ls-remote`."""
     if source.branch and COMMIT.fullmatch(source.branch):
         return source.branch
-    ref = source.branch
+    ref = native(source.branch) if source.branch else None
     names = [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}"] if ref else ["HEAD"]
     said = git.say(["ls-remote", "--quiet", "--", address(source.url), *names], cwd=cwd)
     if said.code:
@@ -45,7 +46,7 @@ def clone_branch(git: Git, source: GitSource, into: Path, on_percent: OnPercent 
 
     Returns the commit.
     """
-    branch = [f"--branch={source.branch}"] if source.branch else []
+    branch = [f"--branch={native(source.branch)}"] if source.branch else []
     said = git.say(
         ["clone", "--bare", "--progress", "--template=", "--no-local", *_options(source), *branch,
          "--", address(source.url), str(into)],

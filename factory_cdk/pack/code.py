@@ -16,7 +16,7 @@ from factory_cdk.pack.clone import commit_at_remote
 from factory_cdk.pack.folder import tree_of_checkout, tree_of_folder
 from factory_cdk.pack.lock import LockedBot, module_of
 from factory_cdk.pack.manifest import Manifest, find_manifest
-from factory_cdk.pack.names import REQUIREMENTS
+from factory_cdk.pack.names import REQUIREMENTS, native
 from factory_cdk.pack.requirements import PYTHON, digest_of_lines, lock_file
 from factory_cdk.pack.store import Stored, key_of
 from factory_cdk.pack.target import Found, find_target, module_file
@@ -185,9 +185,9 @@ def _lock(bench: Bench, code: Tree, manifest: Manifest, python: str) -> Sequence
     try:
         copy(code, scratch)
         project = manifest.kind == "project"
-        root = scratch / manifest.folder if project else scratch
+        root = scratch / native(manifest.folder) if project else scratch
         path = manifest.path.rpartition("/")[2] if project else manifest.path
-        return lock_file(bench.uv, root, path, python, bench.preferred, bench.workspace)
+        return lock_file(bench.uv, root, native(path), python, bench.preferred, bench.workspace)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.ignore import FACTORYIGNORE, IGNORE_FILES, Rules, never_packed, rules_above
-from factory_cdk.pack.names import checked
+from factory_cdk.pack.names import checked, native, portable
 from factory_cdk.pack.tree import File, Tree, bounded, hashed, tree_of
 
 _OWNER_MAY_RUN = 0o100
@@ -49,7 +49,7 @@ def tree_of_checkout(folder: Path, shown: str, subdirectory: str | None = None) 
 def inside(folder: Path, subdirectory: str | None, shown: str) -> Path:
     """The real path of a source's root; FactoryError when it is no folder or lies outside of the source."""
     root = folder.resolve()
-    start = (root / subdirectory).resolve() if subdirectory else root
+    start = (root / native(subdirectory)).resolve() if subdirectory else root
     if not start.is_relative_to(root):
         raise FactoryError(f"{shown}: the subdirectory {subdirectory!r} leaves the source", "correct it in the plan")
     if not start.is_dir():
@@ -86,14 +86,14 @@ class _Walk:
         """
         rules = rules.with_files_of(folder, self.prefix + path, self.ignore_files)
         for entry in self._entries(folder):
-            name, linked = path + entry.name, entry.is_symlink()
+            name, linked = path + portable(entry.name), entry.is_symlink()
             if never_packed(entry.name):
                 continue
             if rules.ignore(self.prefix + name, folder=not linked and entry.is_dir(follow_symlinks=False)):
                 continue
             real = self._target(entry, name) if linked else Path(entry.path)
             about = real.stat()
-            self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0, linked=real != within[1] / name)
+            self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0, linked=real != within[1] / native(name))
             if stat.S_ISREG(about.st_mode):
                 yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN))
             elif not stat.S_ISDIR(about.st_mode):

@@ -17,6 +17,7 @@ from pathlib import Path
 from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import OnPercent, Output, run
+from factory_cdk.pack.names import native
 
 _HARDENED = (
     "core.hooksPath=/dev/null",
@@ -92,13 +93,13 @@ def address(url: str) -> str:
         raise FactoryError(f"the git url {shown!r} holds a control character", "correct it")
     if scheme is not None:
         if scheme[1].lower() in _SCHEMES and not url[scheme.end() :].startswith("-"):
-            return url
+            return native(url)
     elif url.startswith("/"):
-        return f"file://{url}"
+        return f"file://{native(url)}"
     elif found := _WITHOUT_COLON.fullmatch(url):
-        return f"ssh://{found[1]}@{found[2]}/{found[3]}"
+        return native(f"ssh://{found[1]}@{found[2]}/{found[3]}")
     elif _WITH_COLON.fullmatch(url):
-        return url
+        return native(url)
     raise FactoryError(
         f"the git url {shown!r} is none that factory-cdk fetches from",
         f"write {', '.join(f'{name}://' for name in _SCHEMES)} or user@host:path",

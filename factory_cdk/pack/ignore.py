@@ -9,6 +9,7 @@ from pathlib import Path
 import pathspec
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.names import portable
 
 FACTORYIGNORE = ".factoryignore"
 IGNORE_FILES = (".gitignore", FACTORYIGNORE)
@@ -74,7 +75,7 @@ def rules_above(folder: Path) -> tuple[Rules, str]:
 
 def _prefix(folder: Path, root: Path) -> str:
     relative = folder.relative_to(root).as_posix()
-    return "" if relative == "." else f"{relative}/"
+    return "" if relative == "." else f"{portable(relative)}/"
 
 
 def _lines(file: Path) -> list[str]:

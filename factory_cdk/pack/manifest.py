@@ -89,7 +89,7 @@ def _pyproject(tree: Tree, path: str) -> dict[str, Any] | None:
     if path not in tree.paths:
         return None
     try:
-        said = tomllib.loads((tree.root / path).read_text("utf-8-sig"))
+        said = tomllib.loads(tree.at(path).read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
     return said if isinstance(said.get("project", {}), dict) else None
@@ -115,7 +115,7 @@ def _included(tree: Tree, path: str, bot: Bot, seen: set[str]) -> Iterator[tuple
             f"the requirements file {path!r} is not in the source of {bot.name}",
             "correct its path, or see what the ignore files leave out",
         )
-    content = (tree.root / path).read_bytes()
+    content = tree.at(path).read_bytes()
     yield path, content
     for line in content.decode("utf-8", "replace").splitlines():
         if _CREDENTIALS.search(line):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from factory_cdk.diagnostics import FactoryError
@@ -14,6 +15,19 @@ REQUIREMENTS = f"{OURS}/requirements.txt"
 
 _LONGEST = 1024
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def native(text: str) -> str:
+    """`text`, whose bytes are UTF-8 everywhere, as this Python hands it to the operating system.
+
+    The same text but in a locale of another encoding, in which a name of a file is still the same bytes.
+    """
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def portable(name: str) -> str:
+    """A name that the operating system gave, read as UTF-8 whatever the locale: the inverse of `native`."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def checked(raw: bytes | str, where: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.git import Git, failure
-from factory_cdk.pack.names import checked
+from factory_cdk.pack.names import checked, native, portable
 from factory_cdk.pack.tree import bounded
 
 _EXECUTABLE, _LINK, _MODULE = "100755", "120000", "160000"
@@ -63,7 +63,7 @@ def lay_out(git: Git, repository: Path, blobs: Iterable[Blob], into: Path, shown
     pointers: list[str] = []
     links: list[tuple[Path, str]] = []
     for blob, content in _contents(git, repository, blobs, shown):
-        target = into / blob.path
+        target = into / native(blob.path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             if blob.mode == _LINK:
@@ -80,7 +80,7 @@ def lay_out(git: Git, repository: Path, blobs: Iterable[Blob], into: Path, shown
         try:
             target.symlink_to(leads_to)
         except FileExistsError as error:
-            raise _twice(str(target.relative_to(into)), shown) from error
+            raise _twice(portable(str(target.relative_to(into))), shown) from error
     return pointers
 
 

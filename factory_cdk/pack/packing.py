@@ -108,6 +108,9 @@ class _Work:
                 made = PackedBot(bot.name, bundle, None, locked, bench.fetched, tuple(bench.notes))
         except FactoryError as error:
             made = PackedBot(bot.name, error=error)
+        except UnicodeError as error:
+            said = f"a name in it cannot be written in this locale: {error}"
+            made = PackedBot(bot.name, error=FactoryError(said, "pack under a UTF-8 locale (LC_ALL=C.UTF-8)"))
         except OSError as error:
             made = PackedBot(bot.name, error=_disk_error(error, self.store.folder))
         last = Progress(bot.name, "done" if made.error is None else "failed", made.error.message if made.error else "")

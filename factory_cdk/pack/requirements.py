@@ -27,8 +27,9 @@ _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """How uv is run: the environment it gets (see `indexes`), what stops it, and options for its `pip` commands."""
+    """How uv is run: the program, the environment it gets (see `indexes`), what stops it, and options for `uv pip`."""
 
+    program: str
     env: Mapping[str, str]
     stop: threading.Event
     flags: tuple[str, ...] = ()
@@ -40,14 +41,20 @@ class Uv:
 
     def say(self, arguments: Sequence[str], cwd: Path) -> Output:
         """Run `uv pip …` in `cwd` and return what it said, whatever its exit code."""
-        return run(
-            [uv.find_uv_bin(), *arguments[:2], *self.flags, *arguments[2:]], cwd=cwd, env=self.env, stop=self.stop
-        )
+        command = [self.program, *arguments[:2], *self.flags, *arguments[2:]]
+        return run(command, cwd=cwd, env=self.env, stop=self.stop)
 
 
 def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
-    """Uv under the user's environment `env`."""
-    return Uv(environment_for_uv(env), stop, flags_for_uv(env))
+    """Uv under the user's environment `env`; FactoryError where it is not installed.
+
+    To be called by one thread: sysconfig, by which uv finds itself, is not safe in several at first.
+    """
+    try:
+        program = uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise FactoryError(f"uv is not where it was installed: {error}", "reinstall factory-cdk") from error
+    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env))
 
 
 def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:

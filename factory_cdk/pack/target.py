@@ -34,7 +34,7 @@ def find_target(tree: Tree, bot_path: str, *, others_bring_code: bool) -> Found:
     if file is None:
         return _missing(tree, bot_path, module, others_bring_code)
     try:
-        syntax = ast.parse((tree.root / file).read_bytes(), file)
+        syntax = ast.parse(tree.at(file).read_bytes(), file)
     except (SyntaxError, ValueError) as error:
         return Found(file, (f"{file} could not be read by this Python, so {bot_path} is unchecked: {error}",))
     names = set(_names(syntax.body))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.names import native
 
 MOST_FILES = 100_000
 MOST_BYTES = 4 * 1024**3
@@ -58,7 +59,11 @@ class Tree:
 
     def open(self, file: File) -> BinaryIO:
         """The content of a file of this tree, to be read."""
-        return io.BytesIO(self.added[file.path]) if file.path in self.added else (self.root / file.path).open("rb")
+        return io.BytesIO(self.added[file.path]) if file.path in self.added else self.at(file.path).open("rb")
+
+    def at(self, path: str) -> Path:
+        """Where a file of this tree is on disk."""
+        return self.root / native(path)
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,10 @@ import pytest
 from pack_sources import Repository
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "network: asks a package index on the internet (skipped where none answers)")
+
+
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """An empty directory index; the only one that `env` lets uv ask."""
