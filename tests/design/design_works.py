@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ def aws_sector(*bots: str, **more: Any) -> Yaml:
         "type": "aws",
         "region_name": "eu-west-2",
         "parameters": PARAMETERS,
-        "bots": dict.fromkeys(bots, {}),
+        "bots": {name: {} for name in bots},
         **more,
     }
 
 
-def plan_of(folder: Path, sectors: Mapping[str, Yaml], **factory: Any) -> StagePlan:
-    """The stage `dev` with `sectors`; their bots are defined, other keys of the factory are `factory`."""
-    names = dict.fromkeys(bot for sector in sectors.values() for bot in sector["bots"])
+def plan_of(folder: Path, sectors: Mapping[str, Any], **factory: Any) -> StagePlan:
+    """The stage `dev` with `sectors` (and its own keys); their bots are defined, `factory` is the factory's rest."""
+    boxes = [sector for sector in sectors.values() if isinstance(sector, dict) and "bots" in sector]
+    names = dict.fromkeys(bot for sector in boxes for bot in sector["bots"])
     bots = {name: {"source": {"pypi": f"package-{name}", "version": "1.0"}, "bot_path": "bots:run"} for name in names}
     content = {"factory": {"name": "works", "bots": bots, "stages": {"dev": dict(sectors)}, **factory}}
     file = folder / "factory-plan.yml"
@@ -40,7 +42,7 @@ def plan_of(folder: Path, sectors: Mapping[str, Yaml], **factory: Any) -> StageP
     return resolve_stage(read_plan(file), "dev")
 
 
-def design_of(folder: Path, sectors: Mapping[str, Yaml], **factory: Any) -> StageDesign:
+def design_of(folder: Path, sectors: Mapping[str, Any], **factory: Any) -> StageDesign:
     """The design of that stage, every bot unpacked."""
     return design_stage(plan_of(folder, sectors, **factory))
 
@@ -64,3 +66,17 @@ def statements(design: StageDesign, sector: str) -> dict[str, Any]:
     (role,) = [one for one in of_type(design.stacks, "IAM::Role") if one.sector == sector]
     (policy,) = role.properties["Policies"]
     return {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+
+
+def with_config(plan: StagePlan, config: Mapping[str, Any]) -> StagePlan:
+    """`plan` with this config for every bot, past what reading a plan refuses."""
+    sectors = tuple(
+        replace(sector, bots=tuple(replace(bot, config=config) for bot in sector.bots)) for sector in plan.sectors
+    )
+    return replace(plan, sectors=sectors)
+
+
+def with_parameters(plan: StagePlan, **parameters: Any) -> StagePlan:
+    """`plan` with these parameters beside those of its sectors, past what reading a plan refuses."""
+    sectors = tuple(replace(one, parameters={**one.parameters, **parameters}) for one in plan.sectors)
+    return replace(plan, sectors=sectors)
