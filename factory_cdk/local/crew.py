@@ -11,10 +11,9 @@ from typing import Any
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import Stream
 from factory_cdk.local.member import Member, State, restart_delay, retry_delay
-from factory_cdk.local.process import ending, failure, worker_environ
+from factory_cdk.local.process import Message, ending, failure, worker_environ
 from factory_cdk.local.roster import Posting, Tempo
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
-from factory_cdk.worker.frames import Message
 from factory_cdk.workflow.router import forwards
 
 LIVE = (State.STARTING, State.READY, State.BUSY, State.STOPPING)

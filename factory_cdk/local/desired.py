@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -37,7 +37,7 @@ def ask(
     end: Literal["warm", "cold"] | None = None,
 ) -> str:
     """Write down what is wanted and ring; returns the request's name. FactoryError when it cannot be written."""
-    desired = Desired(gate, held, end, uuid.uuid4().hex)
+    desired = Desired(gate, held, end, os.urandom(16).hex())
     write_json(state.desired, asdict(desired))
     ringer = Ringer(state.bell.parent)
     ringer.ring([state.bell.name])

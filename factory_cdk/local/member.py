@@ -11,10 +11,9 @@ from typing import Any
 
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import ProcessLog
-from factory_cdk.local.process import WorkerProcess, worker_command
+from factory_cdk.local.process import Message, WorkerProcess, worker_command
 from factory_cdk.local.roster import Posting, Tempo
 from factory_cdk.queues.port import Job, Lease
-from factory_cdk.worker.frames import Message
 
 
 class State(StrEnum):
@@ -109,7 +108,7 @@ class Member:
         self.was_ready, self.broken, self.killed_for = False, None, None
         self.restarts += 1
         self._process = WorkerProcess(
-            lambda descriptor: worker_command(posting.python, posting.bytecode, descriptor),
+            lambda descriptor: worker_command(posting.python, descriptor),
             posting.folder,
             {**environ, "FACTORY_WORKER": str(self.number)},
             on_message=self._hear,
@@ -124,6 +123,7 @@ class Member:
                 "target": posting.target,
                 "command": posting.command,
                 "roots": posting.roots,
+                "bytecode": posting.bytecode,
                 "variables": dict(secrets),
             }
         )

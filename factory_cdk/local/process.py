@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import factory_cdk.worker
-from factory_cdk.worker.frames import FrameBuffer, FrameError, Message, encode
+from factory_cdk.worker.frames import FrameBuffer, FrameError, encode
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 """Variables that would lead a bot's interpreter out of its environment."""
 
 CHUNK = 1 << 18
+
+Message = dict[str, Any]
+"""One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
 
 
 def worker_environ(python: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -32,10 +35,9 @@ def worker_environ(python: str, variables: Mapping[str, str]) -> dict[str, str]:
     return {**environ, **variables}
 
 
-def worker_command(python: str, bytecode: str | None, descriptor: int) -> list[str]:
+def worker_command(python: str, descriptor: int) -> list[str]:
     """The command line of a worker: isolated from PYTHON* variables, the user's site and the working folder."""
-    options = ["-X", f"pycache_prefix={bytecode}"] if bytecode else []
-    return [python, "-I", *options, str(SHIM), str(descriptor)]
+    return [python, "-I", str(SHIM), str(descriptor)]
 
 
 class WorkerProcess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def submit(
     They are one run, whose id every descendant carries.
     """
     queue = entry(roster, bot).queue
-    run = secrets.token_hex(8)
+    run = os.urandom(8).hex()
     jobs = [
         Job(id=f"{run}-{number}", bot=bot, payload=payload, run=run, tags=dict(tags or {}))
         for number, payload in enumerate(payloads, 1)

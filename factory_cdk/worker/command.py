@@ -16,11 +16,16 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any, Sequence  # noqa: UP035 (Python 3.8 evaluates these)
 
 from .errors import BotError
-from .job import Job
-from .target import Process
+
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .job import Job
+    from .target import Process
 
 LARGEST_VARIABLE = 96 * 1024
 LAST_LINES = 20

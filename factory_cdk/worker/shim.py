@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import os
-import socket
 import sys
-import types
-from typing import Any, Sequence  # noqa: UP035 (Python 3.8 evaluates these)
+from importlib.machinery import ModuleSpec
 
 from . import lifeline
 from .errors import BotError, describe
-from .frames import Channel, Message, encode
+from .frames import Channel, encode
 from .job import Job
-from .target import Process
+from .roots import use_roots
+
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .frames import Message
+    from .target import Process
 
 
-class FactoryModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class FactoryModule:
     """Answers `from factory_cdk import Job` in environments that have no factory_cdk; asked last of all."""
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
         """The spec of the stand-in for `factory_cdk`; None for every other module."""
-        return importlib.machinery.ModuleSpec(name, self) if name == "factory_cdk" else None
+        return ModuleSpec(name, self) if name == "factory_cdk" else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """A plain module will do."""
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Fill the stand-in with what bots may import."""
@@ -34,8 +42,7 @@ class FactoryModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def serve(descriptor: int) -> int:
     """Be a worker on the runner's socket `descriptor`; returns the exit code (1: the bot cannot be loaded)."""
     os.set_inheritable(descriptor, False)  # the bot's children must not keep the socket open
-    connection = socket.socket(fileno=descriptor)
-    channel = Channel(connection)
+    channel = Channel(descriptor)
     lifeline.tie(descriptor)
     order = channel.receive()
     if order is None:
@@ -56,7 +63,7 @@ def serve(descriptor: int) -> int:
 def prepare(order: Message) -> Process:
     """Set variables and sys.path as the runner's first message says, and load the bot. Raises what that raises."""
     os.environ.update(order["variables"])
-    sys.path[:0] = order["roots"]
+    use_roots(order["roots"], order["bytecode"])
     sys.meta_path.append(FactoryModule())
     if order.get("command"):
         from . import command  # noqa: PLC0415 (a worker needs one of the two)

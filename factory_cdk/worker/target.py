@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-from typing import Any, Callable  # noqa: UP035 (Python 3.8 evaluates these)
 
 from .errors import BotError
-from .job import Job
 
-Process = Callable[[Job], Any]
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .job import Job
+
+    Process = Callable[[Job], Any]
+
+PLAIN_FUNCTION = type(lambda: None)
 
 
 def load(target: str) -> Process:
@@ -36,6 +42,19 @@ def adapt(called: Any, target: str) -> Process:
 
 
 def _wants_job(called: Any, target: str) -> bool:
+    """Whether the one argument that `called` gets is the Job; BotError when it does not take one."""
+    if type(called) is PLAIN_FUNCTION and not hasattr(called, "__wrapped__"):
+        code = called.__code__
+        required = code.co_argcount - len(called.__defaults__ or ())
+        if code.co_argcount and required <= 1 and not code.co_kwonlyargcount:
+            name = code.co_varnames[0]
+            return bool(name == "job") or _names_job(called.__annotations__.get(name))
+    return _wants_job_by_signature(called, target)
+
+
+def _wants_job_by_signature(called: Any, target: str) -> bool:
+    import inspect  # noqa: PLC0415 - 20 ms that plain functions need not pay
+
     try:
         signature = inspect.signature(called)
     except (TypeError, ValueError):  # some builtins have none: they get the payload

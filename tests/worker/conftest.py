@@ -47,8 +47,15 @@ class Shim:
 
     def start(self, folder: Path, target: str | None = None, **details: Any) -> dict[str, Any]:
         """Send the first message; the shim's first answer."""
-        start = {"target": target, "command": None, "roots": [str(folder)], "variables": {}, "bot": "tested"}
-        self.say("start", **{**start, **details})
+        start = {
+            "bot": "tested",
+            "target": target,
+            "command": None,
+            "roots": [str(folder)],
+            "bytecode": None,
+            "variables": {},
+        }
+        self.say("start", **{"roots": [str(folder)], **start, **details})
         return self.hear()
 
     def hear(self) -> dict[str, Any]:

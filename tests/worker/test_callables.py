@@ -195,3 +195,33 @@ def test_told_to_stop_it_finishes_the_job_in_hand_and_gives_back_the_rest(
 
 def _job(payload: Any) -> dict[str, Any]:
     return {"payload": payload, "bot": "tested", "attempt": 1, "tags": {}, "parent": None, "run": "r1"}
+
+
+def test_code_is_compiled_below_the_folder_that_was_named_and_the_bots_folder_is_only_read(
+    start: Callable[..., Any], code: Path, tmp_path: Path
+) -> None:
+    (code / "package").mkdir()
+    (code / "package" / "__init__.py").write_text("from package.inner import add\n")
+    (code / "package" / "inner.py").write_text("import colorsys\ndef add(number):\n    return number + 1\n")
+    before = sorted(code.rglob("*"))
+    for _ in range(2):
+        shim = start()
+        assert shim.start(code, "package:add", bytecode=str(tmp_path / "compiled")) == {"kind": "ready"}
+        assert shim.do(1)["result"] == 2
+    assert sorted(code.rglob("*")) == before
+    compiled = [path.name.partition(".")[0] for path in (tmp_path / "compiled").rglob("*.pyc")]
+    assert sorted(compiled) == ["__init__", "inner"], "and nothing of the standard library"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_bot_may_use_processes_of_its_own(start: Callable[..., Any], code: Path, method: str) -> None:
+    (code / "pooling.py").write_text(
+        "import multiprocessing\n"
+        "def square(number):\n    return number * number\n"
+        "def work(numbers):\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        return pool.map(square, numbers)\n"
+    )
+    shim = start()
+    shim.start(code, "pooling:work")
+    assert shim.do([1, 2, 3])["result"] == [1, 4, 9]

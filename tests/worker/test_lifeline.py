@@ -90,7 +90,8 @@ os.set_inheritable(ours.fileno(), True)
 worker = subprocess.Popen([sys.executable, "-I", {str(PACKAGE / "__main__.py")!r}, str(theirs.fileno())],
     pass_fds=[theirs.fileno(), ours.fileno()], start_new_session=True)  # the socket stays open in the worker itself
 job = dict(id="j", payload={str(code / "fifo")!r}, bot="b", attempt=1, tags={{}}, parent=None, run="r")
-start = dict(kind="start", bot="b", target="bots:holds_the_lock", command=None, roots=[{str(code)!r}], variables={{}})
+start = dict(kind="start", bot="b", target="bots:holds_the_lock", command=None)
+start.update(roots=[{str(code)!r}], bytecode=None, variables={{}})
 ours.sendall(encode(start) + encode(dict(kind="jobs", jobs=[job])))
 print(worker.pid, flush=True)
 time.sleep(1000)
