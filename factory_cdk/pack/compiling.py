@@ -30,7 +30,8 @@ def stage_plan(plan: Plan, stage: str, *, region: str | None = None, lock: Lock 
 
 def stage_lock(plan: Plan, stage: str, *, locked: bool) -> Lock | None:
     """The plan.lock beside `plan`, None where there is none; with `locked` a FactoryError, which says bot by
-    bot what changed, unless it is there and holds for the bots of `stage`."""
+    bot what changed, unless it is there and holds for the bots of `stage`.
+    """
     lock = read_lock(lock_path(plan))
     return refuse_stale(lock, plan, stage_bots(plan, stage)) if locked else lock
 
@@ -45,7 +46,8 @@ def design_at_hand(
     plan: Plan, stage: str, *, cache: Path, region: str | None = None, locked: bool = False
 ) -> StageDesign:
     """The design of `stage` without fetching anything: bundles are those of the lock, the cache and the path
-    sources that exist; every other bot is unpacked."""
+    sources that exist; every other bot is unpacked.
+    """
     lock = stage_lock(plan, stage, locked=locked)
     bundles = bundles_at_hand(plan, stage_bots(plan, stage), cache=cache, lock=lock)
     return _design(plan, stage, region, lock, bundles)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factory_cdk.pack.lock import Lock
+from factory_cdk.pack.lock import Lock, LockedBot
 from factory_cdk.pack.report import PackReport
+from factory_cdk.pack.staleness import Change
 from factory_cdk.plan.model import Plan
 
 
@@ -19,3 +20,39 @@ def locked_anew(plan: Plan, report: PackReport, before: Lock | None) -> Lock:
     packed = {made.bot: made.locked for made in report.bots if made.locked is not None}
     kept = {} if before is None else {name: bot for name, bot in before.bots.items() if name in plan.bots}
     return replace(before or Lock(plan.name), factory=plan.name, bots={**kept, **packed})
+
+
+def differences(before: Lock | None, after: Lock) -> tuple[Change, ...]:
+    """What a new lock changes, bot by bot: commits, versions, sources; nothing for a bot that stays as it was."""
+    was = {} if before is None else before.bots
+    found = []
+    for name in sorted({*was, *after.bots}):
+        if name not in after.bots:
+            found.append(Change(name, "removed"))
+        elif name not in was:
+            bot = after.bots[name]
+            what = f"commit {bot.commit[:12]}" if bot.commit else f"{len(bot.requirements)} requirements"
+            found.append(Change(name, f"new: {what}"))
+        elif was[name] != after.bots[name]:
+            found += [Change(name, what) for what in _of_bot(was[name], after.bots[name])]
+    return tuple(found)
+
+
+def _of_bot(was: LockedBot, now: LockedBot) -> list[str]:
+    found = []
+    if was.commit != now.commit and was.commit and now.commit:
+        found.append(f"commit {was.commit[:12]} → {now.commit[:12]}")
+    older, newer = _versions(was.requirements), _versions(now.requirements)
+    for name in sorted({*older, *newer}):
+        if older.get(name) != newer.get(name):
+            found.append(f"{name} {older.get(name, 'new')} → {newer.get(name, 'removed')}")
+    return found or ["its entry is written anew"]
+
+
+def _versions(lines: tuple[str, ...]) -> dict[str, str]:
+    """The versions of locked lines by package; several, for different platforms, in one text."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, version = line.partition(" ")[0].partition("==")
+        found[name] = f"{found[name]}, {version}" if name in found else version or line.partition(" --hash")[0]
+    return found

@@ -1,0 +1,51 @@
+"""`factory-cdk lock`: which commits and versions a plan means, written down for every machine."""
+
+from __future__ import annotations
+
+import click
+
+from factory_cdk.cli.options import plan_option, quiet_option
+from factory_cdk.cli.packing import packed, print_packed
+from factory_cdk.cli.report import printable
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack import differences, lock_path, locked_anew, read_lock, write_lock
+from factory_cdk.plan.load import read_plan
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk lock --plan factory-plan.yml
+  factory-cdk lock --plan factory-plan.yml --upgrade
+  factory-cdk lock --plan factory-plan.yml --upgrade my_bot_1 my_bot_2
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@plan_option
+@click.option("--upgrade", is_flag=True, help="Take present commits and newest versions: of BOT, or of all bots.")
+@click.argument("bots", metavar="[BOT]...", nargs=-1)
+@quiet_option
+def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], quiet: bool) -> int:
+    """Write plan.lock beside the plan: commits, and exact versions with hashes for every platform.
+
+    What the lock says already and the plan still means stays; bots that are new or changed are locked. Commit
+    the file: with it every machine packs and synthesizes the same.
+    """
+    if bots and not upgrade:
+        raise click.UsageError("bots are named with --upgrade")
+    plan = read_plan(plan_file)
+    if unknown := [name for name in bots if name not in plan.bots]:
+        raise FactoryError(f"the plan has no bot {unknown[0]!r}", f"it has {', '.join(plan.bots)}")
+    path = lock_path(plan)
+    before = read_lock(path)
+    everyone = tuple(plan.bots.values())
+    new = [name for name in plan.bots if before is None or name not in before.bots]
+    fresh = (bots or tuple(plan.bots)) if upgrade else ()
+    report = packed(plan, everyone, lock=before, fresh=[*fresh, *new], quiet=quiet)
+    print_packed(report, quiet=True)
+    after = locked_anew(plan, report, before)
+    changed = write_lock(path, after)
+    if not quiet:
+        for change in differences(before, after):
+            click.echo(printable(f"{change.bot}: {change.what}"))
+        click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {len(after.bots)} bots")
+    return 0
