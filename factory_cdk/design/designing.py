@@ -125,8 +125,8 @@ class _Design:
         self, queues: Iterable[QueueDesign], region: str, unpacked_bots: list[str]
     ) -> tuple[StackDesign, ...]:
         """The stacks of the queues; they too are refused while a bot is unpacked, so that nothing is deployed."""
-        physical = {queue.name: queue.physical_name for queue in queues}
-        units = [unit(queue.name, queue_resources(queue, self.tags), queue.physical_name) for queue in queues]
+        shown = {queue.name: {"name": queue.name, "queue": queue.physical_name} for queue in queues}
+        units = [unit(queue.name, queue_resources(queue, self.tags), shown[queue.name]) for queue in queues]
         pinned = numbers_after(self.names.stack("queues"), self.pinned_queues)
         return tuple(
             StackDesign(
@@ -135,7 +135,7 @@ class _Design:
                 description=f"factory_cdk: the queues of stage {self.plan.name} of factory {self.plan.factory}",
                 resources=tuple(resource for placed in placed_units for resource in placed.resources),
                 rules=not_packed_rule(unpacked_bots),
-                metadata=self._metadata({"queues": {one.name: physical[one.name] for one in placed_units}}),
+                metadata=self._metadata({"queues": [shown[one.name] for one in placed_units]}),
                 tags=self.tags,
                 protect=self.plan.protect,
             )
@@ -201,7 +201,7 @@ class _Design:
         return parts
 
     def _unit(self, name: str, parts: SectorParts, design: SectorDesign) -> Unit:
-        return unit(name, parts.resources, {bot.name: described(bot.bundle) for bot in design.bots})
+        return unit(name, parts.resources, [described(bot.bundle) for bot in design.bots])
 
     def _check_limits(
         self,
@@ -230,7 +230,7 @@ class _Design:
         self._report(limits.check_ids(resources, self.positions))
         content = {
             "sectors": [sector.name for sector, _ in sectors],
-            "bots": {bot: described(bundle) for bot, bundle in bots.items()},
+            "bots": [described(bundle) for bundle in bots.values()],
         }
         return StackDesign(
             name=name,

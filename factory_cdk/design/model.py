@@ -93,7 +93,8 @@ class Asset:
     """A file that the stack publishes to the assets bucket of its region before it is deployed.
 
     `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here) or `path`
-    (an absolute path, a packed bundle in the cache) is set.
+    (an absolute path, a packed bundle in the cache) is set; neither for a bundle that plan.lock names and the
+    cache does not have: its stack can be reviewed, and deployed after a `pack`.
     """
 
     key: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from pathlib import PurePath
 
 from factory_cdk.bootstrap import SectorFacts, render_install
 from factory_cdk.bundle import Bundle
@@ -28,11 +27,14 @@ def install_asset(facts: SectorFacts, platform: Platform) -> Asset:
 
 
 def bundle_asset(bundle: Bundle) -> Asset | None:
-    """The archive of a packed bundle; None for an unpacked one."""
-    if not bundle.packed or bundle.archive is None or bundle.archive_sha256 is None:
+    """The archive of a packed bundle; None for an unpacked one.
+
+    Its key is the same whether the archive is in this machine's cache or only named by plan.lock, so that a
+    synth with a lock gives the same bytes everywhere.
+    """
+    if not bundle.packed or bundle.archive_sha256 is None:
         return None
-    suffix = PurePath(bundle.archive).suffix
-    return Asset(key=f"{bundle.archive_sha256}{suffix}", sha256=bundle.archive_sha256, path=bundle.archive)
+    return Asset(key=f"{bundle.archive_sha256}.zip", sha256=bundle.archive_sha256, path=bundle.archive)
 
 
 def manifest(

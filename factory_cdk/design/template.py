@@ -13,9 +13,13 @@ MAX_NAMED = 20
 
 
 def described(bundle: Bundle) -> dict[str, Json]:
-    """A bundle as the template's metadata names it."""
+    """A bundle as the template's metadata names it.
+
+    In a list and not by the bot's name: CloudFormation and CDK would evaluate the keys `Ref` and `Condition`.
+    """
     commit = {"commit": bundle.commit} if bundle.commit else {}
     return {
+        "bot": bundle.bot,
         "source": bundle.origin,
         "kind": bundle.kind,
         "digest": bundle.digest,

@@ -90,7 +90,7 @@ def test_queues_stay_in_their_stacks_when_they_are_pinned(tmp_path: Path) -> Non
 
     def where(design: Any) -> dict[str, str]:
         kept = [stack for stack in design.stacks if "-queues" in stack.name]
-        return {queue: stack.name for stack in kept for queue in stack.metadata["factory-cdk"]["queues"]}
+        return {queue["name"]: stack.name for stack in kept for queue in stack.metadata["factory-cdk"]["queues"]}
 
     before = where(design_of(tmp_path, sectors))
     assert set(before.values()) == {"works-dev-queues", "works-dev-queues-2"}
