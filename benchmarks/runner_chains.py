@@ -90,7 +90,8 @@ class Running:
 
     def latencies(self, chains: int) -> list[tuple[float, float]]:
         """Milliseconds from before a submission until it is on disk and until its last result is read, one chain
-        at a time, idle between."""
+        at a time, idle between.
+        """
         found = []
         for _ in range(chains):
             time.sleep(0.02)

@@ -194,7 +194,7 @@ class Crew:
         loop = asyncio.get_running_loop()
         if member.killed_for == "timeout":
             self._office.note(f"{member.label}: killed, its job took longer than {self.posting.timeout:g} s")
-            self._start(member)
+            member.wait(0.0, lambda: self._start(member))
             return
         if member.age > self._tempo.steady:
             member.deaths = 0
@@ -213,10 +213,7 @@ class Crew:
                 return
         delay = restart_delay(self._tempo, member.deaths, was_ready=member.was_ready)
         self._office.note(f"{reason}; restarting {f'in {delay:g} s' if delay else 'at once'}")
-        if delay:
-            member.wait(delay, lambda: self._start(member))
-        else:
-            self._start(member)
+        member.wait(delay, lambda: self._start(member))  # even without delay: its job goes to another one first
 
     def _reason(self, member: Member, code: int) -> str:
         if member.broken is None:

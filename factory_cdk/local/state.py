@@ -108,7 +108,7 @@ def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
         try:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps(content, indent=1))
+                file.write(json.dumps(content))
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -20,13 +20,16 @@ LARGEST = 1 << 30
 """A frame over 1 GiB is not a message but something that wrote to the wrong descriptor."""
 
 
+_encode_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
 class FrameError(Exception):
     """What arrived is not a frame."""
 
 
 def encode(message: Message) -> bytes:
     """The frame of `message`. Raises TypeError or ValueError for what JSON cannot hold, NaN among it."""
-    body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
+    body = _encode_json(message).encode()
     return HEADER.pack(len(body)) + body
 
 
