@@ -17,6 +17,7 @@ from factory_cdk.version import __version__
 
 COMMANDS = (
     "validate",
+    "schema",
     "pack",
     "lock",
     "synth",

@@ -15,6 +15,15 @@ from factory_cdk.plan.sources import is_target
 
 CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
 
+_PYTHON_TYPES: Mapping[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": int | float,
+    "boolean": bool,
+    "list": list,
+    "dict": dict,
+}
+
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
@@ -31,7 +40,7 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
             findings.at_key((*path, key), "F012", message, f"it stands as `{spelled[name]}` too: remove one of them")
             continue
         spelled[name] = key
-        if value is not None:
+        if _fits(value, ARGUMENTS[name]["type"]):
             given[name] = value
         if not isinstance(value, bool) and name != "python":
             findings.as_written((*path, key), value)
@@ -49,6 +58,14 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
     if isinstance(values.get("workflow"), list):
         values["workflow"] = tuple(str(name) for name in values["workflow"])
     return BotArguments(**values, settings=settings)
+
+
+def _fits(value: Any, types: str | list[str]) -> bool:
+    """Whether the structure check has let `value` pass as one of Cerberus's `types`; None never does."""
+    wanted = [types] if isinstance(types, str) else types
+    if isinstance(value, bool):
+        return "boolean" in wanted
+    return any(isinstance(value, _PYTHON_TYPES[name]) for name in wanted)
 
 
 def read_python(value: Any, path: Path, findings: Findings) -> str | None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from factory_cdk.plan.properties import read_only_properties
-
 Schema = dict[str, Any]
 
 _TYPES: Mapping[str, tuple[list[str], str | None]] = {
@@ -31,13 +29,18 @@ def resource_definitions(resource: Mapping[str, Any], name: str, own: tuple[str,
     AWS sets.
     """
     top = {key: value for key, value in resource.items() if key != "definitions"}
-    hidden = {*own, *read_only_properties(resource)}
+    hidden = {*own, *(pointer.rsplit("/", 1)[1] for pointer in resource.get("readOnlyProperties", ()))}
     top["properties"] = {key: value for key, value in resource["properties"].items() if key not in hidden}
     parts = {f"{name}.{part}": _schema(schema, name) for part, schema in resource["definitions"].items()}
     used = {name: _schema(top, name)}
     for reference in _references(used[name]):
         _take(reference, parts, used)
     return used
+
+
+def excluding(*keys: str) -> Schema:
+    """A mapping without `keys`, worded so that an editor marks the key that is too much."""
+    return {"properties": dict.fromkeys(keys, False)}
 
 
 def _take(name: str, parts: Mapping[str, Schema], used: dict[str, Schema]) -> None:
@@ -95,7 +98,5 @@ def _object(schema: Mapping[str, Any], name: str) -> Schema:
         made["oneOf"] = [{"required": choice["required"]} for choice in schema["oneOf"]]
     excluded = schema.get("dependentExcluded", {})
     if excluded:
-        made["dependentSchemas"] = {
-            key: {"not": {"anyOf": [{"required": [other]} for other in others]}} for key, others in excluded.items()
-        }
+        made["dependentSchemas"] = {key: excluding(*others) for key, others in excluded.items()}
     return made

@@ -16,10 +16,10 @@ Rules = dict[str, Any]
 VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 """Names of config values and secrets: they become environment variables."""
 
-TEXT_OR_NUMBER = ["string", "integer", "float"]
+TEXT_OR_NUMBER = ["string", "number"]
 """Where YAML would read text such as 1.10 as a number; the plan's reader takes it as it was written."""
 
-SCALAR = ["string", "integer", "float", "boolean"]
+SCALAR = ["string", "number", "boolean"]
 
 
 def _text(description: str, *examples: Any, **rules: Any) -> Rules:
@@ -155,7 +155,7 @@ ARGUMENTS: dict[str, Rules] = {
     },
     "max-attempts": _count("How often a job is tried before it is a dead letter", 3, most=1000),
     "timeout": {
-        "type": ["integer", "float"],
+        "type": "number",
         "min": 0.001,
         "max": 43_200,
         "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
@@ -185,13 +185,21 @@ def _argument_keys() -> dict[str, Rules]:
     return {**ARGUMENTS, **spelled}
 
 
+BOT_ON_SECTOR: Rules = {
+    "type": "dict",
+    "nullable": True,
+    "schema": _argument_keys(),
+    "meta": _meta("How this sector runs the bot; nothing: as it is by default", ()),
+}
+
 SECTOR: Rules = {
     "type": "dict",
+    "allow_unknown": False,  # else Cerberus hands the stage's rule down, and a sector could hold sectors
     "schema": {
         "type": _text("`local`: this machine; `aws`: an EC2 instance", "aws", required=True, allowed=["local", "aws"]),
         "bots": _named(
             "The bots of this sector and their arguments",
-            {"type": "dict", "nullable": True, "schema": _argument_keys()},
+            BOT_ON_SECTOR,
             required=True,
             minlength=1,
         ),
@@ -231,8 +239,8 @@ FACTORY: Rules = {
         "name": _text("The factory's name", "my_factory_name", required=True, regex=_whole(NAME_PATTERN)),
         "bots": _named("The factory's bots by name", BOT, required=True, minlength=1),
         "stages": _named("The factory's stages by name", STAGE, required=True, minlength=1),
-        "workflows": _named("Workflows by name", {"type": ["list", "dict"], "empty": False}),
-        "alarms": _named("CloudWatch alarms by name", {"type": "dict", "empty": False}),
+        "workflows": _named("Workflows by name: which bot gets a job next", {"type": ["list", "dict"], "empty": False}),
+        "alarms": _named("CloudWatch alarms by name, for aws sectors", {"type": "dict", "empty": False}),
         "meta": {"type": "dict", "meta": _meta("Metadata, kept in the stacks", ({"key": "value"},))},
         "tags": {
             "type": "dict",

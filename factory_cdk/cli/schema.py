@@ -1,0 +1,31 @@
+"""`factory-cdk schema`: the plan language as JSON Schema, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from factory_cdk.cli.output import output_option, write_output
+from factory_cdk.plan.jsonschema import schema_text
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk schema -o factory-plan.schema.json
+  factory-cdk schema | jq '."$defs" | keys'
+
+\b
+An editor with yaml-language-server (VS Code's YAML extension, Neovim, Emacs, IntelliJ) uses it
+when the plan's first line names it:
+  # yaml-language-server: $schema=factory-plan.schema.json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@output_option
+def command(output: Path | None) -> None:
+    """Print the JSON Schema (2020-12) of plans, with which an editor completes and explains them.
+
+    What it refuses, `validate` refuses too; references between the parts of a plan only `validate` checks.
+    """
+    write_output(schema_text(), output)
