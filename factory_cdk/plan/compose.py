@@ -136,7 +136,7 @@ class _Composer:
                 value = resolve(event.value, tag, event.implicit[0])
             except ValueError as error:
                 shown = event.value if len(event.value) <= 40 else event.value[:39] + "…"
-                hint = f"quote it if it is text: '{shown}'" if event.implicit[0] else None
+                hint = f"quote it if it is text: '{shown}'" if event.implicit[0] else "write the value without a tag"
                 self._report("F019", f"`{shown}` {error}", hint, event)
         return ScalarNode(value, event.value, line, column, quoted=not event.implicit[0])
 

@@ -12,6 +12,7 @@ MAX_NUMBER = 2**53
 """Up to here every JSON reader keeps whole numbers exactly, Node's included; far beyond CDK has its tokens."""
 
 _LONGEST_NUMBER = 64
+_LONGEST_LOOKED_AT = 1000
 _RESOLVERS = yaml.SafeLoader.yaml_implicit_resolvers
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _PREFIX = "tag:yaml.org,2002:"
@@ -45,7 +46,7 @@ def resolve(text: str, tag: str | None, plain: bool) -> Scalar:
     about the text, for a number that JSON cannot hold or text that its tag does not fit.
     """
     if tag is None:
-        tag = _implicit_tag(text) if plain else f"{_PREFIX}str"
+        tag = _implicit_tag(text) if plain and len(text) <= _LONGEST_LOOKED_AT else f"{_PREFIX}str"
     match tag.removeprefix(_PREFIX):
         case "null":
             return None
