@@ -93,7 +93,7 @@ def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
 
 def _recalled(bench: Bench, identity: Mapping[str, object]) -> tuple[Stored, Requirements] | None:
     """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
-    said = None if bench.fresh else bench.store.recall("packed", _key(bench, identity))
+    said = None if bench.fresh else bench.store.recall("packed", _key(bench, identity, bench.locked))
     stored = bench.store.stored(said["digest"]) if said else None
     if said is None or stored is None:
         return None
@@ -101,17 +101,21 @@ def _recalled(bench: Bench, identity: Mapping[str, object]) -> tuple[Stored, Req
     return stored, Requirements(tuple(said["requirements"]), said["manifest"], said["python"])
 
 
-def _key(bench: Bench, identity: Mapping[str, object]) -> str:
-    locked = bench.locked
+def _key(bench: Bench, identity: Mapping[str, object], locked: Requirements | LockedBot | None) -> str:
+    """What the outcome depends on: the code, the plan, and the locked requirements or whom they are asked of."""
     return key_of(
         {
             "identity": identity,
             "bot_path": bench.bot.bot_path,
             "requirements_path": bench.bot.requirements_path,
             "python": bench.python,
-            "lock": [locked.manifest, digest_of_lines(locked.requirements)] if locked else bench.uv.asks,
+            "lock": [locked.manifest, digest_of_lines(_lines(locked))] if locked else bench.uv.asks,
         }
     )
+
+
+def _lines(locked: Requirements | LockedBot) -> Sequence[str]:
+    return locked.lines if isinstance(locked, Requirements) else locked.requirements
 
 
 def _tree_of_commit(bench: Bench, source: GitSource, commit: str | None) -> tuple[Tree, str]:
@@ -152,7 +156,8 @@ def _pack(bench: Bench, code: Tree, identity: Mapping[str, object]) -> tuple[Sto
         "python": requirements.python,
         "notes": bench.notes if identity["kind"] == "git" else bench.notes[len(before) :],
     }
-    bench.store.remember("packed", _key(bench, identity), made, bench.workspace)
+    for known_by in (bench.locked, requirements):  # the next pack may have the lock that this one makes
+        bench.store.remember("packed", _key(bench, identity, known_by), made, bench.workspace)
     return stored, requirements
 
 
