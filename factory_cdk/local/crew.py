@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from factory_cdk.local.logs import Stream
 from factory_cdk.local.member import Member, State, restart_delay, retry_delay
 from factory_cdk.local.process import Message, ending, failure, worker_environ
 from factory_cdk.local.roster import Posting, Tempo
+from factory_cdk.local.status import CrewStatus, WorkerStatus
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.workflow.router import forwards
 
@@ -241,3 +242,27 @@ class Crew:
 def _storable(text: Any) -> str:
     """Text that UTF-8 can hold: exceptions may quote file names that it cannot."""
     return str(text).encode(errors="backslashreplace").decode()
+
+
+def crew_status(crew: Crew) -> CrewStatus:
+    """What `info` shows of a crew."""
+    posting = crew.posting
+    return CrewStatus(posting.sector, posting.bot, posting.queue, crew.open, crew.broken)
+
+
+def worker_statuses(crew: Crew) -> Iterator[WorkerStatus]:
+    """What `ps` shows of the members of a crew; one that is ready and gets no jobs is `stopped`."""
+    for member in crew.members:
+        idle = member.state is State.READY and not crew.open
+        yield WorkerStatus(
+            sector=crew.posting.sector,
+            bot=crew.posting.bot,
+            worker=member.number,
+            pid=member.pid,
+            state="stopped" if idle else member.state.value,
+            started_at=member.started_at,
+            restarts=max(0, member.restarts),
+            done=member.done,
+            failed=member.failed,
+            in_hand=len(member.hand),
+        )

@@ -8,23 +8,24 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
+from factory_cdk.local.describing import describe, summary, workers
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
-from factory_cdk.local.logs import follow_stream, read_stream, stamp
-from factory_cdk.local.roster import Roster, roster_from_json
-from factory_cdk.local.state import StageState, read_json, stage_states
-from factory_cdk.local.status import Status, WorkerStatus, read_status, runner_pid
+from factory_cdk.local.logs import follow_stream, read_stream
+from factory_cdk.local.roster import Roster
+from factory_cdk.local.standing import Factory, find, list_factories, matches
+from factory_cdk.local.state import StageState
+from factory_cdk.local.status import read_status, runner_pid
 from factory_cdk.local.submission import Submission, open_queues, record_as_json
 from factory_cdk.local.submission import submit as submit_jobs
 from factory_cdk.local.submission import wait as wait_for_run
 from factory_cdk.plan.model import Json
-from factory_cdk.queues.port import Depth, JobRecord
+from factory_cdk.queues.port import JobRecord
 
 __all__ = [
     "Factory",
@@ -46,32 +47,6 @@ __all__ = [
     "workers",
 ]
 
-Standing = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished"]
-
-
-@dataclass(frozen=True, slots=True)
-class Factory:
-    """One stage that was built here. `standing`: `running`; `stopping` and `stopped` (its gate is closed);
-    `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
-    `unfinished` (a build was killed).
-    """
-
-    state: StageState
-    standing: Standing
-    pid: int | None
-    roster: Roster | None
-    status: Status | None
-
-    @property
-    def name(self) -> str:
-        """The factory's name."""
-        return self.state.factory
-
-    @property
-    def stage(self) -> str:
-        """The stage's name."""
-        return self.state.stage
-
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -83,31 +58,6 @@ class Left:
     def __str__(self) -> str:
         jobs = f"{self.jobs} {'job' if self.jobs == 1 else 'jobs'}"
         return f"{jobs} and {self.dead} dead {'letter' if self.dead == 1 else 'letters'}"
-
-
-def list_factories(home: Path) -> list[Factory]:
-    """Every stage that was built, or half built, under `home`, sorted by name."""
-    return [_factory(state) for state in stage_states(home)]
-
-
-def matches(home: Path, name: str, stage: str | None = None) -> list[Factory]:
-    """The stages of the factory `name`, or its `stage` alone."""
-    return [_factory(state) for state in stage_states(home, name) if stage in (None, state.stage)]
-
-
-def find(home: Path, name: str, stage: str | None = None) -> Factory:
-    """The one stage of that name. FactoryError when there is none, or several and no `stage`."""
-    found = matches(home, name, stage)
-    if not found:
-        wanted = f"{name}/{stage}" if stage else name
-        known = ", ".join(factory.state.name for factory in list_factories(home))
-        raise FactoryError(
-            f"{wanted} is not built here", f"built: {known}" if known else "factory-cdk build --plan FILE --stage STAGE"
-        )
-    if len(found) > 1:
-        stages = ", ".join(factory.stage for factory in found)
-        raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
-    return found[0]
 
 
 def submit(
@@ -126,62 +76,6 @@ def submit(
 def wait(home: Path, name: str, stage: str | None, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
     """The jobs of `run` as they become final; FactoryError with exit code 3 (time-out) or 4 (runner gone)."""
     return wait_for_run(find(home, name, stage).state, run, timeout)
-
-
-def workers(factories: Iterable[Factory]) -> list[dict[str, Any]]:
-    """One row per worker: factory, stage, sector, bot, worker, pid, state, uptime in seconds, restarts, done,
-    failed, in_hand. The workers of a runner that is gone are `gone`, without a pid.
-    """
-    now = time.time()
-    return [_row(factory, worker, now) for factory in factories if factory.status for worker in factory.status.workers]
-
-
-def summary(factory: Factory) -> dict[str, Any]:
-    """One row for a stage: factory, stage, standing, runner (its pid), workers, built (when), plan."""
-    roster = factory.roster
-    return {
-        "factory": factory.name,
-        "stage": factory.stage,
-        "standing": factory.standing,
-        "runner": factory.pid,
-        "workers": sum(posting.processes for posting in roster.postings) if roster else 0,
-        "built": stamp(roster.built_at) if roster else None,
-        "plan": roster.plan if roster else None,
-    }
-
-
-def describe(factory: Factory) -> dict[str, Any]:
-    """The summary of a stage with its files and its bots: queue depths, successors, whether they take jobs."""
-    state, roster = factory.state, factory.roster
-    crews = {(crew.sector, crew.bot): crew for crew in factory.status.crews} if factory.status else {}
-    postings = roster.postings if roster else ()
-    depths: Mapping[str, Depth] = {}
-    if postings and state.database.exists():
-        with open_queues(state) as queues:
-            depths = queues.history.depths({posting.queue for posting in postings})
-    return {
-        **summary(factory),
-        "state": str(state.folder),
-        "logs": str(state.logs),
-        "trouble": factory.status.trouble if factory.status else None,
-        "bots": [
-            {
-                "sector": posting.sector,
-                "bot": posting.bot,
-                "open": bool(factory.pid and crew and crew.open),
-                "broken": crew.broken if crew else None,
-                "workers": posting.processes,
-                "queue": posting.queue,
-                "depth": asdict(depths.get(posting.queue, Depth(0, 0, 0, 0))),
-                "next": [successor.bot for successor in posting.successors],
-                "runs": posting.target or list(posting.command or ()),
-                "folder": posting.folder,
-                "python": posting.python,
-            }
-            for posting in postings
-            for crew in (crews.get((posting.sector, posting.bot)),)
-        ],
-    }
 
 
 def logs(
@@ -325,44 +219,6 @@ def _await_request(state: StageState, request: str, gate: str) -> None:
             return
         time.sleep(0.02)
     raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
-
-
-def _factory(state: StageState) -> Factory:
-    pid, status = runner_pid(state), read_status(state)
-    content = read_json(state.roster)
-    try:
-        roster = roster_from_json(content) if content else None
-    except (ValueError, KeyError, TypeError):
-        roster = None  # of another version: it can be listed and demolished
-    return Factory(state, _standing(state, pid, status), pid, roster, status)
-
-
-def _standing(state: StageState, pid: int | None, status: Status | None) -> Standing:
-    if state.unfinished.exists():
-        return "unfinished" if pid is None else "building"
-    if pid is None:
-        return "ended" if status and status.gate == "ended" else "killed"
-    if status is None or status.gate == "open":
-        return "running"
-    return "stopped" if status.gate == "closed" else "stopping"
-
-
-def _row(factory: Factory, worker: WorkerStatus, now: float) -> dict[str, Any]:
-    lives = factory.pid is not None
-    return {
-        "factory": factory.name,
-        "stage": factory.stage,
-        "sector": worker.sector,
-        "bot": worker.bot,
-        "worker": worker.worker,
-        "pid": worker.pid if lives else None,
-        "state": worker.state if lives else "gone",
-        "uptime": round(now - worker.started_at, 3) if lives and worker.pid else 0.0,
-        "restarts": worker.restarts,
-        "done": worker.done,
-        "failed": worker.failed,
-        "in_hand": worker.in_hand if lives else 0,
-    }
 
 
 def _roster(factory: Factory) -> Roster:

@@ -17,16 +17,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.crew import Crew, Office, Trouble
+from factory_cdk.local.crew import Crew, Office, Trouble, crew_status, worker_statuses
 from factory_cdk.local.desired import Desired, open_bell, read_desired
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
-from factory_cdk.local.member import State
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.roster import Roster
 from factory_cdk.local.secrets import secrets_key
 from factory_cdk.local.state import StageState, write_json
-from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
+from factory_cdk.local.status import Status, status_as_json
 from factory_cdk.queues.doorbell import Doorbell
 from factory_cdk.queues.port import Failed, Finished, Lease, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
@@ -361,33 +360,13 @@ class Runner:
                 self._log.say(f"the status could not be written: {error.message}")
 
     def _status(self) -> Status:
-        workers = tuple(
-            WorkerStatus(
-                sector=crew.posting.sector,
-                bot=crew.posting.bot,
-                worker=member.number,
-                pid=member.pid,
-                state="stopped" if member.state is State.READY and not crew.open else member.state.value,
-                started_at=member.started_at,
-                restarts=max(0, member.restarts),
-                done=member.done,
-                failed=member.failed,
-                in_hand=len(member.hand),
-            )
-            for crew in self._crews
-            for member in crew.members
-        )
-        crews = tuple(
-            CrewStatus(crew.posting.sector, crew.posting.bot, crew.posting.queue, crew.open, crew.broken)
-            for crew in self._crews
-        )
         return Status(
             pid=os.getpid(),
             started_at=self._started_at,
             gate=self._gate,
             request=self._desired.request,
-            workers=workers,
-            crews=crews,
+            workers=tuple(status for crew in self._crews for status in worker_statuses(crew)),
+            crews=tuple(crew_status(crew) for crew in self._crews),
             trouble=self._trouble,
             lost_log_bytes=self._stream.lost,
             lost_leases=self._lost_leases,
