@@ -15,10 +15,10 @@ from factory_cdk.cli.running import format_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.dryrun import dry_run as run_dry
-from factory_cdk.local.home import find_home
 from factory_cdk.local.postings import path_folders
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage

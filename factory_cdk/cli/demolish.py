@@ -8,8 +8,8 @@ from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.running import name_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
 
 EXAMPLES = """\b
 Examples:

@@ -7,8 +7,8 @@ import click
 from factory_cdk.cli.report import print_json
 from factory_cdk.cli.running import format_option, say
 from factory_cdk.cli.table import print_table
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
 
 EXAMPLES = """\b
 Examples:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from factory_cdk.cli.options import plan_option, quiet_option
+from factory_cdk.cli.options import plan_option, quiet_option, region_option
 from factory_cdk.cli.packing import packed, print_packed
-from factory_cdk.cli.report import printable
+from factory_cdk.cli.report import coloured, printable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import differences, lock_path, locked_anew, read_lock, write_lock
+from factory_cdk.pack.compiling import pinned_anew
 from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
@@ -23,12 +24,15 @@ Examples:
 @plan_option
 @click.option("--upgrade", is_flag=True, help="Take present commits and newest versions: of BOT, or of all bots.")
 @click.argument("bots", metavar="[BOT]...", nargs=-1)
+@region_option
 @quiet_option
-def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], quiet: bool) -> int:
+def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | None, quiet: bool) -> int:
     """Write plan.lock beside the plan: commits, and exact versions with hashes for every platform.
 
-    What the lock says already and the plan still means stays; bots that are new or changed are locked. Commit
-    the file: with it every machine packs and synthesizes the same.
+    It also pins the default region, the region of each stage's queues and the stack that each sector is in, so
+    that a change of the plan moves none of them. What the lock says already and the plan still means stays;
+    bots that are new or changed are locked. Commit the file: with it every machine packs and synthesizes the
+    same.
     """
     if bots and not upgrade:
         raise click.UsageError("bots are named with --upgrade")
@@ -42,9 +46,12 @@ def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], quiet: bool) -
     fresh = (bots or tuple(plan.bots)) if upgrade else ()
     report = packed(plan, everyone, lock=before, fresh=[*fresh, *new], quiet=quiet)
     print_packed(report, quiet=True)
-    after = locked_anew(plan, report, before)
+    after, unpinned = pinned_anew(plan, locked_anew(plan, report, before), region=region)
     changed = write_lock(path, after)
     if not quiet:
+        for stage in unpinned:
+            text = f"stage {stage} is not pinned: an aws sector of it has no region (name one with --region)"
+            click.echo(f"{coloured('warning', to_stderr=True, fg='yellow', bold=True)}: {printable(text)}", err=True)
         for change in differences(before, after):
             click.echo(printable(f"{change.bot}: {change.what}"))
         click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {len(after.bots)} bots")

@@ -7,8 +7,8 @@ import sys
 import click
 
 from factory_cdk.cli.running import built_stage_option, name_option
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
 
 EXAMPLES = """\b
 Examples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from factory_cdk.cli.options import plan_option, quiet_option
+from factory_cdk.cli.options import locked_option, plan_option, quiet_option
 from factory_cdk.cli.packing import PACK_DIR, bots_of, pack_folder, packed, print_packed
 from factory_cdk.pack import lock_path, read_lock, refuse_stale
 from factory_cdk.plan.load import read_plan
@@ -21,7 +21,7 @@ Examples:
 @plan_option
 @click.option("--stage", metavar="NAME", help="Pack the bots of this stage only.")
 @click.option("--no-delete", is_flag=True, help=f"Leave every bot's tree, unpacked, in {PACK_DIR}.")
-@click.option("--locked", is_flag=True, help="Refuse a plan.lock that is missing or does not hold for the plan.")
+@locked_option
 @quiet_option
 def command(plan_file: str, stage: str | None, no_delete: bool, locked: bool, quiet: bool) -> int:
     """Validate a plan, then make a bundle of every bot: its files and its locked requirements.

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from factory_cdk.cli.report import coloured, printable
-from factory_cdk.local.home import find_home
+from factory_cdk.home import find_home, pack_cache
 from factory_cdk.pack import Lock, PackedBot, PackReport, Progress, pack
 from factory_cdk.pack.report import OnProgress
 from factory_cdk.plan.model import Bot, Plan
@@ -20,11 +20,6 @@ from factory_cdk.plan.stage import find_stage
 
 PACK_DIR = "FACTORY_PACK_DIR"
 """Names the folder for the unpacked trees that `pack --no-delete` leaves."""
-
-
-def pack_cache() -> Path:
-    """The folder of the cache of bundles, in FACTORY_CDK_HOME."""
-    return find_home() / "cache" / "pack"
 
 
 def pack_folder() -> Path:

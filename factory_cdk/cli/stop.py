@@ -6,8 +6,8 @@ import click
 
 from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.running import built_stage_option, name_option, no_word, say
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
 
 EXAMPLES = """\b
 Examples:

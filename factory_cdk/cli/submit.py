@@ -12,8 +12,8 @@ import click
 
 from factory_cdk.cli.running import name_option, say, warning
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
 
 EXAMPLES = """\b
 Examples:

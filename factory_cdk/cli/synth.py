@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
-from factory_cdk.cli.designing import read_design
-from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
+from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.report import as_text, coloured, summary
 from factory_cdk.design.model import StageDesign
+from factory_cdk.home import pack_cache
+from factory_cdk.pack.compiling import design_at_hand
+from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
 Examples:
@@ -31,15 +33,17 @@ Examples:
     type=click.Path(path_type=Path),
     help="Where the cloud assembly goes; an assembly that is there is replaced.",
 )
+@locked_option
 @region_option
 @quiet_option
-def command(plan_file: str, stage: str, output: Path, region: str | None, quiet: bool) -> None:
+def command(plan_file: str, stage: str, output: Path, locked: bool, region: str | None, quiet: bool) -> None:
     """Turn a stage into CloudFormation templates: a CDK cloud assembly to review or deploy.
 
-    No account, credentials or network are needed. `cdk diff|deploy|destroy --app DIR` work on what comes out.
+    Nothing is fetched: bots are taken from plan.lock, from what has been packed, and from path sources. No
+    account, credentials or network are needed. `cdk diff|deploy|destroy --app DIR` work on what comes out.
     Needs the extra `[cdk]`.
     """
-    design = read_design(plan_file, stage, region)
+    design = design_at_hand(read_plan(plan_file), stage, cache=pack_cache(), region=region, locked=locked)
     if not quiet:
         for found in design.diagnostics:
             click.echo(as_text(found, None, to_stderr=True), err=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import disk, make_private
 from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
 from factory_cdk.local.desired import ask
 from factory_cdk.local.environments import Environment, build_all
-from factory_cdk.local.home import disk, make_private
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.postings import Place, bot_environment, local_sectors, place, posting
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json

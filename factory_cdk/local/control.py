@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.home import disk
+from factory_cdk.home import disk
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.state import StageState, holding, lock_holder, take_lock
 from factory_cdk.local.status import runner_pid

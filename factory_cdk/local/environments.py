@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.home import disk, make_private
+from factory_cdk.home import disk, make_private
 from factory_cdk.local.requirements import Requirements
 from factory_cdk.local.state import holding, take_lock
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from factory_cdk.local.home import disk, make_private
+from factory_cdk.home import disk, make_private
 from factory_cdk.local.state import StageState
 
 STDERR = "runner.stderr.log"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from factory_cdk.local.home import make_private
+from factory_cdk.home import make_private
 
 LARGEST_FILE = 10 << 20
 """Bytes after which a file is put aside."""

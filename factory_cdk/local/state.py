@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.local.home import disk, make_private
+from factory_cdk.home import disk, make_private
 
 FACTORIES = "factories"
 

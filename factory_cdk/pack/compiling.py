@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.awsconfig import default_region
@@ -67,6 +68,29 @@ def design_packed(
     report = pack(plan, stage_bots(plan, stage), cache=cache, lock=lock, on_progress=on_progress)
     report.refuse_failures()
     return _design(plan, stage, region, lock, report.bundles)
+
+
+def pinned_anew(plan: Plan, lock: Lock, *, region: str | None = None) -> tuple[Lock, tuple[str, ...]]:
+    """`lock` with the regions and stacks of every stage that has aws sectors, and the stages that are left out
+    because an aws sector of theirs has no region.
+
+    What `lock` pins already stays: the queues of a stage stay in their region, a sector in its stack.
+    """
+    used = any(needs_region(stage) for stage in plan.stages.values())
+    found = default_region(region or lock.default_region, needed=used)
+    home_regions: dict[str, str] = {}
+    stacks: dict[str, dict[str, str]] = {}
+    left_out: list[str] = []
+    for name, stage in plan.stages.items():
+        if needs_region(stage) and found is None:
+            left_out.append(name)
+            continue
+        design = _design(plan, name, found, lock, {})
+        if design.home_region is not None:
+            home_regions[name] = design.home_region
+            stacks[name] = {sector.name: sector.stack for sector in design.sectors if sector.stack is not None}
+    pinned = replace(lock, home_regions=home_regions, default_region=found if used else None, stacks=stacks)
+    return pinned, tuple(left_out)
 
 
 def _design(

@@ -56,7 +56,7 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
     settings = read_settings(data, path, findings)
     values = {name.replace("-", "_"): value for name, value in given.items() if name not in ("config", "secrets")}
     if isinstance(values.get("workflow"), list):
-        values["workflow"] = tuple(str(name) for name in values["workflow"])
+        values["workflow"] = tuple(name for name in values["workflow"] if isinstance(name, str))
     return BotArguments(**values, settings=settings)
 
 

@@ -35,10 +35,13 @@ def find_stage(plan: Plan, name: str) -> Stage:
     raise PlanError([diagnose(plan.file, plan.position, "F113", f"the plan has no stage `{name}`", hint)])
 
 
-def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StagePlan:
+def resolve_stage(
+    plan: Plan, name: str, *, region: str | None = None, home_region: str | None = None
+) -> StagePlan:
     """The stage `name` of `plan` with regions, queues, config, secrets and successors filled in.
 
-    `region` is used by aws sectors that name none. Raises PlanError for an unknown stage (F113), when an aws
+    `region` is used by aws sectors that name none; `home_region` (plan.lock's) holds the queues unless the plan
+    names another, else the first aws sector's region does. Raises PlanError for an unknown stage (F113), when an aws
     sector has no region at all (F512), or when `region` lies in another partition than the stage (F506);
     FactoryError when an aws sector would use a `region` that does not exist.
     """
@@ -84,7 +87,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None) -> StageP
         workflow=stage.workflow,
         roots=tuple(root for root in (workflow.roots if workflow else ()) if root in where),
         demolish_order=breadth_first(stage, edges),
-        home_region=(stage.home_region or regions[0]) if regions else None,
+        home_region=(stage.home_region or home_region or regions[0]) if regions else None,
         protect=stage.protect,
         demolish_on_failure=plan.demolish_on_failure,
         meta=plan.meta,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import cerberus
 from cerberus import errors
@@ -28,8 +29,13 @@ _TYPES = {
 
 class _Validator(cerberus.Validator):  # type: ignore[misc]
     """Cerberus, keeping errors as a plain list: it sorts them and files them into trees at each new one, which
-    takes minutes for a few thousand, and nobody asks for either here.
+    takes minutes for a few thousand, and nobody asks for either here. And true is no whole number.
     """
+
+    types_mapping: ClassVar[dict[str, Any]] = {
+        **cerberus.Validator.types_mapping,
+        "integer": cerberus.TypeDefinition("integer", (int,), (bool,)),
+    }
 
     def _error(self, *args: Any) -> None:
         if len(args) == 1:
@@ -76,11 +82,12 @@ def _translate(error: Any, findings: Findings) -> None:
         case errors.UNALLOWED_VALUE.code:
             allowed = " or ".join(f"`{value}`" for value in error.constraint)
             message = f"{_shown(path)} is {describe(error.value)}; it may be {allowed}"
-            findings.at_value(path, "F104", message, _only_close(findings.suggest(str(error.value), error.constraint)))
+            close = _only_close(findings.suggest(str(error.value), error.constraint))
+            findings.at_value(path, "F104", message, close or _about(path))
         case errors.MIN_VALUE.code | errors.MAX_VALUE.code:
             bound = "at least" if error.code == errors.MIN_VALUE.code else "at most"
             message = f"{_shown(path)} is {error.value}; it must be {bound} {error.constraint:,}"
-            findings.at_value(path, "F112", message)
+            findings.at_value(path, "F112", message, _about(path))
         case errors.EMPTY_NOT_ALLOWED.code | errors.MIN_LENGTH.code:
             hint = "name at least one" if isinstance(error.value, dict | list) else "give it a value, or remove the key"
             findings.at_key(path, "F107", f"{_shown(path)} is empty", hint)
@@ -199,7 +206,15 @@ def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) ->
         return f"write it without quotes: {shortened(value)}"
     if isinstance(value, str) and wanted == ["boolean"]:
         return "write `true` or `false`, without quotes"
-    return None
+    return _about(path)
+
+
+def _about(path: Path) -> str | None:
+    """What the value at `path`, or what holds it, is for; from the schema."""
+    meta = _rules_at(path).get("meta") or _rules_at(path[:-1]).get("meta", {})
+    examples = json.loads(meta["examples"]) if "examples" in meta else []
+    like = f", for example {json.dumps(examples[0])}" if examples else ""
+    return f"{meta['description']}{like}" if meta else None
 
 
 def describe(value: Any) -> str:

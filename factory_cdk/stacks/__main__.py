@@ -1,7 +1,8 @@
 """The CDK app: `cdk synth|diff|deploy|destroy -c plan=FILE -c stage=NAME`, without an app of one's own.
 
 Context: `plan` and `stage` (required), `region` (the default region of aws sectors that name none) and
-`pack=false` (leave the bots unpacked: the stacks can be reviewed, and refuse to be deployed).
+`pack=false` (fetch nothing; bots that are neither packed nor in plan.lock are left unpacked: their stacks can be
+reviewed, and refuse to be deployed). Without it the bots are packed first.
 """
 
 from __future__ import annotations

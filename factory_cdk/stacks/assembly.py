@@ -21,12 +21,12 @@ def write_assembly(design: StageDesign, folder: Path) -> None:
     A symbolic link is followed. Raises FactoryError when `folder` holds something else than a cloud assembly,
     is the current folder or one above it, or cannot be written; what was there is then untouched.
     """
-    prepare_cdk()
-    from factory_cdk.stacks.app import synthesize  # noqa: PLC0415 - imports aws_cdk, which must be prepared
-
     try:
         target = Path(os.path.realpath(folder))
         _check_replaceable(target, folder)
+        prepare_cdk()
+        from factory_cdk.stacks.app import synthesize  # noqa: PLC0415 - imports aws_cdk, which must be prepared
+
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:

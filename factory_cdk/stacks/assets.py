@@ -19,6 +19,8 @@ def asset_file(outdir: Path, asset: Asset) -> Path:
     file cannot be written.
     """
     file = outdir / f"asset.{asset.key}"
+    if asset.path is None and asset.content is None:
+        return file  # only plan.lock names it: publishing it fails until the bot has been packed
     if file.exists():
         return file
     half = file.with_name(f".{file.name}.{os.getpid()}")

@@ -7,11 +7,12 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from factory_cdk.awsconfig import default_region
-from factory_cdk.design.designing import design_stage
+from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import pack_cache
+from factory_cdk.pack.compiling import design_at_hand, design_packed
 from factory_cdk.plan.load import read_plan
-from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage
+from factory_cdk.plan.model import Plan
 from factory_cdk.stacks.app import add_stage, new_app
 
 
@@ -25,10 +26,18 @@ def app_from_context() -> cdk.App:
     stage = _text(app, "stage", "a stage of the plan", "-c stage=NAME")
     plan = read_plan(plan_file)
     given = app.node.try_get_context("region")
-    region = default_region(given if isinstance(given, str) else None, needed=needs_region(find_stage(plan, stage)))
-    if not add_stage(app, design_stage(resolve_stage(plan, stage, region=region))):
+    region = given if isinstance(given, str) else None
+    design = _design(app, plan, stage, region)
+    if not add_stage(app, design):
         print(f"stage {stage} has no aws sector: there is nothing to synthesize", file=sys.stderr)
     return app
+
+
+def _design(app: cdk.App, plan: Plan, stage: str, region: str | None) -> StageDesign:
+    if app.node.try_get_context("pack") in (False, "false"):
+        return design_at_hand(plan, stage, cache=pack_cache(), region=region)
+    print(f"packing the bots of stage {stage} (leave it out with `-c pack=false`)", file=sys.stderr)
+    return design_packed(plan, stage, cache=pack_cache(), region=region)
 
 
 def _text(app: cdk.App, key: str, what: str, option: str) -> str:

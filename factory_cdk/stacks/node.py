@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -12,7 +13,7 @@ INSTALL_HINT = "install the extra: `pip install 'factory-cdk[cdk]'`"
 
 
 def prepare_cdk() -> None:
-    """Make aws_cdk importable and quick to start; FactoryError when the `[cdk]` extra is not installed.
+    """Make aws_cdk importable and quick to start; FactoryError when the `[cdk]` extra or a Node is missing.
 
     Sets JSII_NODE to the wheel's Node unless the user has set it (Node 20 and older are out of support), and
     CDK_VALIDATION=false unless set: since CDK 2.262 every synth would run a validation of 3 to 4 seconds,
@@ -26,6 +27,9 @@ def prepare_cdk() -> None:
         node = wheel_node()
         if node is not None:
             os.environ["JSII_NODE"] = str(node)
+    node_used = os.environ.get("JSII_NODE") or "node"
+    if shutil.which(node_used) is None:
+        raise FactoryError(f"CDK needs Node, and `{node_used}` is no program that can be run", INSTALL_HINT)
 
 
 def wheel_node() -> Path | None:

@@ -15,7 +15,7 @@ from local_works import Works, bot, take_down, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
-from factory_cdk.local.home import find_home
+from factory_cdk.home import find_home
 from factory_cdk.local.state import read_json, write_json
 from factory_cdk.local.status import read_status, runner_pid
 
@@ -50,7 +50,7 @@ def test_the_variable_says_where_the_home_is() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where the data of a user is, is Linux's rule here")
 def test_without_a_home_the_user_database_tells_or_the_error_says_what_to_set() -> None:
-    script = "from factory_cdk.local.home import find_home; print(find_home())"
+    script = "from factory_cdk.home import find_home; print(find_home())"
     environ = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_DATA_HOME")}
     environ.pop("FACTORY_CDK_HOME", None)
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)

@@ -151,10 +151,11 @@ CASES = [
         ("a list or mapping",),
         "text",
     ),
-    Case("a missing key",
+    Case(
+        "a missing key",
         "F016",
         "name: demo",
-        "name: demo\n  meta: {§: x}",
+        "name: demo\n  meta: {? §: x}",
         ("a key is missing",),
         "write the key",
     ),

@@ -1,4 +1,4 @@
-"""Where the state of local factories lives, and what is said when it cannot be written."""
+"""Where all state of factory_cdk lives, and what is said when it cannot be written."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Path:
             "there is no home directory to keep the state of factories in", f"set {VARIABLE} to a folder"
         )
     return folder
+
+
+def pack_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the cache of bundles, in `find_home`."""
+    return find_home(environ) / "cache" / "pack"
 
 
 def make_private(folder: Path) -> Path:
