@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from factory_cdk.diagnostics import Severity
 
-_E, _W = Severity.ERROR, Severity.WARNING
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F019", _E, "a number that JSON cannot hold"),
     ("F020", _E, "a merge key that merges no mapping"),
     ("F021", _W, "a number or truth that YAML reads otherwise than it looks"),
+    ("F022", _W, "an ignore comment that silences nothing that can be silenced"),
+    ("F023", _W, "an ignore comment for a warning that is not there"),
     # F1: structure
     ("F101", _E, "a required key is missing"),
     ("F102", _E, "an unknown key"),
@@ -104,9 +106,21 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F604", _E, "a parameter over SSM's limit"),
     ("F605", _W, "sectors spread over several stacks without a lock"),
     ("F606", _E, "stages that expand to too much"),
+    # F7: lint
+    ("F701", _W, "a literal secret"),
+    ("F702", _W, "a policy that allows everything"),
+    ("F703", _W, "instance metadata without a session (IMDSv1)"),
+    ("F704", _N, "an instance with a public address"),
+    ("F705", _W, "an unencrypted volume"),
+    ("F706", _W, "a deprecated instance family"),
+    ("F707", _W, "an alarm that looks more often than its metric is measured"),
+    ("F708", _N, "an alarm that terminates its instance"),
+    ("F709", _W, "an alarm action that EC2 does not carry out"),
+    ("F720", _E, "something that CDK's validation or cfn-lint calls an error"),
+    ("F721", _W, "something that CDK's validation or cfn-lint warns of"),
 )
 
-HOLDS_SECRET = frozenset({"F109", "F218"})
+HOLDS_SECRET = frozenset({"F109", "F218", "F701"})
 """Codes of diagnostics whose line in the plan may hold a secret: no report shows such a line."""
 
 CODES: Mapping[str, Code] = {code: Code(code, severity, title) for code, severity, title in _TABLE}

@@ -9,10 +9,13 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a diagnostic matters: an error refuses the plan, a warning does not."""
+    """How much a diagnostic matters: an error refuses the plan, a warning only where `--strict` says so, a notice
+    never.
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    NOTICE = "notice"
 
 
 @dataclass(frozen=True, slots=True)

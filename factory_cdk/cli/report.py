@@ -23,7 +23,7 @@ from factory_cdk.plan.text import split_lines
 MAX_EXCERPT = 200
 """Characters of a plan's line that a diagnostic shows; a plan on one line would be printed once for each."""
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTICE: "cyan"}
 
 
 def coloured(text: str, *, to_stderr: bool = False, **style: Any) -> str:
@@ -124,7 +124,7 @@ def _property(text: str) -> str:
 
 
 def summary(found: Iterable[Diagnostic]) -> str:
-    """How many errors and warnings there are, in words."""
+    """How many errors, warnings and notices there are, in words."""
     severities = [one.severity for one in found]
     counts = [(severities.count(severity), severity) for severity in Severity]
     parts = [f"{count} {severity}{'' if count == 1 else 's'}" for count, severity in counts if count]
