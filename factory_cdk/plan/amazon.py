@@ -127,11 +127,12 @@ def _check_complete(alarm: Mapping[str, Any], path: Path, findings: Findings) ->
     for names in needed:
         if not any(name in alarm for name in names):
             shown = " or ".join(f"`{name}`" for name in names)
-            findings.at_key(path, "F507", f"the alarm `{path[-1]}` lacks {shown}, which CloudWatch needs")
+            message = f"the alarm `{path[-1]}` lacks {shown}, which CloudWatch needs"
+            findings.at_key(path, "F507", message, f"add `{names[0]}:` and its value")
     points, periods = _number(alarm.get("DatapointsToAlarm")), _number(alarm.get("EvaluationPeriods"))
     if points is not None and periods is not None and points > periods:
         message = f"`DatapointsToAlarm` is {points:g}, more than the {periods:g} of `EvaluationPeriods`"
-        findings.at_value((*path, "DatapointsToAlarm"), "F507", message)
+        findings.at_value((*path, "DatapointsToAlarm"), "F507", message, "let it be as many at most")
 
 
 def _check_period(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -184,20 +185,22 @@ def _check_tag(key: Any, value: Any, path: Path, findings: Findings) -> None:
     if not isinstance(key, str) or isinstance(value, dict | list):
         return
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    problem = None
+    problem, hint = None, "shorten it"
     if not 1 <= len(key) <= 128:
         problem = f"its key has {len(key)} characters; AWS takes 1 to 128"
+        hint = hint if key else "give it a name, or remove it"
     elif key.casefold().startswith("aws:"):
-        problem = "keys that start with `aws:` are AWS's own"
+        problem, hint = "keys that start with `aws:` are AWS's own", "give it another name"
     elif key.casefold().startswith("factory-cdk:"):
-        problem = "keys that start with `factory-cdk:` are set by factory_cdk"
+        problem, hint = "keys that start with `factory-cdk:` are set by factory_cdk", "give it another name"
     elif len(text) > 256:
         problem = f"its value has {len(text)} characters; AWS takes 256"
     elif not _TAG.fullmatch(key) or not _TAG.fullmatch(text):
         part = "value" if _TAG.fullmatch(key) else "key"
         problem = f"its {part} may hold letters, digits, spaces and `_.:/=+-@`"
+        hint = "leave out the others"
     if problem:
-        findings.at_key(path, "F509", f"AWS refuses the tag `{shortened(key)}`: {problem}")
+        findings.at_key(path, "F509", f"AWS refuses the tag `{shortened(key)}`: {problem}", hint)
 
 
 def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:

@@ -25,6 +25,15 @@ _TYPES = {
     "object": "a mapping",
 }
 
+_HINTS = {
+    "string": "write one value, quoted if YAML would read it otherwise",
+    "integer": "write digits only",
+    "number": "write digits only, with a point where it needs one",
+    "boolean": "write `true` or `false`, without quotes",
+    "array": "write a list: `- value`",
+    "object": "write keys and values, indented under it",
+}
+
 _ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
 
 
@@ -79,7 +88,9 @@ class _Walk:
         types = [wanted] if isinstance(wanted, str) else list(wanted)
         if not any(_coerces(value, name) for name in types):
             expected = " or ".join(_TYPES[name] for name in types)
-            hint = "write a list: `- value`" if types == ["array"] else None
+            hint = _HINTS[types[0]]
+            if value is None:
+                hint = "there is nothing behind the colon: give it a value, or remove the key"
             if isinstance(value, dict) and any(key == "Ref" or key.startswith("Fn::") for key in value):
                 hint = "CloudFormation functions are not part of the plan language"
             message = f"`{self.shown(path)}` must be {expected}, not {describe(value)}"
@@ -105,15 +116,15 @@ class _Walk:
         where = self.shown(path)
         for name in schema.get("required", ()):
             if name not in data:
-                self.findings.at_key(path, self.check.refused, f"`{where}` lacks `{name}`")
+                self.findings.at_key(path, self.check.refused, f"`{where}` lacks `{name}`", f"add `{name}:` to it")
         choices = [choice.get("required", ()) for choice in schema.get("oneOf", ())]
         if choices and sum(all(name in data for name in names) for names in choices) != 1:
             listed = " or ".join(" and ".join(f"`{name}`" for name in names) for names in choices)
-            self.findings.at_key(path, self.check.refused, f"`{where}` needs either {listed}")
+            self.findings.at_key(path, self.check.refused, f"`{where}` needs either {listed}", "write one of the two")
         exclusive = [name for name in schema.get("requiredXor", ()) if name in data]
         if "requiredXor" in schema and not exclusive:
             names = ", ".join(f"`{name}`" for name in schema["requiredXor"])
-            self.findings.at_key(path, self.check.refused, f"`{where}` needs one of {names}")
+            self.findings.at_key(path, self.check.refused, f"`{where}` needs one of {names}", "add one of them")
         excluded = {
             name: [other for other in others if other in data]
             for name, others in schema.get("dependentExcluded", {}).items()
@@ -131,7 +142,7 @@ class _Walk:
         if len(items) < least or (most is not None and len(items) > most):
             bound = f"at least {least}" if len(items) < least else f"at most {most}"
             message = f"`{self.shown(path)}` has {len(items)} elements; it takes {bound}"
-            self.findings.at_key(path, self.check.refused, message)
+            self.findings.at_key(path, self.check.refused, message, "remove some" if len(items) > least else "add some")
         for index, item in enumerate(items):
             self.value(item, schema.get("items", {}), (*path, index))
 
@@ -155,7 +166,8 @@ class _Walk:
         if schema.get("type") != "boolean":
             self.findings.as_written(path, value)
         if problem:
-            self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}")
+            hint = f"see {self.check.resource_type} in AWS's CloudFormation reference"
+            self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}", hint)
         found = _ID.fullmatch(text)
         if found and len(found[2]) not in (8, 17):
             message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS's ids have 8 or 17"

@@ -52,7 +52,7 @@ def read_factory(data: Any, findings: Findings) -> Plan:
     alarms: dict[str, Alarm] = {}
     for name, value in _mapping(factory.get("alarms")).items():
         spot = (*path, "alarms", name)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             amazon.check_alarm(value, spot, findings)
             alarms[name] = Alarm(name, value, findings.key_position(spot))
     stages = {
