@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -13,7 +18,7 @@ INSTALL_HINT = "install the extra: `pip install 'factory-cdk[cdk]'`"
 
 
 def prepare_cdk() -> None:
-    """Make aws_cdk importable and quick to start; FactoryError when the `[cdk]` extra or a Node is missing.
+    """Import aws_cdk so that it starts quickly; FactoryError when the `[cdk]` extra or a Node is missing.
 
     Sets JSII_NODE to the wheel's Node unless the user has set it (Node 20 and older are out of support), and
     CDK_VALIDATION=false unless set: since CDK 2.262 every synth would run a validation of 3 to 4 seconds,
@@ -27,9 +32,35 @@ def prepare_cdk() -> None:
         node = wheel_node()
         if node is not None:
             os.environ["JSII_NODE"] = str(node)
-    node_used = os.environ.get("JSII_NODE") or "node"
-    if shutil.which(node_used) is None:
-        raise FactoryError(f"CDK needs Node, and `{node_used}` is no program that can be run", INSTALL_HINT)
+    if "aws_cdk" not in sys.modules:
+        _check_runs(os.environ.get("JSII_NODE") or "node")
+        _start()
+
+
+def _start() -> None:
+    """Import aws_cdk, which starts Node, with a temporary folder that goes when this process ends: Node clears up
+    behind itself only when it is not ended by the same Ctrl-C.
+    """
+    folder = tempfile.mkdtemp(prefix="factory-cdk-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        importlib.import_module("aws_cdk")
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+
+
+def _check_runs(node: str) -> None:
+    """FactoryError unless `node` is a program that runs: jsii would fail with a traceback, and again at exit."""
+    try:
+        subprocess.run([node, "--version"], capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        remedy = f"{INSTALL_HINT}, or name one that runs in JSII_NODE"
+        raise FactoryError(f"CDK needs Node, and `{node}` does not run: {error}", remedy) from error
 
 
 def wheel_node() -> Path | None:
