@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
-
-import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.local.requirements import Requirements
 from factory_cdk.local.state import holding, take_lock
+from factory_cdk.pack.requirements import Uv, failure, uv_with
 
 LAYOUT = "1"
 """Part of every key: a change of how environments are made makes new ones."""
@@ -68,24 +68,48 @@ def environment(home: Path, requirements: Requirements, version: str | None) -> 
 def build_all(environments: Iterable[Environment], say: Callable[[str], None]) -> None:
     """Build those of `environments` that are not ready, two at a time; `say` gets a line for each.
 
-    FactoryError with the end of uv's own words when one cannot be built; the others are finished first.
+    FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
+    interrupts it (Ctrl-C) ends uv too, and leaves nothing half built.
     """
     missing = list({found.key: found for found in environments if not found.ready}.values())
     if not missing:
         return
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        attempts = [pool.submit(build, found, say) for found in missing]
+    stop = threading.Event()
+    tool = uv_for_environments(missing[0].folder.parent.parent, stop)
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="environment") as pool:
+        attempts = [pool.submit(build, found, say, tool) for found in missing]
+        try:
+            wait_for(attempts)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     for attempt in attempts:
         attempt.result()
 
 
-def build(wanted: Environment, say: Callable[[str], None]) -> None:
+def uv_for_environments(home: Path, stop: threading.Event) -> Uv:
+    """Uv with the user's indexes and credentials, of its own configuration or pip's; `stop` ends what it runs.
+
+    To be called by one thread (see `uv_with`). uv may fetch a Python that a plan asks for; without a HOME its
+    cache is in `home`.
+    """
+    environ = {"UV_PYTHON_DOWNLOADS": "automatic", **os.environ}
+    if not environ.get("HOME"):
+        environ.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
+    return uv_with(environ, stop)
+
+
+def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
     """Build one environment, unless another process does or did: then wait for that. FactoryError."""
     make_private(wanted.folder.parent.parent)
-    lock = take_lock(wanted.folder.with_suffix(".lock"))
+    file = wanted.folder.with_suffix(".lock")
+    lock = take_lock(file)
     if lock is None:
         say(f"environment {wanted.key}: waiting for another build of it")
-        lock = take_lock(wanted.folder.with_suffix(".lock"), wait=LONGEST_WAIT)
+        deadline = time.monotonic() + LONGEST_WAIT
+        while lock is None and time.monotonic() < deadline and not tool.stop.is_set():
+            lock = take_lock(file, wait=0.2)
     if lock is None:
         raise FactoryError(
             f"environment {wanted.key} has been in the making elsewhere for {LONGEST_WAIT / 60:.0f} minutes",
@@ -97,54 +121,34 @@ def build(wanted: Environment, say: Callable[[str], None]) -> None:
         say(f"environment {wanted.key}: {_summary(wanted.requirements)}")
         _remove(wanted.folder)
         try:
-            _make(wanted)
+            _make(wanted, tool)
         except BaseException:
             shutil.rmtree(wanted.folder, ignore_errors=True)  # best effort: what failed is told, by the raise
             raise
 
 
-def _make(wanted: Environment) -> None:
+def _make(wanted: Environment, tool: Uv) -> None:
     python = wanted.version or _own_python()
-    _uv(["venv", "--no-project", "--python", python, "--prompt", "factory", str(wanted.folder)], wanted)
+    venv = ["venv", "--no-project", "--python", python, "--prompt", "factory", str(wanted.folder)]
+    _uv(tool, venv, wanted, wanted.folder.parent)
     requirements = wanted.requirements
     install = ["pip", "install", "--python", str(wanted.python), "-r"]
     if requirements.kind == "lock":
         with disk(wanted.folder):
             lock = wanted.folder / "requirements.lock"
             lock.write_text("\n".join(requirements.lines) + "\n", encoding="utf-8")
-        _uv([*install, str(lock), "--require-hashes"], wanted)
+        _uv(tool, [*install, str(lock), "--require-hashes"], wanted, wanted.folder)
     elif requirements.file is not None:
-        _uv([*install, str(requirements.file)], wanted, requirements.file.parent)
+        _uv(tool, [*install, str(requirements.file)], wanted, requirements.file.parent)
     with disk(wanted.marker):
         wanted.marker.write_text(f"{_summary(requirements)}\n", encoding="utf-8")
 
 
-def _uv(arguments: list[str], wanted: Environment, folder: Path | None = None) -> None:
-    """Run uv in `folder`, whose own uv configuration then counts."""
-    if folder is None:
-        folder = wanted.folder.parent
-    command = [uv.find_uv_bin(), *arguments, "--color", "never", "--no-progress"]
-    environ = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    if not environ.get("HOME"):
-        environ.setdefault("UV_CACHE_DIR", str(wanted.folder.parent.parent / "cache" / "uv"))
-    try:
-        with tempfile.TemporaryFile() as output:
-            done = subprocess.run(
-                command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
-            )
-            output.seek(0)
-            said = output.read().decode(errors="replace")
-    except OSError as error:
-        raise FactoryError(f"uv cannot be run: {error}", "reinstall factory-cdk; uv comes with it") from error
-    if done.returncode:
-        raise FactoryError(
-            f"uv could not make the environment for {_summary(wanted.requirements)}:\n{_end(said)}",
-            "correct the requirements, or uv's configuration (its indexes and credentials are used)",
-        )
-
-
-def _end(text: str, lines: int = 30) -> str:
-    return "\n".join(f"  {line}" for line in text.rstrip().splitlines()[-lines:])
+def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -> None:
+    """Run uv in `folder`, whose own uv configuration then counts. FactoryError with its words when it fails."""
+    said = tool.say(arguments, folder)
+    if said.code:
+        raise failure(said, f"the environment for {_summary(wanted.requirements)} cannot be made")
 
 
 def _summary(requirements: Requirements) -> str:

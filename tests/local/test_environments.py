@@ -7,6 +7,7 @@ import hashlib
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from local_works import Works, bot, stage
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.dryrun import dry_run
-from factory_cdk.local.environments import build, environment
+from factory_cdk.local.environments import Environment, build, environment, uv_for_environments
 from factory_cdk.local.requirements import NOTHING, find_requirements, locked
 
 
@@ -35,6 +36,11 @@ def make_wheel(folder: Path, name: str, version: str, code: str) -> Path:
             wheel.writestr(file, text)
         wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,\n"]))
     return path
+
+
+def make(wanted: Environment, say: Callable[[str], None] = lambda line: None) -> None:
+    """Build one environment, with uv as a build uses it."""
+    build(wanted, say, uv_for_environments(wanted.folder.parent.parent, threading.Event()))
 
 
 def _digest(text: str) -> str:
@@ -139,18 +145,19 @@ def test_a_locked_environment_checks_hashes(tmp_path: Path, index: Path, monkeyp
     wheel = index / "shade-1.0-py3-none-any.whl"
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     good = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{digest}",)), None)
-    build(good, lambda line: None)
+    make(good)
     assert good.ready
     bad = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{'0' * 64}",)), None)
     with pytest.raises(FactoryError, match=r"(?i)hash"):
-        build(bad, lambda line: None)
+        make(bad)
     assert not bad.folder.exists()
 
 
 def test_two_builds_of_one_environment_at_once_make_it_once(tmp_path: Path) -> None:
     wanted = environment(tmp_path / "home", NOTHING, None)
     said: list[str] = []
-    threads = [threading.Thread(target=build, args=(wanted, said.append)) for _ in range(4)]
+    tool = uv_for_environments(tmp_path / "home", threading.Event())
+    threads = [threading.Thread(target=build, args=(wanted, said.append, tool)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -163,19 +170,19 @@ def test_a_half_built_environment_is_built_again(tmp_path: Path) -> None:
     wanted = environment(tmp_path / "home", NOTHING, None)
     (wanted.folder / "bin").mkdir(parents=True)
     assert not wanted.ready
-    build(wanted, lambda line: None)
+    make(wanted)
     assert wanted.ready
     wanted.python.unlink()
     wanted.python.symlink_to(tmp_path / "a python that was removed")
     assert not wanted.ready
-    build(wanted, lambda line: None)
+    make(wanted)
     assert wanted.ready
 
 
 def test_a_python_that_does_not_exist_is_told_in_uvs_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     with pytest.raises(FactoryError, match=r"3\.99"):
-        build(environment(tmp_path / "home", NOTHING, "3.99"), lambda line: None)
+        make(environment(tmp_path / "home", NOTHING, "3.99"))
 
 
 def test_a_bot_may_ask_for_a_python(works: Works) -> None:

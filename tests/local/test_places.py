@@ -14,8 +14,8 @@ import pytest
 from local_works import Works, bot, take_down, until
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local import factory
 from factory_cdk.home import find_home
+from factory_cdk.local import factory
 from factory_cdk.local.state import read_json, write_json
 from factory_cdk.local.status import read_status, runner_pid
 
@@ -57,7 +57,7 @@ def test_without_a_home_the_user_database_tells_or_the_error_says_what_to_set() 
     assert done.stdout.strip().endswith("/.local/share/factory-cdk")
     if os.geteuid() != 0:
         pytest.skip("only root can become a user that is in no database")
-    nobody = f"import os, platformdirs, factory_cdk.local.home; os.setuid(54321); {script}"
+    nobody = f"import os, platformdirs, factory_cdk.home; os.setuid(54321); {script}"
     done = subprocess.run([sys.executable, "-c", nobody], env=environ, capture_output=True, text=True, check=False)
     assert "FactoryError: there is no home directory" in done.stderr
 
