@@ -17,7 +17,9 @@ from factory_cdk.version import __version__
 
 COMMANDS = (
     "validate",
+    "lint",
     "schema",
+    "graph",
     "pack",
     "lock",
     "synth",
