@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import click
@@ -59,7 +57,7 @@ def command(
     default = default_region(region, needed=needs_region(find_stage(plan, stage)))
     stage_plan = resolve_stage(plan, stage, region=default)
     design = design_stage(stage_plan)
-    order = Order(path_folders(stage_plan), find_home(), plan_file, user_folder=_user_folder())
+    order = Order(path_folders(stage_plan), find_home(), plan_file)
     if dry_run:
         found = run_dry(design, order.folders, order.home)
         if format_ == "json":
@@ -81,10 +79,6 @@ def command(
         click.echo(line)
     say(f"the runner has ended, {factory.left(built)} are kept: factory-cdk resume, or factory-cdk demolish")
     return launch.process.returncode
-
-
-def _user_folder() -> Path | None:
-    return Path(os.environ["HOME"]) if os.environ.get("HOME") else None
 
 
 def _size(design: StageDesign) -> str:

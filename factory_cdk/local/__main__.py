@@ -1,7 +1,8 @@
 """`python -m factory_cdk.local FOLDER`: the runner of the stage whose state is in FOLDER.
 
 Started by `build` and `resume` (launch.py); also what a service manager would run. Options: `--report FD`, the
-socket to the command that waits, and `--detach`, to live on in a session of its own.
+socket to the command that waits and hands over the values of secrets (without it they are resolved here), and
+`--detach`, to live on in a session of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.roster import roster_from_json
 from factory_cdk.local.runner import Runner
+from factory_cdk.local.secrets import resolve_secrets, take_over
 from factory_cdk.local.state import StageState, holding, read_json, take_lock
 from factory_cdk.queues.sqlite import SqliteQueues
 
@@ -58,6 +60,8 @@ def serve(folder: Path, report: int | None) -> None:
     if lock is None:
         raise FactoryError(f"{state.name} has a runner already", f"factory-cdk ps --name {state.factory}")
     with holding(lock):
+        connection = socket.socket(fileno=report) if report is not None else None
+        handed_over = take_over(connection) if connection else None
         content = read_json(state.roster)
         if content is None:
             raise FactoryError(f"{folder} holds no factory", "build it first")
@@ -67,8 +71,7 @@ def serve(folder: Path, report: int | None) -> None:
             raise FactoryError(
                 f"{state.roster} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
             ) from error
-        secrets = read_json(state.secrets) or {}
-        connection = socket.socket(fileno=report) if report is not None else None
+        secrets = resolve_secrets(roster.secrets) if handed_over is None else handed_over
         with SqliteQueues(state.database / "queues.sqlite3") as queues:
 
             async def run() -> None:

@@ -17,7 +17,7 @@ from factory_cdk.local.environments import Environment, build_all
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.postings import Place, bot_environment, local_sectors, place, posting
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
-from factory_cdk.local.secrets import resolve_secrets, secrets_key
+from factory_cdk.local.secrets import Values, resolve_secrets
 from factory_cdk.local.state import StageState, stage_state, write_json
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import SectorType
@@ -27,14 +27,13 @@ from factory_cdk.queues.sqlite import SqliteQueues
 @dataclass(frozen=True, slots=True)
 class Order:
     """What `build` is given besides the design: where the bots' sources are, by bot; the home; the plan's
-    file (to be shown); the variables and the home folder that secrets come from; the runner's tempo.
+    file (to be shown); the variables that secrets come from, and whose HOME; the runner's tempo.
     """
 
     folders: Mapping[str, Path]
     home: Path
     plan: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    user_folder: Path | None = None
     tempo: Tempo = field(default_factory=Tempo)
 
 
@@ -47,15 +46,16 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     """
     refuse_what_cannot_run(design)
     cast = [(sector, bot, *_prepared(bot, order)) for sector in local_sectors(design) for bot in sector.bots]
-    secrets = _secrets(cast, order)
+    references = {(sector.name, bot.name): bot.secrets for sector, bot, *_ in cast if bot.secrets}
+    secrets = resolve_secrets(references, order.environ)
     state = stage_state(order.home, design.factory, design.stage)
     with changing(state):
         refuse_existing(state, say)
         build_all([environment for *_, environment in cast], say)
         roster = _roster(design, cast, order)
         try:
-            _write(state, roster, secrets)
-            return _start(state, roster, design, say, foreground=foreground)
+            _write(state, roster)
+            return _start(state, roster, secrets, design, say, foreground=foreground)
         except BaseException:
             if state.unfinished.exists():
                 remove(state)
@@ -109,14 +109,6 @@ def _prepared(bot: BotDesign, order: Order) -> tuple[Place, Environment]:
 Cast = list[tuple[SectorDesign, BotDesign, Place, Environment]]
 
 
-def _secrets(cast: Cast, order: Order) -> dict[str, dict[str, str]]:
-    return {
-        secrets_key(sector.name, bot.name): resolve_secrets(bot, order.environ, order.user_folder)
-        for sector, bot, *_ in cast
-        if bot.secrets
-    }
-
-
 def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
     bytecode = order.home / "cache" / "bytecode"
     return Roster(
@@ -133,22 +125,22 @@ def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
     )
 
 
-def _write(state: StageState, roster: Roster, secrets: Mapping[str, Mapping[str, str]]) -> None:
+def _write(state: StageState, roster: Roster) -> None:
     make_private(state.folder)
     with disk(state.folder):
         state.unfinished.touch()
     write_json(state.roster, roster_as_json(roster))
-    if secrets:
-        write_json(state.secrets, secrets)
     with SqliteQueues(state.database / "queues.sqlite3"):
         pass  # the database exists before anybody can submit
     ask(state, gate="closed")
 
 
-def _start(state: StageState, roster: Roster, design: StageDesign, say: Say, *, foreground: bool) -> Launch | None:
+def _start(
+    state: StageState, roster: Roster, secrets: Values, design: StageDesign, say: Say, *, foreground: bool
+) -> Launch | None:
     processes = sum(posting.processes for posting in roster.postings)
     say(f"starting {processes} {'process' if processes == 1 else 'processes'}")
-    launch = Launch(state, detach=not foreground)
+    launch = Launch(state, roster, secrets, detach=not foreground)
     try:
         trouble = await_ready(launch, state)
     except BaseException:

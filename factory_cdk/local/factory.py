@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.logs import follow_stream, read_stream
 from factory_cdk.local.roster import Roster
+from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.standing import Factory, find, list_factories, matches
 from factory_cdk.local.state import StageState
 from factory_cdk.local.status import read_status, runner_pid
@@ -103,20 +105,25 @@ def stop(home: Path, name: str, stage: str | None, say: Say) -> None:
     _close_gate(factory.state, say)
 
 
-def resume(home: Path, name: str, stage: str | None, say: Say) -> None:
-    """Open the gate, bots with `stop: true` included; start the runner first when it does not run. FactoryError."""
+def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mapping[str, str] = os.environ) -> None:
+    """Open the gate, bots with `stop: true` included; start the runner first when it does not run.
+
+    A runner that is started gets the values of its secrets anew, from `environ` as the plan says. FactoryError,
+    which names the secrets that have no value.
+    """
     factory = find(home, name, stage)
-    state = factory.state
-    if factory.roster is None or state.unfinished.exists():
+    state, roster = factory.state, factory.roster
+    if roster is None or state.unfinished.exists():
         raise FactoryError(f"{state.name} was never built to the end", "demolish it, or build it again")
     with changing(state):
         if runner_pid(state) is not None:
             request = ask(state, gate="open", held=False)
             _await_request(state, request, "open")
             return
+        values = resolve_secrets(roster.secrets, environ)
         say(f"starting the runner of {state.name}")
         ask(state, gate="open", held=False)
-        launch = Launch(state, detach=True)
+        launch = Launch(state, roster, values, detach=True)
         trouble = await_ready(launch, state)
         launch.keep()
         if trouble:

@@ -12,24 +12,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from factory_cdk.home import disk, make_private
+from factory_cdk.local.roster import Roster
+from factory_cdk.local.secrets import Values, hand_over, variables_of, without_variables
 from factory_cdk.local.state import StageState
 
 STDERR = "runner.stderr.log"
 
 
 class Launch:
-    """A runner that was started. Until `keep`, it ends itself when this object's process goes away."""
+    """A runner of `roster` that was started and given the `values` of its secrets; their variables are kept from
+    its environment. Until `keep`, it ends itself when this object's process goes away.
+    """
 
-    def __init__(self, state: StageState, *, detach: bool) -> None:
+    def __init__(self, state: StageState, roster: Roster, values: Values, *, detach: bool) -> None:
         self._state = state
         self._socket, theirs = socket.socketpair()
         make_private(state.logs)
         command = [sys.executable, "-P", "-m", "factory_cdk.local", str(state.folder), "--report", str(theirs.fileno())]
+        hidden = variables_of(posting.secrets for posting in roster.postings)
         with disk(state.logs), theirs, (state.logs / STDERR).open("ab") as log:
             self._stderr_starts = log.tell()
             self.process = subprocess.Popen(
                 [*command, "--detach"] if detach else command,
                 cwd="/",
+                env=without_variables(os.environ, hidden),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -37,6 +43,7 @@ class Launch:
             )
         if detach:
             self.process.wait()  # the first of two forks
+        hand_over(self._socket, values)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What the runner says: `{"event": "ready" | "trouble" | "ended", …}`; ends when it is gone."""

@@ -106,7 +106,7 @@ def posting(
         python=str(python),
         bytecode=str(bytecode),
         variables=variables(design, sector, bot),
-        secrets=tuple(bot.secrets),
+        secrets=dict(bot.secrets),
         max_attempts=arguments.max_attempts,
         timeout=arguments.timeout,
         lease=arguments.visibility_timeout,

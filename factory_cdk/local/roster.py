@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from factory_cdk.plan.model import Successor
+from factory_cdk.plan.model import SecretReference, Successor
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Posting:
 
     `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
     environment, `bytecode` the folder for compiled files (None: beside the sources). `variables` are set for
-    its processes; `secrets` names those whose values are in the state's secrets file, under
-    `secrets_key(posting.sector, posting.bot)`. Times are seconds.
+    its processes; `secrets` says where the values of secrets come from, by their names, and holds none of
+    them. Times are seconds.
     """
 
     sector: str
@@ -57,12 +57,17 @@ class Posting:
     python: str
     bytecode: str | None
     variables: Mapping[str, str]
-    secrets: tuple[str, ...]
+    secrets: Mapping[str, SecretReference]
     max_attempts: int
     timeout: float | None
     lease: int
     batch: int
     stopped: bool
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The bot on its sector, as a key."""
+        return self.sector, self.bot
 
     @property
     def label(self) -> str:
@@ -83,6 +88,11 @@ class Roster:
     plan: str = ""
     built_at: float = 0.0
     tempo: Tempo = field(default_factory=Tempo)
+
+    @property
+    def secrets(self) -> dict[tuple[str, str], Mapping[str, SecretReference]]:
+        """Where the values of secrets come from, by place."""
+        return {posting.place: posting.secrets for posting in self.postings if posting.secrets}
 
 
 def roster_as_json(roster: Roster) -> dict[str, Any]:
@@ -114,6 +124,6 @@ def _posting(content: Mapping[str, Any]) -> Posting:
             "successors": tuple(Successor(**successor) for successor in content["successors"]),
             "command": tuple(command) if command is not None else None,
             "roots": tuple(content["roots"]),
-            "secrets": tuple(content["secrets"]),
+            "secrets": {name: SecretReference(**reference) for name, reference in content["secrets"].items()},
         }
     )

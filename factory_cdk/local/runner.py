@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
@@ -23,7 +23,7 @@ from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.roster import Roster
-from factory_cdk.local.secrets import secrets_key
+from factory_cdk.local.secrets import Values
 from factory_cdk.local.state import StageState, write_json
 from factory_cdk.local.status import Status, status_as_json
 from factory_cdk.queues.doorbell import Doorbell
@@ -44,7 +44,7 @@ class Runner:
         self,
         state: StageState,
         roster: Roster,
-        secrets: Mapping[str, Mapping[str, str]],
+        secrets: Values,
         queues: SqliteQueues,
         guardian: Guardian,
         report: socket.socket | None = None,
@@ -65,7 +65,7 @@ class Runner:
         self._crews = [
             Crew(
                 posting,
-                secrets.get(secrets_key(posting.sector, posting.bot), {}),
+                secrets.get(posting.place, {}),
                 roster.tempo,
                 self._stream,
                 guardian,

@@ -31,11 +31,6 @@ class StageState:
         return self.folder / "roster.json"
 
     @property
-    def secrets(self) -> Path:
-        """The values of the bots' secrets, readable by this user alone."""
-        return self.folder / "secrets.json"
-
-    @property
     def status(self) -> Path:
         """What the runner last said of itself and its workers (status.py)."""
         return self.folder / "status.json"

@@ -2,48 +2,135 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_works import Works, bot, stage
+from local_works import Works, bot, stage, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.secrets import resolve_secrets
+from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import SecretReference
 
+MINE = SecretReference(env="MINE")
+
 PEEK = """
+import hashlib
 import os
+from pathlib import Path
 
 def peek(payload):
-    begun_with = open("/proc/self/environ").read()
-    return {"TOKEN": os.environ["TOKEN"], "LEVEL": os.environ["LEVEL"], "leaked": os.environ["TOKEN"] in begun_with}
+    "What the bot knows of its token, without saying it."
+    token = os.environ["TOKEN"]
+    return {
+        "digest": hashlib.sha256(token.encode()).hexdigest(),
+        "LEVEL": os.environ["LEVEL"],
+        "begun_with": token in Path("/proc/self/environ").read_text(),
+        "sources": [name for name in os.environ if name != "TOKEN" and token in os.environ[name]],
+    }
+"""
+
+PLAN = """
+factory:
+  name: works
+  bots:
+    peek: {source: {path: code}, bot_path: "peek:peek"}
+    keep: {source: {path: code}, bot_path: "peek:peek"}
+  stages:
+    test:
+      here:
+        type: local
+        bots:
+          peek: {config: {LEVEL: {a: 1}}, secrets: {TOKEN: {env: MINE}}}
+          keep: {config: {LEVEL: low}, secrets: {TOKEN: }}
 """
 
 
-def test_secrets_come_from_a_variable_of_the_builder_and_stand_in_no_file_but_their_own(works: Works) -> None:
+def holders_below(folder: Path, word: str) -> list[Path]:
+    """The files below `folder` that hold `word`, in their name or in what is in them."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in found if word.encode() in path.read_bytes() or word in path.name]
+
+
+def processes_that_show(word: str) -> list[str]:
+    """The processes whose arguments or whose environment, as they were begun with, hold `word`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        for part in ("environ", "cmdline"):
+            with contextlib.suppress(OSError):  # ended meanwhile, or not ours
+                if word.encode() in (process / part).read_bytes():
+                    found.append(f"{process.name} {part}: {(process / 'cmdline').read_bytes()!r}")
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what processes show is looked for in /proc")
+def test_no_value_is_in_any_file_argument_or_environment_from_build_to_resume(works: Works, tmp_path: Path) -> None:
     works.write("peek.py", PEEK)
-    peek = replace(bot("peek", "peek:peek", config={"LEVEL": {"a": 1}}), secrets={"TOKEN": SecretReference(env="MINE")})
-    order = Order({"peek": works.code}, works.home, environ={"MINE": "very-secret-word"}, tempo=works.tempo)
-    build(stage(peek), order, works.said.append)
-    (record,) = works.run("peek", None)
-    assert record.result == {"TOKEN": "very-secret-word", "LEVEL": '{"a": 1}', "leaked": False}
-    state = works.state()
-    holders = [
-        path.name
-        for path in state.folder.rglob("*")
-        if path.is_file() and "queues" not in path.parts and b"very-secret-word" in path.read_bytes()
-    ]
-    assert holders == ["secrets.json"]
-    assert state.secrets.stat().st_mode & 0o777 == 0o600
-    assert "very-secret-word" not in "\n".join(works.said)
+    (tmp_path / "plan.yml").write_text(PLAN)
+    mine, own = (f"väry-secret-{secrets.token_hex(8)}" for _ in range(2))
+
+    def cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "factory_cdk.cli", *arguments],
+            env={**os.environ, "FACTORY_CDK_HOME": str(works.home), **variables},
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+        )  # fmt: skip
+
+    def look() -> None:
+        for bot_name, token, level in (("peek", mine, '{"a": 1}'), ("keep", own, "low")):
+            (record,) = works.run(bot_name, None)
+            digest = hashlib.sha256(token.encode()).hexdigest()
+            assert record.result == {"digest": digest, "LEVEL": level, "begun_with": False, "sources": []}
+        for word in (mine, own):
+            assert holders_below(tmp_path, word) == []
+            assert processes_that_show(word) == []
+
+    missing = cli("build", "--plan", "plan.yml", "--stage", "test")
+    assert missing.returncode == 1
+    assert "bot peek: no value for TOKEN (variable MINE)" in missing.stderr
+    assert "bot keep: no value for TOKEN (variable TOKEN)" in missing.stderr
+    built = cli("build", "--plan", "plan.yml", "--stage", "test", MINE=mine, TOKEN=own)
+    assert built.returncode == 0, built.stderr
+    look()
+    os.kill(works.worker("peek").pid or 0, signal.SIGKILL)  # the runner still has it for the next one
+    look()
+    assert cli("stop", "--name", "works").returncode == 0
+    assert cli("resume", "--name", "works").returncode == 0, "a runner that lives is asked for nothing"
+    os.kill(works.runner(), signal.SIGKILL)
+    until(lambda: runner_pid(works.state()) is None)
+    refused = cli("resume", "--name", "works", TOKEN=own)
+    assert refused.returncode == 1
+    assert "bot peek: no value for TOKEN (variable MINE)" in refused.stderr
+    assert "bot keep" not in refused.stderr
+    resumed = cli("resume", "--name", "works", MINE=mine, TOKEN=own)
+    assert resumed.returncode == 0, resumed.stderr
+    look()
+    said = "".join(done.stdout + done.stderr for done in (missing, built, refused, resumed))
+    assert mine not in said
+    assert own not in said
+
+
+def test_the_program_of_a_command_gets_its_secrets_as_variables(works: Works) -> None:
+    program = replace(bot("tell", command=["sh", "-c", 'printf %s "$TOKEN" | wc -c']), secrets={"TOKEN": MINE})
+    build(
+        stage(program), Order({"tell": works.code}, works.home, environ={"MINE": "seven77"}, tempo=works.tempo), print
+    )
+    assert works.run("tell", None)[0].result == 7
 
 
 def test_a_dry_run_masks_secrets(works: Works) -> None:
-    peek = replace(bot("peek", "peek:peek"), secrets={"TOKEN": SecretReference(env="MINE")})
+    peek = replace(bot("peek", "peek:peek"), secrets={"TOKEN": MINE})
     found = dry_run(stage(peek), {"peek": works.code}, works.home)
     assert found["variables"][0]["variables"]["TOKEN"] == "***"
 
@@ -70,5 +157,5 @@ def test_secrets_come_from_qalx_profiles_the_bots_file_first(tmp_path: Path) -> 
         "TOKEN": SecretReference(profile="default"),
         "RENAMED": SecretReference(profile="default", key="ONLY"),
     }
-    found = resolve_secrets(replace(bot("b", "b:b"), secrets=references), {}, tmp_path)
-    assert found == {"TOKEN": "bots", "RENAMED": "%(here)s"}
+    found = resolve_secrets({("here", "b"): references}, {"HOME": str(tmp_path)})
+    assert found == {("here", "b"): {"TOKEN": "bots", "RENAMED": "%(here)s"}}
