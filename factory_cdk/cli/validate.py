@@ -43,12 +43,12 @@ def command(plan_file: str, stage: str | None, format_: str, strict: bool, regio
     loaded = load_plan(plan_file)
     diagnostics = loaded.diagnostics
     if loaded.plan is not None and stage is not None:
-        diagnostics = with_stage(loaded, stage, region)
+        diagnostics = _with_stage(loaded, stage, region)
     found = silenced(diagnostics, loaded.text, loaded.file)
     return print_verdict(loaded, found, format_, strict=strict, quiet=quiet)
 
 
-def with_stage(loaded: Loaded, name: str, region: str | None) -> tuple[Diagnostic, ...]:
+def _with_stage(loaded: Loaded, name: str, region: str | None) -> tuple[Diagnostic, ...]:
     """The diagnostics of the plan and those of designing one stage of it, in the order of the file."""
     from factory_cdk.design.designing import design_stage  # noqa: PLC0415 - imports Jinja2
     from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage  # noqa: PLC0415

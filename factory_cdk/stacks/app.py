@@ -30,13 +30,13 @@ CONTEXT: Mapping[str, Any] = {
 the same bytes."""
 
 
-def new_app(outdir: Path | None = None) -> cdk.App:
-    """An app that writes to `outdir` (None: where the CDK CLI wants it)."""
+def new_app(outdir: Path | None = None, context: Mapping[str, Any] | None = None) -> cdk.App:
+    """An app that writes to `outdir` (None: where the CDK CLI wants it); `context` is laid over CONTEXT."""
     return cdk.App(
         outdir=None if outdir is None else str(outdir),
         analytics_reporting=False,
         tree_metadata=False,
-        post_cli_context=CONTEXT,
+        post_cli_context={**CONTEXT, **(context or {})},
     )
 
 
@@ -88,13 +88,13 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
     return stack
 
 
-def synthesize(design: StageDesign, outdir: Path) -> None:
-    """Write the cloud assembly of `design` into `outdir`, an existing folder.
+def synthesize(design: StageDesign, outdir: Path, *, context: Mapping[str, Any] | None = None) -> None:
+    """Write the cloud assembly of `design` into `outdir`, an existing folder; `context` is CDK's, beside ours.
 
     Raises OSError or FactoryError when a file cannot be written, FactoryError when CDK or its Node fails.
     """
     try:
-        app = new_app(outdir)
+        app = new_app(outdir, context)
         add_stage(app, design)
         app.synth()
     except (JSIIError, RuntimeError) as error:  # of jsii itself, and what it makes of an exception in Node

@@ -1,0 +1,8 @@
+"""Lint: what a stage would do on AWS that its author will regret, each at the line of the plan it comes from.
+
+    StageDesign ──▶ checks (instances, alarms, policies, literals) ──┐
+        └──▶ templates ──▶ CDK's validation, cfn-lint (engines) ──▶ Finding ──▶ places ──▶ Diagnostic
+
+A Finding is about a place in a template or in the plan; `places` leads from the one to the other. Findings in
+what factory_cdk generates by itself are reported with the template and the path in it.
+"""

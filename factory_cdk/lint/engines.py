@@ -1,0 +1,118 @@
+"""What CDK's own validation and cfn-lint say of a stage's templates, as findings.
+
+Both have the same catalogue of rules (cfn-lint's), so what both say of one place is one finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.design.model import StageDesign
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.lint.finding import Finding, InTemplate
+from factory_cdk.plan.findings import shortened
+from factory_cdk.stacks.node import INSTALL_HINT
+
+TEMPLATE_SUFFIX = ".template.json"
+
+BY_DESIGN = frozenset({"9003"})
+"""Rules that are not about a plan: W9003 notes what CloudFormation coerces, which `validate` has checked, and the
+plan's values reach the template as they were written."""
+
+ID_FORMATS = frozenset({"1150", "1151", "1152", "1153", "1154"})
+"""Rules about the length of ids, of which `validate` warns itself (F510)."""
+
+_MESSAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one engine said of one place; `rule` is its name for the rule (`E3012`)."""
+
+    engine: str
+    rule: str
+    error: bool
+    message: str
+    place: InTemplate
+
+    @property
+    def number(self) -> str:
+        """The number of the rule, which both engines share (CDK writes F3012 where cfn-lint writes E3012)."""
+        return self.rule[1:]
+
+
+def engine_findings(design: StageDesign, folder: Path) -> tuple[Finding, ...]:
+    """Synthesize `design` into the existing `folder` and return what the engines find in its templates.
+
+    FactoryError when the `[cdk]` extra is not installed or CDK fails.
+    """
+    from factory_cdk.stacks.validation import validate_templates  # noqa: PLC0415 - with aws_cdk only
+
+    with ThreadPoolExecutor(1) as beside:  # while Node validates, cfn-lint reads its rules
+        rules = beside.submit(_rules)
+        violations = validate_templates(design, folder)
+        loaded = rules.result()
+    said = [
+        Said(
+            "CDK",
+            one.rule,
+            one.severity in ("error", "fatal"),
+            one.message,
+            InTemplate(
+                one.template.removesuffix(TEMPLATE_SUFFIX),
+                ("Resources", one.logical_id, *one.path) if one.logical_id else one.path,
+            ),
+        )
+        for one in violations
+        if one.severity in ("error", "fatal", "warning")
+    ]
+    said += _cfn_lint(design, folder, loaded)
+    return tuple(_merged(one for one in said if one.number not in BY_DESIGN))
+
+
+def _rules() -> Any:
+    try:
+        from cfnlint.core import get_rules  # noqa: PLC0415 - 1.5 s
+    except ImportError:
+        raise FactoryError("linting needs cfn-lint, which is not installed", INSTALL_HINT) from None
+    return get_rules([], [], [])
+
+
+def _cfn_lint(design: StageDesign, folder: Path, rules: Any) -> Iterator[Said]:
+    from cfnlint.api import lint  # noqa: PLC0415
+    from cfnlint.config import ManualArgs  # noqa: PLC0415
+
+    # A configuration of its own, so that no .cfnlintrc of the current folder changes what is found.
+    configuration = folder / "cfnlintrc"
+    configuration.write_text("{}\n", encoding="utf-8")
+    for stack in design.stacks:
+        text = (folder / f"{stack.name}{TEMPLATE_SUFFIX}").read_text(encoding="utf-8")
+        arguments = ManualArgs(regions=[stack.region], config_file=str(configuration))
+        for match in lint(text, rules=rules, config=arguments):
+            if match.rule.severity in ("error", "warning"):
+                place = InTemplate(stack.name, tuple(match.path or ()))
+                yield Said("cfn-lint", match.rule.id, match.rule.severity == "error", match.message, place)
+
+
+def _merged(said: Iterator[Said]) -> Iterator[Finding]:
+    """One finding for what several engines say by the same rule of the same place: the shorter message."""
+    groups: dict[tuple[InTemplate, str], list[Said]] = {}
+    for one in said:
+        groups.setdefault((one.place, one.number), []).append(one)
+    for group in groups.values():
+        shortest = min(group, key=lambda one: len(one.message))
+        error = any(one.error for one in group)
+        yield Finding(
+            "F720" if error else "F721",
+            shortest.place,
+            f"{shortened(shortest.message, _MESSAGE)} [{_named(group)}]",
+        )
+
+
+def _named(group: Sequence[Said]) -> str:
+    engines = " and ".join(dict.fromkeys(one.engine for one in reversed(group)))
+    return f"{group[-1].rule}, {engines}"

@@ -1,0 +1,38 @@
+"""Checks of what roles may do. Policies are generated, so that a finding here is a fault of factory_cdk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from factory_cdk.design.model import StageDesign
+from factory_cdk.lint.finding import Finding, of_type
+
+
+def check_wildcards(design: StageDesign) -> Iterator[Finding]:
+    """F702: a statement that allows every action of a service, or is about every resource."""
+    for role in of_type(design, "AWS::IAM::Role"):
+        for number, policy in enumerate(role.resource.properties.get("Policies", ())):
+            for index, statement in enumerate(policy["PolicyDocument"]["Statement"]):
+                if statement.get("Effect") != "Allow":
+                    continue
+                for key, what in (("Action", "every action"), ("Resource", "every resource")):
+                    wide = next((value for value in _texts(statement.get(key)) if _is_everything(key, value)), None)
+                    if wide is not None:
+                        message = f"the role of `{role.resource.sector}` has a statement about {what} (`{wide}`)"
+                        place = role.at("Policies", number, "PolicyDocument", "Statement", index, key)
+                        yield Finding("F702", place, message, "name what it is about")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list | tuple) else (value,):
+        text = one.get("Fn::Sub") if isinstance(one, Mapping) else one
+        if isinstance(text, str):
+            yield text
+
+
+def _is_everything(key: str, text: str) -> bool:
+    if key == "Action":
+        return text == "*" or text.endswith(":*")
+    resource = text.split(":", 5)[5] if text.startswith("arn:") and text.count(":") >= 5 else text
+    return not resource.strip("*/")
