@@ -8,8 +8,26 @@ Data flows one way, and every arrow hands over one frozen dataclass::
       pack/    bundle                              local/          worker/
 
 Nothing reaches back. `diagnostics` is the one way to say what is wrong.
+
+For Python programs: `Bot` and `Job` are for the code of bots, and there in any environment, whether factory_cdk is
+installed in it or not; each is imported when it is first asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from factory_cdk.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from factory_cdk.worker.bot import Bot
+    from factory_cdk.worker.job import Job
+
+__all__ = ["Bot", "Job", "__version__"]
+
+_HOMES = {"Bot": "factory_cdk.worker.bot", "Job": "factory_cdk.worker.job"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'factory_cdk' has no attribute {name!r}")

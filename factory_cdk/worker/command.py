@@ -18,6 +18,7 @@ import sys
 import threading
 
 from .errors import BotError
+from .life import Life
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -25,18 +26,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .job import Job
-    from .target import Process
 
 LARGEST_VARIABLE = 96 * 1024
 LAST_LINES = 20
 
 
-def load(command: Sequence[str]) -> Process:
-    """A function of a Job that runs `command`; BotError when its program cannot be found or run."""
+def load(command: Sequence[str]) -> Life:
+    """The life of a bot that runs `command` for every job; BotError when its program cannot be found or run."""
     program = shutil.which(command[0])
     if program is None:
         raise BotError("CommandNotFound", f"{command[0]!r} is not a program here or on PATH")
-    return lambda job: run([program, *command[1:]], job)
+    return Life(lambda job: run([program, *command[1:]], job))
 
 
 def run(command: Sequence[str], job: Job) -> Any:

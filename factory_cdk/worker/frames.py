@@ -98,6 +98,6 @@ class Channel:
             self._messages = self._buffer.feed(received)
         return self._messages.pop(0)
 
-    def waiting(self) -> bool:
-        """Whether `receive` would return at once (a message, or the runner's end)."""
-        return bool(self._messages or self._poll.poll(0))
+    def waiting(self, seconds: float = 0.0) -> bool:
+        """Whether `receive` would return at once (a message, or the runner's end), or would within `seconds`."""
+        return bool(self._messages or self._poll.poll(seconds * 1000))

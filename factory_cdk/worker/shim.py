@@ -1,4 +1,4 @@
-"""The worker's life: load the bot, say so, run jobs one after the other, end."""
+"""From the first message to a worker at work: load the bot, say so, and let it work."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import sys
 from importlib.machinery import ModuleSpec
 
 from . import lifeline
-from .errors import BotError, describe
-from .frames import Channel, encode
+from .bot import Bot
+from .errors import describe
+from .frames import Channel
 from .job import Job
 from .roots import use_roots
+from .working import Worker
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
     import types
     from collections.abc import Sequence
-    from typing import Any
 
     from .frames import Message
-    from .target import Process
+    from .life import Life
 
 
 class FactoryModule:
-    """Answers `from factory_cdk import Job` in environments that have no factory_cdk; asked last of all."""
+    """Answers `from factory_cdk import Bot, Job` in environments that have no factory_cdk; asked last of all."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -36,7 +37,7 @@ class FactoryModule:
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Fill the stand-in with what bots may import."""
-        module.__dict__["Job"] = Job
+        module.__dict__.update(Bot=Bot, Job=Job)
 
 
 def serve(descriptor: int) -> int:
@@ -50,17 +51,18 @@ def serve(descriptor: int) -> int:
         return 1
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    worker = Worker(channel, order["bot"])
     try:
-        process = prepare(order)
+        worker.begin(prepare(order))
     except BaseException as error:  # SystemExit at import is a broken bot too
         channel.send({"kind": "broken", "error": describe(error)})
         return 1
     channel.send({"kind": "ready"})
-    work(channel, process)
+    worker.work()
     return 0
 
 
-def prepare(order: Message) -> Process:
+def prepare(order: Message) -> Life:
     """Set variables and sys.path as the runner's first message says, and load the bot. Raises what that raises."""
     os.environ.update(order["variables"])
     use_roots(order["roots"], order["bytecode"])
@@ -72,48 +74,3 @@ def prepare(order: Message) -> Process:
     from . import target  # noqa: PLC0415
 
     return target.load(order["target"])
-
-
-def work(channel: Channel, process: Process) -> None:
-    """Run jobs as they come until the runner says stop; does not return when the runner is gone."""
-    while True:
-        message = channel.receive()
-        if message is None:
-            lifeline.end_group()
-            return
-        if message["kind"] == "stop":
-            return
-        if not run_all(channel, process, message["jobs"]):
-            return
-
-
-def run_all(channel: Channel, process: Process, jobs: list[dict[str, Any]]) -> bool:
-    """Run `jobs` in order. False when the runner said stop meanwhile: the rest was given back."""
-    for number, job in enumerate(jobs):
-        if number and channel.waiting():
-            message = channel.receive()
-            if message is None:
-                lifeline.end_group()
-            elif message["kind"] == "jobs":
-                jobs.extend(message["jobs"])
-            else:
-                channel.send({"kind": "returned", "ids": [waiting["id"] for waiting in jobs[number:]]})
-                return False
-        frame = run_one(process, job)
-        sys.stdout.flush()
-        channel.send_frame(frame)
-    return True
-
-
-def run_one(process: Process, job: dict[str, Any]) -> bytes:
-    """Run one job; returns the frame that says how it went. Nothing that a bot raises passes."""
-    try:
-        result = process(Job(**job))
-        try:
-            return encode({"kind": "done", "id": job["id"], "result": result})
-        except (TypeError, ValueError, RecursionError) as error:
-            raise BotError(
-                "ResultNotJson", f"what {job['bot']} returned, a {type(result).__name__}, is not JSON: {error}"
-            ) from None
-    except BaseException as error:  # sys.exit() in a bot fails the attempt, not the worker
-        return encode({"kind": "failed", "id": job["id"], "error": describe(error, job["attempt"])})

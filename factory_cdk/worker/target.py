@@ -1,25 +1,24 @@
-"""From `package.module:attribute` to something that takes a Job and returns JSON."""
+"""From `package.module:attribute` to the life of a bot."""
 
 from __future__ import annotations
 
 import importlib
 
 from .errors import BotError
+from .life import Life, awaited, life_of_steps
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from .job import Job
-
-    Process = Callable[[Job], Any]
 
 PLAIN_FUNCTION = type(lambda: None)
 
 
-def load(target: str) -> Process:
-    """Import `target` and adapt it. Whatever its import raises passes through; BotError when it names nothing."""
+def load(target: str) -> Life:
+    """Import `target`, a `Bot` or a callable, and adapt it.
+
+    Whatever its import raises passes through; BotError when it names nothing.
+    """
     module_name, _, attribute = target.partition(":")
     found: Any = importlib.import_module(module_name)
     for part in attribute.split("."):
@@ -29,16 +28,21 @@ def load(target: str) -> Process:
     return adapt(found, target)
 
 
-def adapt(called: Any, target: str) -> Process:
-    """A function of a Job that calls `called` with the Job or its payload, and waits for what it awaits.
-
-    BotError when `called` cannot be called with one argument.
+def adapt(found: Any, target: str) -> Life:
+    """The life of `found`: of its steps if it is a Bot; else it is called with the Job or its payload, and what it
+    awaits is waited for. BotError when it is neither a Bot nor callable with one argument.
     """
-    if not callable(called):
-        raise BotError("BotNotCallable", f"{target} is a {type(called).__name__}, not a callable")
-    if not _wants_job(called, target):
-        return _awaiting(lambda job: called(job.payload))
-    return _awaiting(called)
+    if hasattr(type(found), "__factory_bot__"):
+        return life_of_steps(found, target)
+    if isinstance(found, type) and hasattr(found, "__factory_bot__"):
+        raise BotError("BotNotCallable", f"{target} is a class of bots: name an instance of it")
+    if type(found).__module__.partition(".")[0] == "pyqalx":
+        raise BotError("BotNotCallable", f"{target} is a bot of pyqalx: set `launcher: qalx` where the plan runs it")
+    if not callable(found):
+        raise BotError("BotNotCallable", f"{target} is a {type(found).__name__}, neither a Bot nor a callable")
+    if _wants_job(found, target):
+        return Life(lambda job: awaited(found(job)))
+    return Life(lambda job: awaited(found(job.payload)))
 
 
 def _wants_job(called: Any, target: str) -> bool:
@@ -74,25 +78,3 @@ def _wants_job_by_signature(called: Any, target: str) -> bool:
 def _names_job(annotation: Any) -> bool:
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     return bool(name.strip("'\" ").rpartition(".")[2] == "Job")
-
-
-def _awaiting(call: Process) -> Process:
-    loop: Any = None
-
-    def process(job: Job) -> Any:
-        nonlocal loop
-        result = call(job)
-        if not hasattr(type(result), "__await__"):
-            return result
-        import asyncio  # noqa: PLC0415 (30 ms that only asynchronous bots pay)
-
-        if loop is None:
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-
-        async def wait() -> Any:
-            return await result
-
-        return loop.run_until_complete(wait())
-
-    return process

@@ -143,7 +143,7 @@ def test_a_traceback_shows_the_bots_lines_and_not_the_shims(start: Callable[...,
     [
         ("missing:bot", "ModuleNotFoundError", "No module named 'missing'"),
         ("bots:absent", "BotNotFound", "bots has no 'absent'"),
-        ("bots:number", "BotNotCallable", "is a int, not a callable"),
+        ("bots:number", "BotNotCallable", "is a int, neither a Bot nor a callable"),
         ("bots:two", "BotNotCallable", "cannot be called with one argument"),
     ],
 )

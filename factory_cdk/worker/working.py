@@ -1,0 +1,146 @@
+"""A worker at work: it runs jobs one after the other and heeds what its runner, or its own bot, wants of it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+
+from . import lifeline
+from .errors import BotError, describe
+from .frames import encode
+from .job import Job
+from .life import tolerantly
+
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .frames import Channel, Message
+    from .life import Life
+
+FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = 0.1, 1.0, 60.0
+"""Seconds without a job before `onwait` is called, and before it is called again; doubling from the second on."""
+
+LONGEST_STATUS = 200
+
+
+class Worker:
+    """The worker `bot` at its runner's `channel`: `begin` first, then `work`.
+
+    `held`: it takes no jobs until resumed; `leaving`: it asked its runner to be told to stop. Both give back what
+    they were handed and did not begin.
+    """
+
+    def __init__(self, channel: Channel, bot: str) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()  # a bot's threads may publish
+        self._life: Life
+        self._idle = self._last = Job(bot=bot, attempt=0, worker=self)
+        self._jobs: deque[dict[str, Any]] = deque()
+        self._held = False
+        self._leaving = False
+
+    def begin(self, life: Life) -> None:
+        """Call what comes before the first job. Raises what that raises."""
+        self._life = life
+        if life.initialise is not None:
+            life.initialise()
+        if life.begin is not None:
+            life.begin(self._idle)
+
+    def work(self) -> None:
+        """Run jobs as they come until the runner says stop; does not return when the runner is gone."""
+        while True:
+            if self._jobs and (self._held or self._leaving):
+                self._give_back()
+            if self._jobs and not self._channel.waiting():
+                self._run(self._jobs.popleft())
+                continue
+            message = self._receive()
+            if message is None:
+                lifeline.end_group()
+                return
+            if message["kind"] == "jobs":
+                self._jobs.extend(message["jobs"])
+            elif message["kind"] == "resume":
+                self._held = False
+            else:
+                break
+        self._give_back()
+        if self._life.end is not None:
+            tolerantly(self._life.end, self._last, "ontermination")
+
+    # What a job asks for
+
+    def publish(self, status: str) -> None:
+        """Tell the runner what the worker is at, in one short line."""
+        self._tell({"kind": "status", "status": " ".join(str(status).split())[:LONGEST_STATUS]})
+
+    def hold(self) -> None:
+        """Take no more jobs until resumed."""
+        self._held = True
+        self._tell({"kind": "held"})
+
+    def resume(self) -> None:
+        """Take jobs again."""
+        self._held = False
+        self._tell({"kind": "resumed"})
+
+    def leave(self) -> None:
+        """Ask to be told to stop: what the runner hands over until then is given back."""
+        if not self._leaving:
+            self._leaving = True
+            self._tell({"kind": "leaving"})
+
+    def _tell(self, message: Message) -> None:
+        self._send(encode(message))
+
+    def _send(self, frame: bytes) -> None:
+        with self._sending:
+            self._channel.send_frame(frame)
+
+    def _receive(self) -> Message | None:
+        """The next message; `onwait` is called while there is none."""
+        if self._life.wait is not None:
+            pause = FIRST_WAIT
+            while not self._channel.waiting(pause):
+                tolerantly(self._life.wait, self._idle, "onwait")
+                pause = SECOND_WAIT if pause < SECOND_WAIT else min(LONGEST_WAIT, 2 * pause)
+        return self._channel.receive()
+
+    def _give_back(self) -> None:
+        if self._jobs:
+            self._tell({"kind": "returned", "ids": [job["id"] for job in self._jobs]})
+            self._jobs.clear()
+
+    def _run(self, message: dict[str, Any]) -> None:
+        self._last = job = Job(context=dict(self._idle.context), worker=self, **message)
+        frame = self._frame(job)
+        sys.stdout.flush()
+        self._send(frame)
+
+    def _frame(self, job: Job) -> bytes:
+        """Run one job; the frame that says how it went. Nothing that a bot raises passes."""
+        try:
+            result = self._life.process(job)
+            if job._quit:
+                raise BotError("Terminated", "its bot ended the worker in the middle of it, and gave it up")
+            if job.last_step_result is False:
+                raise BotError("StepFailed", f"its step `{job._step}` said that it did not succeed")
+            done: Message = {"kind": "done", "id": job.id, "result": result}
+            if not job.do_workflow:
+                done["onward"] = False
+            try:
+                return encode(done)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise BotError(
+                    "ResultNotJson", f"what {job.bot} returned, a {type(result).__name__}, is not JSON: {error}"
+                ) from None
+        except BaseException as error:  # sys.exit() in a bot fails the attempt, not the worker
+            if job._quit == "requeue":
+                return encode({"kind": "returned", "ids": [job.id]})
+            failed: Message = {"kind": "failed", "id": job.id, "error": describe(error, job.attempt)}
+            if job._quit:
+                failed["final"] = True
+            return encode(failed)
