@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,20 +37,20 @@ class Findings:
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
         """Add a diagnostic at a line and column (from 1)."""
-        self._add(code, message, hint, line, column, ())
+        self._add(code, message, hint, line, column)
 
     def at_key(self, path: Path, code: str, message: str, hint: str | None = None) -> None:
         """Add a diagnostic at the key that `path` ends with (at the value when it ends in a list)."""
         spot = locate(self.root, path)
         if spot.key is None:
-            self._add(code, message, hint, spot.node.line, spot.node.column, spot.aliases)
+            self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
         else:
-            self._add(code, message, hint, spot.key.line, spot.key.column, spot.key_aliases)
+            self._add(code, message, hint, spot.key.line, spot.key.column, path, spot.key_aliases)
 
     def at_value(self, path: Path, code: str, message: str, hint: str | None = None) -> None:
         """Add a diagnostic at the value that `path` leads to."""
         spot = locate(self.root, path)
-        self._add(code, message, hint, spot.node.line, spot.node.column, spot.aliases)
+        self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
 
     def key_position(self, path: Path) -> Position:
         """Where the key of `path` stands."""
@@ -86,9 +87,19 @@ class Findings:
         else:
             self.as_written(path, data)
 
-    def _add(self, code: str, message: str, hint: str | None, line: int, column: int, aliases: tuple[str, ...]) -> None:
-        key = (code, line, column, message)
-        if key in self._found:  # what stands behind an alias is found once for every use of it
+    def _add(
+        self,
+        code: str,
+        message: str,
+        hint: str | None,
+        line: int,
+        column: int,
+        path: Path = (),
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        # What stands behind an alias is found once for every use of it, each time under other names above it.
+        key = (code, line, column, re.sub("`([^`]*)`", lambda name: "`" if name[1] in path else name[0], message))
+        if key in self._found:
             return
         message = shortened(message, MAX_MESSAGE)
         if aliases:

@@ -160,6 +160,14 @@ CASES = [
         "write the key",
     ),
     Case(
+        "another document",
+        "F017",
+        "      first: second\n",
+        "      first: second\n§---\nfactory: {}\n",
+        ("one YAML document",),
+        "---",
+    ),
+    Case(
         "an infinite number",
         "F019",
         "name: demo",
