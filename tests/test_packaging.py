@@ -70,4 +70,11 @@ def test_the_snapshot_of_aws_is_what_the_installed_tools_say() -> None:
         [sys.executable, "-c", program], cwd=ROOT / "tools", capture_output=True, text=True, check=True, timeout=120
     )
     for name, text in json.loads(result.stdout).items():
-        assert (ROOT / "factory_cdk" / "plan" / "aws" / name).read_text() == text, "run: python tools/snapshot_aws.py"
+        kept = json.loads((ROOT / "factory_cdk" / "plan" / "aws" / name).read_text())
+        said = json.loads(text)
+        if name == "regions.json":  # the emulator pins an older botocore: the snapshot may know more regions
+            for partition, facts in said.items():
+                assert facts["dns_suffix"] == kept[partition]["dns_suffix"]
+                assert set(facts["regions"]) <= set(kept[partition]["regions"]), "run: python tools/snapshot_aws.py"
+        else:
+            assert said == kept, "run: python tools/snapshot_aws.py"

@@ -24,6 +24,8 @@ def main() -> None:
         for found in error.diagnostics:
             place = f"{found.file}:{found.line}:{found.column}"
             print(f"{place}: {found.severity}[{found.code}]: {found.message}", file=sys.stderr)
+            if found.hint:
+                print(f"   help: {found.hint}", file=sys.stderr)
         sys.exit(error.exit_code)
     except FactoryError as error:
         print(f"error: {error.message}", file=sys.stderr)
