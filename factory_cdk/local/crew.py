@@ -71,8 +71,12 @@ class Crew:
 
     @property
     def ready(self) -> bool:
-        """Whether every member is loaded."""
-        return all(member.state in (State.READY, State.BUSY) for member in self.members)
+        """Whether every member is loaded, or was and has left because its bot wanted so."""
+        gone = (State.STOPPING, State.ENDED)
+        return all(
+            member.state in (State.READY, State.BUSY) or (member.was_ready and member.state in gone)
+            for member in self.members
+        )
 
     @property
     def alive(self) -> bool:
@@ -97,6 +101,12 @@ class Crew:
             if member.state in (State.ENDED, State.BROKEN):
                 member.deaths = 0
                 self._start(member)
+
+    def resume(self) -> None:
+        """Start the members that have no process, and let those that their bot stopped take jobs again."""
+        self.start()
+        for member in self.members:
+            member.resume()
 
     def give(self, lease: Lease) -> None:
         """Hand a job to the member with the least in hand; `flush` follows."""
@@ -139,13 +149,13 @@ class Crew:
             member.done += 1
             member.deaths = 0
             result = message["result"]
-            onward = forwards(self.posting.successors, lease.job, Outcome.SUCCESS, result)
-            self._office.settle(Finished(lease, onward, result))
+            successors = self.posting.successors if message.get("onward", True) else ()
+            self._office.settle(Finished(lease, forwards(successors, lease.job, Outcome.SUCCESS, result), result))
         elif kind == "failed" and self._is_in_hand(member, message):
             lease = member.finish()
             member.failed += 1
             member.deaths = 0
-            self._fail(lease, message["error"], crashed=False)
+            self._fail(lease, message["error"], crashed=False, final=message.get("final", False))
         elif kind == "ready":
             member.was_ready = True
             if member.state is State.STARTING:
@@ -155,19 +165,34 @@ class Crew:
             member.broken = message["error"]
         elif kind == "returned":
             self._office.release(member.give_back(message["ids"]))
-        else:
+        elif not self._heed(member, message):
             member.log.write(f"factory_cdk: the worker said something unexpected: {message}\n".encode())
         self._office.changed()
+
+    def _heed(self, member: Member, message: Message) -> bool:
+        """Do what a bot asks for through its Job; False when `message` says nothing of the kind."""
+        kind = message.get("kind")
+        if kind == "status":
+            member.said = _storable(message["status"])
+        elif kind in ("held", "resumed"):
+            member.held = kind == "held"
+            self._office.look()
+        elif kind == "leaving":
+            self._office.note(f"{member.label}: ends because its bot wants so")
+            member.stop()
+        else:
+            return False
+        return True
 
     def _is_in_hand(self, member: Member, message: Message) -> bool:
         return bool(member.hand) and member.hand[0].job.id == message["id"]
 
-    def _fail(self, lease: Lease, error: Mapping[str, Any], *, crashed: bool) -> None:
+    def _fail(self, lease: Lease, error: Mapping[str, Any], *, crashed: bool, final: bool = False) -> None:
         attempt = lease.job.attempt
         kind, message, trace = (_storable(error[part]) for part in ("type", "message", "traceback"))
         failed = Failure(kind, message, trace, attempt)
         delay = retry_delay(self._tempo, attempt, self.posting.max_attempts, crashed=crashed)
-        self._office.settle(Failed(lease, failed, delay))
+        self._office.settle(Failed(lease, failed, None if final else delay))
 
     def _miss(self, member: Member, code: int) -> None:
         """A member's process has ended: its job is tried again, the others in its hand were not begun."""
@@ -251,9 +276,9 @@ def crew_status(crew: Crew) -> CrewStatus:
 
 
 def worker_statuses(crew: Crew) -> Iterator[WorkerStatus]:
-    """What `ps` shows of the members of a crew; one that is ready and gets no jobs is `stopped`."""
+    """What `ps` shows of the members of a crew; one that is ready and gets or wants no jobs is `stopped`."""
     for member in crew.members:
-        idle = member.state is State.READY and not crew.open
+        idle = member.state is State.READY and (member.held or not crew.open)
         yield WorkerStatus(
             sector=crew.posting.sector,
             bot=crew.posting.bot,
@@ -265,4 +290,5 @@ def worker_statuses(crew: Crew) -> Iterator[WorkerStatus]:
             done=member.done,
             failed=member.failed,
             in_hand=len(member.hand),
+            status=member.said,
         )

@@ -85,4 +85,5 @@ def _row(factory: Factory, worker: WorkerStatus, now: float) -> dict[str, Any]:
         "done": worker.done,
         "failed": worker.failed,
         "in_hand": worker.in_hand if lives else 0,
+        "status": worker.status if lives else None,
     }

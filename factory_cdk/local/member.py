@@ -47,7 +47,8 @@ class Member:
     """One place of a crew. `on_message` and `on_end` get this member and what its process said or its exit code.
 
     `hand` holds the jobs in hand in the order in which the worker does them: the first is being done.
-    `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one.
+    `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one. `held`: its bot
+    wants no jobs until it is resumed; `said` is what its bot published last.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Member:
         self.was_ready = False
         self.broken: Mapping[str, Any] | None = None
         self.killed_for: str | None = None
+        self.held = False
+        self.said: str | None = None
         self.restarts = -1
         self.deaths = 0
         self.done = 0
@@ -96,7 +99,7 @@ class Member:
     @property
     def free(self) -> int:
         """How many more jobs it takes."""
-        if self.state not in (State.READY, State.BUSY):
+        if self.held or self.state not in (State.READY, State.BUSY):
             return 0
         return self.posting.batch - len(self.hand)
 
@@ -106,6 +109,7 @@ class Member:
         self.state = State.STARTING
         self.started_at, self._began = time.time(), time.monotonic()
         self.was_ready, self.broken, self.killed_for = False, None, None
+        self.held, self.said = False, None
         self.restarts += 1
         self._process = WorkerProcess(
             lambda descriptor: worker_command(posting.python, descriptor),
@@ -146,17 +150,21 @@ class Member:
     def finish(self) -> Lease:
         """The job being done is done: take it out of the hand; the next one's time starts."""
         lease = self.hand.popleft()
-        if not self.hand and self.state is State.BUSY:
-            self.state = State.READY
-        if self.posting.timeout is not None:
-            self._set_timer()
+        self._go_on()
         return lease
 
     def give_back(self, ids: Sequence[str]) -> list[Lease]:
-        """Take the jobs `ids`, which were not begun, out of the hand; returns their leases."""
+        """Take the jobs `ids`, which go back to their queue, out of the hand; returns their leases."""
         back = [lease for lease in self.hand if lease.job.id in ids]
         self.hand = deque(lease for lease in self.hand if lease.job.id not in ids)
+        self._go_on()
         return back
+
+    def resume(self) -> None:
+        """Let a process that its bot stopped take jobs again."""
+        if self.held and self._process:
+            self.held = False
+            self._process.send({"kind": "resume"})
 
     def stop(self) -> None:
         """End when the job in hand is done; a member without a process has ended."""
@@ -178,6 +186,13 @@ class Member:
         """Call `then` after `seconds`, unless stopped meanwhile."""
         self.state = State.WAITING
         self._waiting = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _go_on(self) -> None:
+        """Jobs have left the hand: the first of the others, if any, is being done now."""
+        if not self.hand and self.state is State.BUSY:
+            self.state = State.READY
+        if self.posting.timeout is not None:
+            self._set_timer()
 
     def _set_timer(self) -> None:
         self._clear_timer()

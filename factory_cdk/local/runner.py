@@ -274,7 +274,9 @@ class Runner:
         self._gate = "open"
         for crew in self._crews:
             crew.open = not (held and crew.posting.stopped)
-            if crew.broken or not crew.alive:
+            if not held:
+                crew.resume()
+            elif crew.broken or not crew.alive:
                 crew.start()
         self._look()
 

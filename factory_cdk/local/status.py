@@ -16,7 +16,9 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `started_at` is in seconds since the epoch; `pid` None while it has no process."""
+    """One worker. `started_at` is in seconds since the epoch; `pid` None while it has no process; `status` is what
+    its bot published last.
+    """
 
     sector: str
     bot: str
@@ -28,6 +30,7 @@ class WorkerStatus:
     done: int
     failed: int
     in_hand: int
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
