@@ -111,8 +111,8 @@ class Crew:
     def give(self, lease: Lease) -> None:
         """Hand a job to the member with the least in hand; `flush` follows."""
         if lease.job.attempt > self.posting.max_attempts:
-            lost = Failure("AttemptsUsedUp", "its last attempt never ended", "", lease.job.attempt)
-            self._office.settle(Failed(lease, lost, None))
+            spent = f"all of its {self.posting.max_attempts} attempts were begun and none of them ended"
+            self._office.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
             return
         max(self.members, key=lambda member: member.free).take(lease)
 

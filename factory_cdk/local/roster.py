@@ -29,8 +29,11 @@ class Tempo:
     grace: float = 10.0
     """For a worker to end by itself once it has nothing in hand and was told to stop."""
     lease_most: float = 5.0
-    """The longest lease. The runner renews what it has in hand, so this is only how long the jobs of a runner
-    that was killed wait after it was resumed."""
+    """The longest lease. The runner renews what it has in hand."""
+    keep: float = 14 * 86400.0
+    """How long the queues remember jobs that are done."""
+    tidy: float = 3600.0
+    """How often they forget older ones."""
     poll: float = 0.5
     """How often queues are looked at without being told: serves delays and expired leases."""
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
@@ -26,6 +27,7 @@ from factory_cdk.local.roster import Roster
 from factory_cdk.local.secrets import Values
 from factory_cdk.local.state import StageState, write_json
 from factory_cdk.local.status import Status, status_as_json
+from factory_cdk.local.tidying import tidy
 from factory_cdk.queues.doorbell import Doorbell
 from factory_cdk.queues.port import Failed, Finished, Lease, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
@@ -89,6 +91,7 @@ class Runner:
         self._told_ready = False
         self._trouble: str | None = None
         self._lost_leases = 0
+        self._end_tidying = threading.Event()
 
     async def run(self) -> None:
         """Start all crews and keep them at work until the runner is ended by a signal, a wish or its launcher."""
@@ -101,12 +104,15 @@ class Runner:
         wish_bell = open_bell(self._state)
         self._loop.add_reader(wish_bell, self._hear_wish, wish_bell)
         self._log.say(f"runner {os.getpid()} of {self._state.name} started")
+        if found := self._queues.reclaim():
+            self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again")
         for crew in self._crews:
             crew.start()
         self._carry_out(read_desired(self._state))
         self._publish()
         beating = self._task(self._beat())
         polling = self._task(self._poll())
+        tidying = self._task(self._tidy())
         try:
             while self._ending is None:
                 await self._change()
@@ -114,6 +120,8 @@ class Runner:
         finally:
             beating.cancel()
             polling.cancel()
+            tidying.cancel()
+            self._end_tidying.set()
             for bell in (*bells, wish_bell):
                 self._loop.remove_reader(bell)
                 bell.close()
@@ -236,6 +244,17 @@ class Runner:
         while True:
             await asyncio.sleep(self._roster.tempo.poll)
             self._look()
+
+    async def _tidy(self) -> None:
+        """Keep house at the start and now and then, in a thread."""
+        tempo = self._roster.tempo
+        database = self._state.database / "queues.sqlite3"
+        while True:
+            try:
+                await asyncio.to_thread(tidy, database, time.time() - tempo.keep, self._end_tidying)
+            except FactoryError as error:
+                self._log.say(f"what is old could not be tidied away: {error.message}")
+            await asyncio.sleep(tempo.tidy)
 
     # Wishes
 

@@ -147,6 +147,16 @@ class SqliteQueues:
             self._ring_others({lease.queue})
         return held
 
+    def reclaim(self) -> int:
+        """Make every leased job ready at once, the attempt counted as failed; answers how many there were.
+
+        For a runner that starts, and for it alone: it holds the lock that every other runner of these queues
+        would have to hold, so whoever leased these jobs is dead, and nobody need wait for the leases to end. A
+        holder that lived after all loses its leases as if they had ended.
+        """
+        with self._file.writing():
+            return self._steps.reclaim()
+
     def dead_letters(self, queue: str, n: int) -> list[DeadLetter]:
         """Up to `n` dead letters of `queue`, the first to die first."""
         return [DeadLetter(dead.job, queue, dead.failures) for dead in self.history.dead(queue, n)]

@@ -29,6 +29,9 @@ _RETRY = """
 UPDATE jobs SET outcome = NULL, final = NULL, finished = NULL, due = 0,
     earlier = earlier + attempt, attempt = 1
 WHERE id = ? AND outcome IN ('dead', 'cancelled') RETURNING queue"""
+_OLD = "SELECT seq FROM jobs WHERE finished < ? AND outcome IN ('success', 'cancelled') LIMIT ?"
+_STILL_OLD = """SELECT seq, payload, result FROM jobs
+WHERE seq = ? AND finished < ? AND outcome IN ('success', 'cancelled')"""
 _WAITING = "SELECT count(*) FROM jobs WHERE queue = ? AND due <= ?"
 _LATER = "SELECT count(*), count(token) FROM jobs WHERE queue = ? AND due > ?"
 _DEAD = "SELECT count(*) FROM jobs WHERE queue = ? AND outcome = 'dead'"
@@ -107,10 +110,12 @@ class History:
         """Forget up to `n` jobs that became final before `before` (seconds since the epoch), dead letters
         excepted, and free what they kept; answers how many. A purged job's id is not recognised any more.
         """
-        old = """SELECT seq, payload, result FROM jobs
-            WHERE finished < ? AND outcome IN ('success', 'cancelled') LIMIT ?"""
+        run = self._file.connection.execute
+        seqs = self._file.reading(lambda: run(_OLD, (before, n)).fetchall())
+        if not seqs:  # the search may take long; nobody waits for it
+            return 0
         with self._file.writing() as connection:
-            rows = connection.execute(old, (before, n)).fetchall()
+            rows = [row for (seq,) in seqs for row in connection.execute(_STILL_OLD, (seq, before)).fetchall()]
             for seq, _, _ in rows:
                 connection.execute("DELETE FROM failures WHERE job = ?", (seq,))
                 connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,))

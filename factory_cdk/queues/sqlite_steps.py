@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
@@ -28,6 +29,7 @@ _READY = """
 SELECT seq, due, id, bot, payload, run, parent, attempt, tags FROM jobs
 WHERE queue = ? AND due <= ? ORDER BY due, seq LIMIT ?"""
 _OVERDUE = "SELECT seq, token, attempt FROM jobs WHERE queue = ? AND due > 0 AND due <= ?"
+_LEASED = "SELECT seq, token, attempt FROM jobs WHERE due > 0 AND token IS NOT NULL ORDER BY seq"
 _PROMOTE = "UPDATE jobs SET due = 0, token = NULL, attempt = ? WHERE seq = ?"
 _CLAIM = """
 UPDATE jobs SET token = ?, due = ?, started = ?, first_started = coalesce(first_started, started, ?)
@@ -174,6 +176,12 @@ class Steps:
         """Make a leased job ready without counting the attempt; False when the lease was lost."""
         return self._run(_AGAIN, (0.0, 0, *_address(lease))).rowcount == 1
 
+    def reclaim(self) -> int:
+        """End every lease of the database, its attempt counted and failed; answers how many there were."""
+        leased = self._run(_LEASED).fetchall()
+        self._make_ready(leased, Failure("RunnerDied", "its runner died while it had the job in hand", "", 0))
+        return len(leased)
+
     def _finish(self, lease: Lease, result: Encoded, cursor: int, wall: float) -> bool:
         seq, token = _address(lease)
         if result.__class__ is str:
@@ -207,12 +215,16 @@ class Steps:
     def _promote(self, queue: str, now: float) -> bool:
         """Make ready what was delayed until now, and what was leased until now with its attempt counted."""
         overdue = self._run(_OVERDUE, (queue, now)).fetchall()
-        for seq, token, attempt in overdue:
-            if token is not None:
-                gone = "the worker or its runner went away before the job was done"
-                self._record(seq, Failure("LeaseExpired", gone, "", attempt))
-            self._run(_PROMOTE, (attempt + (token is not None), seq))
+        gone = "the worker or its runner went away before the job was done"
+        self._make_ready(overdue, Failure("LeaseExpired", gone, "", 0))
         return bool(overdue)
+
+    def _make_ready(self, rows: list[tuple[int, str | None, int]], failure: Failure) -> None:
+        """Make jobs ready at their places; of those that were leased the attempt counts, and failed."""
+        for seq, token, attempt in rows:
+            if token is not None:
+                self._record(seq, replace(failure, attempt=attempt))
+            self._run(_PROMOTE, (attempt + (token is not None), seq))
 
 
 def next_cursor(run: Run, n: int = 1) -> int:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_works import Works, bot, lives, until
+from local_works import QUICK, Works, bot, lives, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.control import changing
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.status import read_status, runner_pid
+from factory_cdk.local.submission import open_queues
 
 GATED = """
 import subprocess
@@ -73,6 +75,48 @@ def test_a_killed_runner_leaves_no_orphan_is_seen_and_resume_loses_nothing(gated
     assert sorted(record.job.bot for record in records) == ["echo"] * 5 + ["hold"] * 5
     assert {str(record.outcome) for record in records} == {"success"}
     assert gated.wait(late)[0].result == "late"
+
+
+def test_the_job_in_the_hand_of_a_killed_runner_goes_on_as_soon_as_its_stage_is_resumed(
+    gated: Works, tmp_path: Path
+) -> None:
+    gated.tempo = replace(QUICK, lease_most=3600.0)
+    gated.build(bot("hold", "bots:gated", visibility_timeout=3600))
+    gate = tmp_path / "gate"
+    run = gated.submit("hold", str(gate))
+    until(lambda: gate.with_name("gate.1").exists())
+    os.kill(gated.runner(), signal.SIGKILL)
+    until(lambda: runner_pid(gated.state()) is None)
+    gate.touch()
+    factory.resume(gated.home, "works", None, gated.said.append)
+    (record,) = gated.wait(run)
+    assert (record.outcome, record.result, record.attempts) == ("success", 2, 2)
+    assert [(failure.type, failure.attempt) for failure in record.failures] == [("RunnerDied", 1)]
+    assert "1 job of a runner that died: ready again" in (gated.state().logs / "runner.log").read_text()
+
+
+def test_a_job_whose_last_attempt_died_with_its_runner_becomes_a_dead_letter(gated: Works, tmp_path: Path) -> None:
+    gated.build(bot("hold", "bots:gated", max_attempts=1))
+    gate = tmp_path / "gate"
+    run = gated.submit("hold", str(gate))
+    until(lambda: gate.with_name("gate.1").exists())
+    os.kill(gated.runner(), signal.SIGKILL)
+    until(lambda: runner_pid(gated.state()) is None)
+    factory.resume(gated.home, "works", None, gated.said.append)
+    (record,) = gated.wait(run)
+    assert record.outcome == "dead"
+    assert [failure.type for failure in record.failures] == ["RunnerDied", "LeaseExpired"]
+    assert not gate.with_name("gate.2").exists()
+
+
+def test_jobs_that_were_done_long_ago_are_forgotten_and_dead_letters_are_not(gated: Works) -> None:
+    gated.write("failing.py", "def fail(payload):\n    raise ValueError\n")
+    gated.tempo = replace(QUICK, keep=0.0, tidy=0.05)
+    state = gated.build(bot("echo", "bots:echo"), bot("fail", "failing:fail", max_attempts=1))
+    with open_queues(state) as queues:
+        done, dead = gated.submit("echo", 1), gated.submit("fail", 1)
+        until(lambda: queues.history.job(f"{done}-1") is None and not queues.history.remaining(dead))
+        assert len(queues.history.dead("fail", 9)) == 1
 
 
 def test_the_children_of_a_bot_end_with_a_killed_runner(gated: Works, tmp_path: Path) -> None:

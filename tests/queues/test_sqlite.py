@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contract import Engine, QueueContract
 
-from factory_cdk.queues.port import Queues
+from factory_cdk.queues.port import Job, Queues
 from factory_cdk.queues.sqlite import SqliteQueues
 
 
@@ -31,3 +31,21 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 class TestSqlite(QueueContract):
     pass
+
+
+def test_what_a_dead_holder_had_in_hand_is_reclaimed_at_once_its_attempt_failed(tmp_path: Path) -> None:
+    with SqliteQueues(tmp_path / "queues.db") as queues:
+        queues.send("q", [Job("held", "bot", 1, "run"), Job("next", "bot", 2, "run")])
+        queues.send("other", [Job("elsewhere", "bot", 3, "run")])
+        queues.send("q", [Job("later", "bot", 4, "run")], delay=3600)
+        (lease,) = queues.receive("q", 1, lease=3600)
+        queues.receive("other", 1, lease=3600)
+        assert queues.reclaim() == 2
+        assert queues.reclaim() == 0
+        assert not queues.finish(lease, []), "whoever had it in hand has lost it"
+        again = [*queues.receive("q", 9, lease=60), *queues.receive("other", 9, lease=60)]
+        assert [(one.job.id, one.job.attempt) for one in again] == [("held", 2), ("next", 1), ("elsewhere", 2)]
+        record = queues.history.job("held")
+        assert record is not None
+        assert [(failure.type, failure.attempt) for failure in record.failures] == [("RunnerDied", 1)]
+        assert queues.depth("q").delayed == 1
