@@ -16,6 +16,8 @@ from factory_cdk.queues.doorbell import Ringer
 from factory_cdk.queues.port import Depth, Failure, Job, JobRecord, Outcome
 from factory_cdk.queues.sqlite_faults import faults_explained
 from factory_cdk.queues.sqlite_file import QueueFile
+from factory_cdk.queues.sqlite_search import Search, condition
+from factory_cdk.queues.sqlite_statistics import BotStatistics, statistics
 from factory_cdk.queues.sqlite_steps import next_cursor
 
 _STAGED_SECONDS = 3600
@@ -65,6 +67,22 @@ class History:
     def job(self, job_id: str) -> JobRecord | None:
         """The job of that id, or None when the database has not seen it (or has purged it)."""
         return next(iter(self._records("id = ?", (job_id,))), None)
+
+    def find(self, search: Search, n: int = -1) -> list[JobRecord]:
+        """Up to `n` jobs (all when it is negative) that `search` means, the last to be sent first."""
+        where, values = condition(search, self._file.clock())
+        return self._records(f"{where} ORDER BY seq DESC LIMIT ?", (*values, n))
+
+    def ids(self, search: Search) -> list[str]:
+        """The ids of all jobs that `search` means, in the order in which they were sent."""
+        where, values = condition(search, self._file.clock())
+        query = f"SELECT id FROM jobs WHERE {where} ORDER BY seq"  # noqa: S608 - made of constants
+        run = self._file.connection.execute
+        return self._file.reading(lambda: [job_id for (job_id,) in run(query, values).fetchall()])
+
+    def statistics(self, search: Search) -> list[BotStatistics]:
+        """How the jobs that `search` means went, bot by bot."""
+        return self._file.reading(lambda: statistics(self._file.connection, search, self._file.clock()))
 
     def depths(self, queues: Iterable[str] | None = None) -> dict[str, Depth]:
         """The depth of each queue, by name, from one moment; of every queue with jobs when none are named."""
@@ -153,7 +171,7 @@ class History:
         return Depth(ready, later - leased, leased, run(_DEAD, (queue,)).fetchone()[0])
 
     def _records(self, where: str, arguments: tuple[object, ...]) -> list[JobRecord]:
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE {where}"  # noqa: S608 - `where` is a constant of this module
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE {where}"  # noqa: S608 - `where` is made of constants
         run = self._file.connection.execute
         now = self._file.clock()
         return self._file.reading(lambda: [self._record(row, now) for row in run(query, arguments).fetchall()])
