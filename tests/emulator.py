@@ -1,0 +1,138 @@
+"""An AWS for tests: ministack in a process of its own on a free port of this machine, reached by boto3."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+
+T = TypeVar("T")
+
+SERVER = Path(__file__).with_name("emulator_server.py")
+ACCOUNT = "000000000000"
+BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator. `url` is its endpoint; `environment` is what a process needs to reach it."""
+
+    url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, region: str = "eu-west-2") -> Any:
+        """A boto3 client of `service`."""
+        session = boto3.Session("test", "test", region_name=region)
+        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+
+    def bootstrap(self, region: str) -> None:
+        """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""
+        self.client("s3", region).create_bucket(
+            Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{region}",
+            CreateBucketConfiguration={"LocationConstraint": region},
+        )
+        self.client("ssm", region).put_parameter(Name=BOOTSTRAP_VERSION, Value="21", Type="String", Overwrite=True)
+
+    def publish(self, assembly: Path, stack: str) -> None:
+        """Upload the files that `stack` of `assembly` needs."""
+        manifest = json.loads((assembly / f"{stack}.assets.json").read_text())
+        for file in manifest["files"].values():
+            for destination in file["destinations"].values():
+                self.client("s3", destination["region"]).put_object(
+                    Bucket=destination["bucketName"].replace("${AWS::AccountId}", ACCOUNT),
+                    Key=destination["objectKey"],
+                    Body=(assembly / file["source"]["path"]).read_bytes(),
+                )
+
+    def create(self, assembly: Path, stack: str, region: str) -> None:
+        """Start to create `stack` from its template."""
+        self.client("cloudformation", region).create_stack(
+            StackName=stack,
+            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+
+    def status(self, stack: str, region: str) -> str:
+        """The status of `stack`; `GONE` when there is none of that name."""
+        client = self.client("cloudformation", region)
+        try:
+            return str(client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+        except client.exceptions.ClientError as error:
+            if "does not exist" in str(error):
+                return "GONE"
+            raise
+
+    def signal(self, release_parameter: str, region: str, status: str = "SUCCESS") -> None:
+        """Answer the wait handle that a release parameter names, as an instance does; waits for the parameter."""
+        client = self.client("ssm", region)
+
+        def release() -> dict[str, str] | None:
+            found = client.get_parameters(Names=[release_parameter])["Parameters"]
+            return json.loads(found[0]["Value"]) if found else None
+
+        url = until(release)["signal"]
+        body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+        connection.request("PUT", f"{parts.path}?{parts.query}", body)  # urllib would add a Content-Type: unsigned
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def until(ask: Callable[[], T | None], seconds: float = 60) -> T:
+    """What `ask` answers, once it is something; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "this never came"
+        time.sleep(0.05)
+    return answer
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Emulator]:
+    """An emulator whose log is in `folder`; it ends with the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+    }
+    log = folder / "emulator.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
+
+    def answering() -> bool:
+        assert process.poll() is None, log.read_text()
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        until(answering)
+        yield Emulator(f"http://localhost:{port}")
+    finally:
+        process.kill()  # nothing of it is to be kept, and it may wait long for stacks in progress
+        process.wait()

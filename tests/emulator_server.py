@@ -1,0 +1,110 @@
+"""ministack with what it lacks for our stacks; run as a program by tests/emulator.py.
+
+AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
+secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ministack import app
+from ministack.services import ec2
+from ministack.services.cloudformation import provisioners
+
+Properties = dict[str, Any]
+REPLACING = ("ImageId", "KeyName", "NetworkInterfaces", "SubnetId", "SecurityGroups")
+"""Properties of an instance whose change makes another one, of those that the tests use."""
+
+
+def create_instance(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
+    (made,) = ec2._launch_instances_internal(
+        properties["ImageId"],
+        properties["InstanceType"],
+        properties.get("SubnetId"),
+        1,
+        key_name=properties.get("KeyName", ""),
+        user_data=properties.get("UserData", ""),
+        iam_profile={"Arn": properties.get("IamInstanceProfile", ""), "Id": "AIPA"},
+    )
+    identifier = made["InstanceId"]
+    ec2._tags[identifier] = list(properties.get("Tags", []))
+    return identifier, {
+        "PrivateIp": made["PrivateIpAddress"],
+        "AvailabilityZone": made["Placement"]["AvailabilityZone"],
+    }
+
+
+def update_instance(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Properties]:
+    if any(old.get(name) != new.get(name) for name in REPLACING):
+        made = create_instance("", new, stack_name)
+        delete_instance(physical_id, old)
+        return made
+    instance = ec2._instances[physical_id]
+    instance["UserData"] = new.get("UserData", "")
+    instance["InstanceType"] = new["InstanceType"]
+    return physical_id, {"PrivateIp": instance["PrivateIpAddress"]}
+
+
+def delete_instance(physical_id: str, properties: Properties) -> None:
+    ec2._terminate_instances({"InstanceId.1": [physical_id]})
+
+
+def describe_attribute(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def described(request: Any) -> Any:
+        status, headers, body = original(request)
+        instance = ec2._instances.get(ec2._p(request, "InstanceId"))
+        if instance and ec2._p(request, "Attribute") == "userData":
+            text = body.decode() if isinstance(body, bytes) else body
+            shown = text.replace("<userData/>", f"<userData><value>{instance['UserData']}</value></userData>")
+            return status, headers, shown.encode() if isinstance(body, bytes) else shown
+        return status, headers, body
+
+    return described
+
+
+def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: Callable[[str], str]) -> None:
+    """Make Ref of `type_` what `ours` makes of the emulator's id and attributes; `theirs` is the way back."""
+    handlers = provisioners._RESOURCE_HANDLERS[type_]
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def created(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
+        identifier, attributes = create(logical_id, properties, stack_name)
+        return ours(identifier, attributes), attributes
+
+    def updated(
+        physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None = None
+    ) -> tuple[str, Properties]:
+        identifier, attributes = update(theirs(physical_id), old, new, stack_name, logical_id)
+        return ours(identifier, attributes), attributes
+
+    handlers |= {
+        "create": created,
+        "update": updated,
+        "delete": lambda physical_id, properties: delete(theirs(physical_id), properties),
+    }
+
+
+def main() -> None:
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::Instance"] = {
+        "create": create_instance,
+        "update": update_instance,
+        "delete": delete_instance,
+    }
+    ec2._ACTION_MAP["DescribeInstanceAttribute"] = describe_attribute(ec2._ACTION_MAP["DescribeInstanceAttribute"])
+    referred_to_by(
+        "AWS::SecretsManager::Secret",
+        lambda identifier, attributes: str(attributes.get("Arn", identifier)),
+        lambda arn: next((name for name, one in provisioners._sm._secrets.items() if one["ARN"] == arn), arn),
+    )
+    referred_to_by(
+        "AWS::IAM::InstanceProfile",
+        lambda identifier, attributes: identifier.rpartition("/")[2],
+        lambda name: str(provisioners._iam._instance_profiles.get(name, {}).get("Arn", name)),
+    )
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
