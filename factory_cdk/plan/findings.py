@@ -102,6 +102,7 @@ class Findings:
         if key in self._found:
             return
         message = shortened(message, MAX_MESSAGE)
+        hint = shortened(hint, MAX_MESSAGE) if hint else None
         if aliases:
             names = ", ".join(f"*{shortened(name)}" for name in aliases[:MAX_ALIASES])
             message = f"{message} (reached through the alias{'es' if len(aliases) > 1 else ''} {names})"

@@ -27,20 +27,22 @@ def split_lines(text: str) -> list[str]:
 class Places:
     """Where libyaml's marks are in a text, as line and column from 1.
 
-    libyaml ends a line at NEL, LS and PS too, which no editor does; only then lines are counted anew.
+    libyaml ends a line at NEL, LS and PS too, which no editor does, and the last one even where nothing ends it;
+    its own lines are taken where both agree, which is nearly always.
     """
 
     def __init__(self, text: str) -> None:
-        self._starts: list[int] = []
-        if _ONLY_YAML_BREAKS.search(text):
-            self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+        self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+        self._agree = not _ONLY_YAML_BREAKS.search(text)
+        self._end = len(text)
 
     def of(self, mark: Any) -> tuple[int, int]:
         """The line and column of a mark."""
-        if not self._starts:
+        if self._agree and mark.line < len(self._starts):
             return mark.line + 1, mark.column + 1
-        line = bisect_right(self._starts, mark.index)
-        return line, mark.index - self._starts[line - 1] + 1
+        index = min(mark.index, self._end)
+        line = bisect_right(self._starts, index)
+        return line, index - self._starts[line - 1] + 1
 
 
 def read_text(findings: Findings) -> str | None:

@@ -346,6 +346,12 @@ def test_line_ends_that_only_yaml_knows_do_not_shift_places(tmp_path: Path) -> N
     assert [(found.code, found.line, found.column) for found in loaded.diagnostics] == [("F112", line + 1, column)]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_what_is_wrong_at_the_end_is_reported_inside_the_file(end: str, tmp_path: Path) -> None:
+    (found,) = load(LOCAL + "*box" + end, tmp_path).diagnostics
+    assert (found.code, found.line) == ("F010", 22 + bool(end))
+
+
 BOMBS = {
     "aliases of aliases": "x-0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
     + "".join(f"x-{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40)),
