@@ -63,8 +63,19 @@ def statistics(connection: sqlite3.Connection, search: Search, now: float) -> li
         if processed is not None:
             processing.setdefault(bot, array("d")).append(processed)
     return [
-        BotStatistics(bot, *counts, failures.get(bot, 0), spread(waiting.get(bot, ())), spread(processing.get(bot, ())))
-        for bot, *counts in run(_COUNTS.format(where), values)
+        BotStatistics(
+            bot,
+            count,
+            success,
+            dead,
+            cancelled,
+            live,
+            attempts,
+            failures.get(bot, 0),
+            spread(waiting.get(bot, ())),
+            spread(processing.get(bot, ())),
+        )
+        for bot, count, success, dead, cancelled, live, attempts in run(_COUNTS.format(where), values)
     ]
 
 

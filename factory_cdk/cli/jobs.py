@@ -1,0 +1,219 @@
+"""`factory-cdk jobs`: the jobs of a built stage, live and done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from factory_cdk.cli.jobrows import FORMATS, print_job, print_jobs, print_statistics
+from factory_cdk.cli.moments import since_option, until_option
+from factory_cdk.cli.options import quiet_option
+from factory_cdk.cli.running import built_stage_option, name_option, say, warning
+from factory_cdk.home import find_home
+from factory_cdk.local import jobs
+from factory_cdk.local.standing import Factory, find
+from factory_cdk.queues.sqlite_search import STATES, Search
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk jobs list --name works --bot weld --since 1h
+  factory-cdk jobs dead --name works --format json | jq '.[].failures[-1].traceback'
+  factory-cdk jobs retry --name works --all --tag customer=acme
+  factory-cdk jobs stats --name works --format csv
+"""
+LIST_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs list --name works
+  factory-cdk jobs list --name works --outcome success --outcome dead --since 2h --format csv
+  factory-cdk jobs list --name works --run 1d2a78f0b3c44e55 --format json
+"""
+SHOW_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs show --name works 1d2a78f0b3c44e55-1
+  factory-cdk jobs show --name works 1d2a --format json
+"""
+DEAD_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs dead --name works
+  factory-cdk jobs dead --name works --bot weld --format json
+"""
+RETRY_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs retry --name works 1d2a78f0b3c44e55-1
+  factory-cdk jobs retry --name works --all --bot weld --since 1d
+"""
+CANCEL_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs cancel --name works 1d2a78f0b3c44e55-1
+  factory-cdk jobs cancel --name works --all --bot weld --yes
+"""
+STATS_EXAMPLES = """\b
+Examples:
+  factory-cdk jobs stats --name works --since 1h
+  factory-cdk jobs stats --name works --run 1d2a78f0b3c44e55 --format json
+"""
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which jobs are meant."""
+    for option in (
+        until_option,
+        since_option,
+        click.option("--run", metavar="ID", help="Jobs of this submission alone."),
+        click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Jobs with this tag; repeatable."),
+        click.option("--bot", metavar="NAME", help="Jobs of this bot alone."),
+    ):
+        command = option(command)
+    return command
+
+
+def _search(
+    bot: str | None,
+    tags: tuple[str, ...],
+    run: str | None,
+    since: float | None,
+    until: float | None,
+    states: tuple[str, ...] = (),
+) -> Search:
+    pairs = [tag.partition("=") for tag in tags]
+    for tag, (key, equals, _) in zip(tags, pairs, strict=True):
+        if not key or not equals:
+            raise click.UsageError(f"--tag {tag!r} is not KEY=VALUE")
+    return Search(bot, states, {key: value for key, _, value in pairs}, run, since=since, until=until)
+
+
+_format = click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print it."
+)
+_limit = click.option(
+    "--limit", metavar="N", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many; 0: all."
+)
+_outcome = click.option(
+    "--outcome", "states", type=click.Choice(STATES), multiple=True, help="Jobs that stand so; repeatable."
+)
+_ids = click.argument("ids", nargs=-1, metavar="[ID]...")
+_all = click.option("--all", "everything", is_flag=True, help="All that the options mean.")
+
+
+@click.group(epilog=EXAMPLES, no_args_is_help=True)
+def command() -> None:
+    """Look at the jobs of a stage, live and done; retry and cancel them; count how they went."""
+
+
+@command.command("list", epilog=LIST_EXAMPLES)
+@name_option
+@built_stage_option
+@_filters
+@_outcome
+@_limit
+@_format
+def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, format_: str, **which: Any) -> None:
+    """List jobs, the last to be sent first. --since and --until are about when they were sent.
+
+    JSON has everything of every job, payload, result and failures with their tracebacks included.
+    """
+    _print_found(find(find_home(), name, stage), _search(**which, states=states), limit, format_)
+
+
+@command.command(epilog=DEAD_EXAMPLES)
+@name_option
+@built_stage_option
+@_filters
+@_limit
+@_format
+def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -> None:
+    """List dead letters: jobs whose attempts are used up, or that their bot gave up."""
+    _print_found(find(find_home(), name, stage), _search(**which, states=("dead",)), limit, format_)
+
+
+@command.command(epilog=SHOW_EXAMPLES)
+@name_option
+@built_stage_option
+@click.argument("id_", metavar="ID")
+@click.option("--format", "format_", type=click.Choice(FORMATS[:2]), default="text", show_default=True, help="How.")
+def show(name: str, stage: str | None, id_: str, format_: str) -> None:
+    """Show everything about one job; the start of its id will do."""
+    record, following = jobs.one_job(find(find_home(), name, stage), id_)
+    print_job({**jobs.job_as_json(record), "next": following}, format_)
+
+
+@command.command(epilog=RETRY_EXAMPLES)
+@name_option
+@built_stage_option
+@_ids
+@_all
+@_filters
+@quiet_option
+def retry(name: str, stage: str | None, ids: tuple[str, ...], everything: bool, quiet: bool, **which: Any) -> None:
+    """Make dead letters and cancelled jobs ready again. They keep their ids and all that is on record.
+
+    With --all the dead letters that the options mean; cancelled jobs by their ids only.
+    """
+    factory = find(find_home(), name, stage)
+    done = jobs.retry(factory, _wanted(ids, everything, which, ("dead",)))
+    _report(factory, done, "ready again", quiet=quiet)
+
+
+@command.command(epilog=CANCEL_EXAMPLES)
+@name_option
+@built_stage_option
+@_ids
+@_all
+@_filters
+@click.option("--yes", is_flag=True, help="With --all: ask nothing.")
+@quiet_option
+def cancel(
+    name: str, stage: str | None, ids: tuple[str, ...], everything: bool, yes: bool, quiet: bool, **which: Any
+) -> int:
+    """Cancel jobs before they are done. One that is in hand is not interrupted, but what becomes of it is dropped."""
+    factory = find(find_home(), name, stage)
+    wanted = _wanted(ids, everything, which, jobs.CANCELLED)
+    if isinstance(wanted, Search) and not yes:
+        count = len(jobs.find_jobs(factory, wanted))
+        if not click.confirm(f"cancel {count} {'job' if count == 1 else 'jobs'}?", err=True):
+            return 1
+    _report(factory, jobs.cancel(factory, wanted), "cancelled", quiet=quiet)
+    return 0
+
+
+@command.command(epilog=STATS_EXAMPLES)
+@name_option
+@built_stage_option
+@_filters
+@_format
+def stats(name: str, stage: str | None, format_: str, **which: Any) -> None:
+    """Count jobs and attempts bot by bot, and say how long jobs waited and were in hand.
+
+    Waiting is from being sent to the first attempt; processing is the last attempt of jobs that are done or dead.
+    Seconds: half of the jobs took at most p50, 95 % at most p95.
+    """
+    factory = find(find_home(), name, stage)
+    print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which))), format_)
+
+
+def _print_found(factory: Factory, search: Search, limit: int, format_: str) -> None:
+    found = jobs.find_jobs(factory, search, limit + 1 if limit else -1)
+    shown = found[:limit] if limit else found
+    print_jobs([jobs.job_as_json(record) for record in shown], format_)
+    if len(found) > len(shown):
+        say(f"there are more than {limit}: --limit 0 shows all")
+
+
+def _wanted(
+    ids: tuple[str, ...], everything: bool, which: dict[str, Any], states: tuple[str, ...]
+) -> tuple[str, ...] | Search:
+    search = _search(**which, states=states)
+    if bool(ids) == everything:
+        raise click.UsageError("give the ids of jobs, or --all")
+    if ids and search != Search(states=states):
+        raise click.UsageError("--bot, --tag, --run, --since and --until go with --all")
+    return ids or search
+
+
+def _report(factory: Factory, done: list[str], what: str, *, quiet: bool) -> None:
+    if not quiet:
+        click.echo(f"{len(done)} {'job' if len(done) == 1 else 'jobs'} {what}")
+        if note := warning(factory):
+            say(note)
