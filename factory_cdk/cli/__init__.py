@@ -27,6 +27,7 @@ COMMANDS = (
     "submit",
     "ps",
     "logs",
+    "jobs",
     "stop",
     "resume",
     "info",
