@@ -19,9 +19,9 @@ from factory_cdk.stacks.node import INSTALL_HINT
 
 TEMPLATE_SUFFIX = ".template.json"
 
-BY_DESIGN = frozenset({"9003"})
-"""Rules that are not about a plan: W9003 notes what CloudFormation coerces, which `validate` has checked, and the
-plan's values reach the template as they were written."""
+BY_DESIGN = frozenset({"9003", "9010"})
+"""Rules that are not about a plan. W9003 notes what CloudFormation coerces: `validate` has checked it, and values
+reach the template as they were written. W9010 wants a parameter for the image: in a plan the image is a value."""
 
 ID_FORMATS = frozenset({"1150", "1151", "1152", "1153", "1154"})
 """Rules about the length of ids, of which `validate` warns itself (F510)."""

@@ -34,11 +34,16 @@ CHECKS: tuple[Callable[[StageDesign], Iterator[Finding]], ...] = (
 """Our own checks of a design; each finds one code."""
 
 
-def lint_stage(loaded: Loaded, design: StageDesign) -> tuple[Diagnostic, ...]:
+Engines = Callable[[StageDesign, Path], Iterable[Finding]]
+"""Writes the templates of a design into a folder and yields what it finds in them."""
+
+
+def lint_stage(loaded: Loaded, design: StageDesign, engines: Engines = engine_findings) -> tuple[Diagnostic, ...]:
     """Everything that linting finds in `design`, a stage of the valid plan `loaded`: first what is in the plan's
     file, in its order, then what is in templates. What validation has found is not in it.
 
-    Needs the `[cdk]` extra when the stage has an aws sector (FactoryError); takes some seconds then.
+    `engines` look at the templates of a stage with aws sectors; they need the `[cdk]` extra (FactoryError) and some
+    seconds.
     """
     findings = Findings(loaded.file)
     root = compose(loaded.text, findings)
@@ -50,7 +55,7 @@ def lint_stage(loaded: Loaded, design: StageDesign) -> tuple[Diagnostic, ...]:
     if not design.stacks:
         return _Report(findings, Places(data, design), loaded, None).of(found)
     with tempfile.TemporaryDirectory(prefix="factory-cdk-lint-") as folder:
-        found += engine_findings(design, Path(folder))
+        found += engines(design, Path(folder))
         return _Report(findings, Places(data, design), loaded, Path(folder)).of(found)
 
 
