@@ -1,0 +1,79 @@
+"""A CDK app of typed L1 constructs and nothing else: as many of each kind as a factory of N one-bot sectors has.
+
+python benchmarks/bare_l1_app.py N FOLDER. Its stacks hold as many resources as ours do; it reads no plan, checks
+nothing and publishes no files.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2, aws_iam, aws_logs, aws_sqs, aws_ssm
+
+SECTORS_A_STACK = 62
+QUEUES_A_STACK = 250
+
+
+def main() -> None:
+    """Synthesize the app."""
+    count, folder = int(sys.argv[1]), sys.argv[2]
+    app = cdk.App(outdir=folder, analytics_reporting=False)
+    for first in range(0, count, QUEUES_A_STACK):
+        stack = cdk.Stack(app, f"bare-queues-{first}", env=cdk.Environment(region="eu-west-2"))
+        for number in range(first, min(first + QUEUES_A_STACK, count)):
+            _queue(stack, number)
+    for first in range(0, count, SECTORS_A_STACK):
+        stack = cdk.Stack(app, f"bare-{first}", env=cdk.Environment(region="eu-west-2"))
+        for number in range(first, min(first + SECTORS_A_STACK, count)):
+            _sector(stack, number)
+    app.synth()
+
+
+def _queue(stack: cdk.Stack, number: int) -> None:
+    tags = [cdk.CfnTag(key="factory", value="bare"), cdk.CfnTag(key="bot", value=f"bot_{number}")]
+    dead = aws_sqs.CfnQueue(stack, f"Dead{number}", queue_name=f"bare-{number}-dlq", tags=tags)
+    aws_sqs.CfnQueue(
+        stack,
+        f"Queue{number}",
+        queue_name=f"bare-{number}",
+        visibility_timeout=60,
+        redrive_policy={"deadLetterTargetArn": dead.attr_arn, "maxReceiveCount": 9},
+        tags=tags,
+    )
+
+
+def _sector(stack: cdk.Stack, number: int) -> None:
+    tags = [cdk.CfnTag(key="factory", value="bare"), cdk.CfnTag(key="sector", value=f"box_{number}")]
+    statement = {"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": f"arn:aws:ssm:*:*:parameter/{number}/*"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    role = aws_iam.CfnRole(
+        stack,
+        f"Role{number}",
+        assume_role_policy_document={"Version": "2012-10-17", "Statement": [trust]},
+        policies=[
+            aws_iam.CfnRole.PolicyProperty(
+                policy_name="sector", policy_document={"Version": "2012-10-17", "Statement": [statement]}
+            )
+        ],
+        tags=tags,
+    )
+    profile = aws_iam.CfnInstanceProfile(stack, f"Profile{number}", roles=[role.ref])
+    aws_logs.CfnLogGroup(stack, f"Logs{number}", log_group_name=f"/bare/{number}", retention_in_days=30, tags=tags)
+    aws_ssm.CfnParameter(stack, f"Router{number}", type="String", value="{}", name=f"/bare/{number}/router")
+    handle = cdk.CfnWaitConditionHandle(stack, f"Handle{number}")
+    aws_ssm.CfnParameter(stack, f"Release{number}", type="String", value=handle.ref, name=f"/bare/{number}/release")
+    instance = aws_ec2.CfnInstance(
+        stack,
+        f"Instance{number}",
+        image_id="ami-0123456789abcdef0",
+        instance_type="t3.micro",
+        iam_instance_profile=profile.ref,
+        user_data=cdk.Fn.base64(f"#!/bin/sh\necho {number}\n"),
+        tags=tags,
+    )
+    ready = cdk.CfnWaitCondition(stack, f"Ready{number}", handle=handle.ref, timeout="4200", count=1)
+    ready.add_dependency(instance)
+
+
+main()
