@@ -51,7 +51,7 @@ class BotStatistics:
 
 def statistics(connection: sqlite3.Connection, search: Search, now: float) -> list[BotStatistics]:
     """One entry for every bot that has jobs which `search` means, in the order of their first job. Call it inside
-    a transaction, so that all of it is from one moment; a million jobs take about 2 s.
+    a transaction, so that all of it is from one moment; a million jobs take about 5 s of CPU.
     """
     where, values = condition(search, now)
     run = connection.execute
