@@ -33,6 +33,9 @@ from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target, read_inner_path, read_source
 from factory_cdk.plan.workflows import read_workflow
 
+MAX_SHOWN = 60
+"""Characters of a bot_path that a hint repeats."""
+
 
 def read_factory(data: Any, findings: Findings) -> Plan:
     """The Plan in `data`, the value of the key `factory`; only to be used when `findings` holds no error."""
@@ -97,7 +100,9 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
         findings.at_key(path, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
     if isinstance(bot_path, str) and bot_path and not is_target(bot_path):
         message = f"the bot_path of `{name}` is `{shortened(bot_path)}`, which is not `module.path:attribute`"
+        dotted = ":".join(bot_path.rsplit(".", 1))
         hint = "write the module as Python imports it, a colon, and the name of the callable in it"
+        hint = f"did you mean `{dotted}`?" if len(dotted) <= MAX_SHOWN and is_target(dotted) else hint
         findings.at_value((*path, "bot_path"), "F215", message, hint)
     requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)
     settings = read_settings(data, path, findings)

@@ -89,7 +89,7 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
         return None
     pure = PurePosixPath(value)
     if pure.is_absolute() or ".." in pure.parts or "\\" in value or re.match("[A-Za-z]:", value):
-        message = f"the path `{shortened(value)}` leads out of the source"
+        message = f"the `{path[-1]}` of `{path[2]}`, `{shortened(value)}`, leads out of the source"
         findings.at_value(path, "F216", message, "write a path inside it, with `/`")
         return None
     if not value.isprintable():
@@ -212,7 +212,7 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
             SpecifierSet(text)
         except InvalidSpecifier:
             hint = "write one version, `1.5.9`, or specifiers, `>=1.5,<2`"
-            message = f"the version of `{path[-2]}` is `{shortened(text)}`, which is none (PEP 440)"
+            message = f"the version of `{path[-2]}` is `{shortened(text)}`, which is no version (PEP 440)"
             findings.at_value((*path, "version"), "F214", message, hint)
             return None
     return PypiSource(package, text)

@@ -12,8 +12,9 @@ import cerberus
 from cerberus import errors
 
 from factory_cdk.plan.findings import Findings, shortened
-from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE
+from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE, is_name
 from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.scalars import reads_otherwise
 from factory_cdk.plan.schema import PLAN, STAGE_KEYS
 from factory_cdk.plan.sources import refuse_git_option
 
@@ -89,7 +90,7 @@ def _translate(error: Any, findings: Findings) -> None:
             message = f"{_shown(path)} is {error.value}; it must be {bound} {error.constraint:,}"
             findings.at_value(path, "F112", message, _about(path))
         case errors.EMPTY_NOT_ALLOWED.code | errors.MIN_LENGTH.code:
-            hint = "name at least one" if isinstance(error.value, dict | list) else "give it a value, or remove the key"
+            hint = "name at least one" if path[-1] in ("bots", "stages") else "give it a value, or remove the key"
             findings.at_key(path, "F107", f"{_shown(path)} is empty", hint)
         case errors.REGEX_MISMATCH.code:
             _outside_pattern(path, error, findings)
@@ -199,7 +200,8 @@ def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) ->
     if value is None:
         return "there is nothing behind the colon: is the next line indented?"
     if "string" in wanted and text is not None and not isinstance(value, dict | list):
-        return f"quote it: '{shortened(text)}'"
+        otherwise = f"YAML reads {shortened(text)} so; " if reads_otherwise(value, text) else ""
+        return f"{otherwise}quote it: '{shortened(text)}'"
     if wanted == ["list"]:
         return "write a list: `[one, two]`, or each on a line of its own behind `- `"
     if isinstance(value, str) and {"integer", "number"} & set(wanted) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
@@ -240,11 +242,18 @@ def _outside_pattern(path: Path, error: Any, findings: Findings) -> None:
         findings.at_key(path, "F110", message, "up to 128 letters, digits and `_`, not starting with a digit")
         return
     if path == ("factory", "name"):
-        message = f"the factory's name `{shortened(error.value)}` is outside the pattern"
-        findings.at_value(path, "F106", message, NAME_RULE)
+        message = f"the factory's name `{shortened(error.value)}`{_length(error.value)} is not {NAME_RULE}"
+        findings.at_value(path, "F106", message, _name_like(error.value))
         return
-    message = f"the name `{shortened(str(path[-1]))}`{_length(str(path[-1]))} is outside the pattern"
-    findings.at_key(path, "F106", message, NAME_RULE)
+    name = str(path[-1])
+    message = f"the name `{shortened(name)}`{_length(name)} is not {NAME_RULE}"
+    findings.at_key(path, "F106", message, _name_like(name))
+
+
+def _name_like(text: str) -> str:
+    """The hint with a name that is like `text` and may be one."""
+    name = re.sub("[^A-Za-z0-9-]+", "_", text[: 2 * NAME_LENGTH]).strip("_-").lstrip("0123456789_-")[:NAME_LENGTH]
+    return f"for example `{name}`" if is_name(name) else "start it with a letter"
 
 
 def _length(name: str) -> str:

@@ -61,10 +61,11 @@ def test_text_shows_the_line_with_a_caret_and_what_to_do(plan: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == ""
     assert done.stdout == (
-        "plan.yml:2:9: error[F106]: the factory's name `1demo` is outside the pattern\n"
+        "plan.yml:2:9: error[F106]: "
+        "the factory's name `1demo` is not a letter, then up to 39 letters, digits, `_` or `-`\n"
         " 2 |   name: 1demo\n"
         "   |         ^\n"
-        "   help: a letter, then up to 39 letters, digits, `_` or `-`\n"
+        "   help: for example `demo`\n"
         "plan.yml:3:33: warning[F403]: the path source of `first` does not exist: nowhere\n"
         " 3 |   bots: {first: {source: {path: nowhere}, bot_path: 'works:first'}}\n"
         "   |                                 ^\n"
@@ -83,8 +84,8 @@ def test_json_says_all_on_stdout_also_when_the_plan_is_refused(plan: Path) -> No
     assert error == {
         "code": "F106",
         "severity": "error",
-        "message": "the factory's name `1demo` is outside the pattern",
-        "hint": "a letter, then up to 39 letters, digits, `_` or `-`",
+        "message": "the factory's name `1demo` is not a letter, then up to 39 letters, digits, `_` or `-`",
+        "hint": "for example `demo`",
         "file": str(plan),
         "line": 2,
         "column": 9,
@@ -114,7 +115,7 @@ def test_github_gets_workflow_commands_at_the_lines(tmp_path: Path) -> None:
     assert done.returncode == 1
     error, warning = done.stdout.splitlines()
     file = "file=a%2C b%3A 100%25/plan.yml"
-    assert error.startswith(f"::error {file},line=2,col=9,title=F106::the factory's name `1demo` is outside")
+    assert error.startswith(f"::error {file},line=2,col=9,title=F106::the factory's name `1demo` is not a letter")
     assert warning.startswith(f"::warning {file},line=3,col=33,title=F403::the path source of `first`")
 
 

@@ -318,7 +318,7 @@ CASES = [
         "  alarms:\n",
         "  alarms:\n    §other: {}\n",
         ("`other` of `alarms` is empty",),
-        "at least one",
+        "give it a value",
     ),
     # local sectors
     Case(

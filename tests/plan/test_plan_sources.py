@@ -160,7 +160,7 @@ CASES = [
         "bot_path: works:first",
         "bot_path: §works.first",
         ("`works.first`", "module.path:attribute"),
-        "colon",
+        "did you mean `works:first`?",
     ),
     Case(
         "a bot_path with a dash",
