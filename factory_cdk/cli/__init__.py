@@ -20,6 +20,7 @@ COMMANDS = (
     "lint",
     "schema",
     "graph",
+    "explain",
     "pack",
     "lock",
     "synth",
