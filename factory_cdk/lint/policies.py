@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,5 +35,5 @@ def _texts(value: Any) -> Iterator[str]:
 def _is_everything(key: str, text: str) -> bool:
     if key == "Action":
         return text == "*" or text.endswith(":*")
-    resource = text.split(":", 5)[5] if text.startswith("arn:") and text.count(":") >= 5 else text
-    return not resource.strip("*/")
+    parts = re.sub(r"\$\{[^}]*\}", "x", text).split(":", 5)  # the names of variables hold colons, too
+    return not parts[-1].strip("*/")

@@ -113,7 +113,8 @@ def check_alarm(alarm: Mapping[str, Any], path: Path, findings: Findings) -> Non
 
 
 def _is_arn(text: str) -> bool:
-    return re.fullmatch(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:[!-~]+", text) is not None
+    # The actions of EC2 have `ec2` where other ARNs have the account: arn:aws:automate:eu-west-2:ec2:stop.
+    return re.fullmatch(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12}|ec2)?:[!-~]+", text) is not None
 
 
 def _check_complete(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
