@@ -346,9 +346,23 @@ def test_a_thousand_sectors_are_loaded_and_resolved(tmp_path: Path) -> None:
     assert all(bot.successors[0].sector == bot.sector for bot in stage.stage_bots if bot.bot.name == "a")
 
 
-def test_a_workflow_of_many_edges_is_loaded_and_resolved(tmp_path: Path) -> None:
-    loaded = load(edges(20_000), tmp_path)
+def dense(bots: int) -> str:
+    """A plan whose workflow feeds every bot from every bot before it."""
+    names = [f"c{number}" for number in range(bots)]
+    fans = "".join(f"      {name}: [{', '.join(names[at + 1 :])}]\n" for at, name in enumerate(names[:-1]))
+    return f"""\
+factory:
+  name: demo
+  bots: {{c0: &b {{source: {{path: .}}, bot_path: 'w:f'}}, {", ".join(f"{name}: *b" for name in names[1:])}}}
+  stages: {{prod: {{workflow: flow, here: {{type: local, bots: {{{", ".join(f"{name}: " for name in names)}}}}}}}}}
+  workflows:
+    flow:
+{fans}"""
+
+
+def test_a_workflow_of_100_000_edges_is_loaded_and_resolved(tmp_path: Path) -> None:
+    loaded = load(dense(448), tmp_path)
     assert loaded.plan is not None
     stage = resolve_stage(loaded.plan, "prod")
-    assert len(loaded.plan.workflows["flow"].edges) == 19_999
-    assert stage.demolish_order == tuple(f"c{i}" for i in range(10_001))
+    assert len(loaded.plan.workflows["flow"].edges) == sum(len(bot.successors) for bot in stage.stage_bots) == 100_128
+    assert stage.demolish_order == tuple(f"c{number}" for number in range(448))
