@@ -35,9 +35,7 @@ def find_stage(plan: Plan, name: str) -> Stage:
     raise PlanError([diagnose(plan.file, plan.position, "F113", f"the plan has no stage `{name}`", hint)])
 
 
-def resolve_stage(
-    plan: Plan, name: str, *, region: str | None = None, home_region: str | None = None
-) -> StagePlan:
+def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_region: str | None = None) -> StagePlan:
     """The stage `name` of `plan` with regions, queues, config, secrets and successors filled in.
 
     `region` is used by aws sectors that name none; `home_region` (plan.lock's) holds the queues unless the plan
