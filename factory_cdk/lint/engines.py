@@ -71,7 +71,7 @@ def engine_findings(design: StageDesign, folder: Path) -> tuple[Finding, ...]:
         if one.severity in ("error", "fatal", "warning")
     ]
     said += _cfn_lint(design, folder, loaded)
-    return tuple(_merged(one for one in said if one.number not in BY_DESIGN))
+    return tuple(merged(one for one in said if one.number not in BY_DESIGN))
 
 
 def _rules() -> Any:
@@ -98,7 +98,7 @@ def _cfn_lint(design: StageDesign, folder: Path, rules: Any) -> Iterator[Said]:
                 yield Said("cfn-lint", match.rule.id, match.rule.severity == "error", match.message, place)
 
 
-def _merged(said: Iterator[Said]) -> Iterator[Finding]:
+def merged(said: Iterator[Said]) -> Iterator[Finding]:
     """One finding for what several engines say by the same rule of the same place: the shorter message."""
     groups: dict[tuple[InTemplate, str], list[Said]] = {}
     for one in said:
