@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from factory_cdk.codes import CODES, Code
 
@@ -95,7 +95,7 @@ def groups() -> Mapping[str, str]:
 
 def _read(page: str) -> Iterator[Explanation]:
     for entry in _ENTRY.finditer(page):
-        example = Example(entry["kind"], entry["diff"]) if entry["diff"] else None  # type: ignore[arg-type]
+        example = Example(cast(Kind, entry["kind"]), entry["diff"]) if entry["diff"] else None
         yield Explanation(CODES[entry["code"]], _unwrapped(entry["meaning"]), example, _unwrapped(entry["mend"]))
 
 
