@@ -9,8 +9,8 @@ Data flows one way, and every arrow hands over one frozen dataclass::
 
 Nothing reaches back. `diagnostics` is the one way to say what is wrong.
 
-For Python programs: `Bot` and `Job` are for the code of bots, and there in any environment, whether factory_cdk is
-installed in it or not; each is imported when it is first asked for.
+For Python programs: `Factory` builds and uses factories (`api`). `Bot` and `Job` are for the code of bots, and there
+in any environment, whether factory_cdk is installed in it or not. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -19,12 +19,20 @@ from typing import TYPE_CHECKING, Any
 from factory_cdk.version import __version__
 
 if TYPE_CHECKING:
+    from factory_cdk.api import Factory
+    from factory_cdk.local.following import JobFailed, JobFuture
     from factory_cdk.worker.bot import Bot
     from factory_cdk.worker.job import Job
 
-__all__ = ["Bot", "Job", "__version__"]
+__all__ = ["Bot", "Factory", "Job", "JobFailed", "JobFuture", "__version__"]
 
-_HOMES = {"Bot": "factory_cdk.worker.bot", "Job": "factory_cdk.worker.job"}
+_HOMES = {
+    "Bot": "factory_cdk.worker.bot",
+    "Factory": "factory_cdk.api",
+    "Job": "factory_cdk.worker.job",
+    "JobFailed": "factory_cdk.local.following",
+    "JobFuture": "factory_cdk.local.following",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,211 @@
+"""factory_cdk.Factory: the verbs from Python, jobs as futures."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory_cdk import Factory, JobFailed
+from factory_cdk.diagnostics import FactoryError, PlanError
+from factory_cdk.local.standing import find
+
+PATIENCE = 60.0
+
+SCRIPT = """
+import json, sys
+from factory_cdk import Factory
+
+factory = Factory("factory-plan.yml", "test")
+factory.validate()
+factory.build(say=lambda line: print(line, file=sys.stderr))
+future = factory.submit("cut", "ein zwei", tags={"from": "script"})
+print(json.dumps(future.result(timeout=60)))
+print(json.dumps([one.result(timeout=60) for one in factory.map("odd", [1, 3, 5])]))
+factory.demolish()
+"""
+
+
+def until(reached: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def built(plan: Path) -> Factory:
+    factory = Factory(plan, "test")
+    factory.build()
+    return factory
+
+
+def test_a_plain_script_builds_submits_and_demolishes(plan: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=plan.parent, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    words, numbers = map(json.loads, done.stdout.splitlines())
+    assert words == {"count": 2, "shout": ["EIN", "ZWEI"]}
+    assert numbers == [1, 3, 5]
+    assert "starting" in done.stderr
+    assert not list((plan.parent / "home" / "factories").rglob("roster.json"))
+
+
+def test_a_notebook_builds_submits_and_demolishes(plan: Path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    new = nbformat.v4
+    cells = [
+        "from factory_cdk import Factory\nfactory = Factory('factory-plan.yml', 'test')\nfactory.build()",
+        "futures = factory.map('odd', [1, 3, 5])\n[future.result(timeout=60) for future in futures]",
+        "import asyncio\nawait asyncio.wrap_future(factory.submit('count', ['a', 'b']))",
+        "factory.demolish()",
+    ]
+    notebook = new.new_notebook(cells=[new.new_code_cell(cell) for cell in cells])
+    client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(plan.parent)}})
+    client.execute(env=dict(os.environ))
+    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "[1, 3, 5]"
+    assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "2"
+    assert not notebook.cells[3].outputs
+
+
+def test_futures_are_those_of_the_standard_library(built: Factory) -> None:
+    futures = built.map("odd", [1, 3, 5])
+    done, waiting = concurrent.futures.wait(futures, timeout=PATIENCE)
+    assert not waiting
+    assert {future.result() for future in done} == {1, 3, 5}
+    assert [future.job for future in futures] == [f"{futures[0].run}-{number}" for number in (1, 2, 3)]
+    assert {future.result() for future in concurrent.futures.as_completed(built.map("odd", [7]), PATIENCE)} == {7}
+    assert built.map("odd", []) == []
+
+
+def test_the_result_is_what_the_ends_of_the_workflow_returned(built: Factory) -> None:
+    assert built.submit("cut", "a b").result(PATIENCE) == {"count": 2, "shout": ["A", "B"]}
+    assert built.submit("count", ["a", "b"]).result(PATIENCE) == 2
+    assert built.submit("shout", ["alone"]).result(PATIENCE) == ["ALONE"]
+    results = [future.result(PATIENCE) for future in built.map("cut", [f"a {number}" for number in range(50)])]
+    assert results == [{"count": 2, "shout": ["A", str(number)]} for number in range(50)]
+
+
+def test_a_dead_letter_is_an_exception_that_knows_the_bot_s(built: Factory) -> None:
+    good, bad = built.map("odd", [1, 2])
+    error = bad.exception(PATIENCE)
+    assert isinstance(error, JobFailed)
+    assert (error.type, error.bot, error.job, error.attempts) == ("ValueError", "odd", bad.job, 1)
+    assert "2 is even" in error.message
+    assert 'raise ValueError(f"{number} is even")' in error.traceback
+    assert good.result(PATIENCE) == 1
+
+
+def test_a_job_that_waits_can_be_cancelled_and_one_in_hand_cannot(built: Factory, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    in_hand, waiting = built.map("hold", [str(gate), str(gate)])
+    until(gate.with_name("gate.begun").exists)
+    assert not in_hand.cancel()
+    assert waiting.cancel()
+    assert waiting.cancelled()
+    assert concurrent.futures.wait([waiting], timeout=PATIENCE).not_done == set()
+    gate.touch()
+    assert in_hand.result(PATIENCE) is None
+    assert not in_hand.cancel()
+
+
+def test_who_waits_is_told_that_the_runner_is_gone(built: Factory, plan: Path, tmp_path: Path) -> None:
+    future = built.submit("hold", str(tmp_path / "gate"))
+    until((tmp_path / "gate.begun").exists)
+    runner = find(tmp_path / "home", "from-python", "test").pid
+    assert runner
+    os.kill(runner, signal.SIGKILL)
+    error = future.exception(PATIENCE)
+    assert isinstance(error, FactoryError)
+    assert "is gone" in error.message
+    until(lambda: find(tmp_path / "home", "from-python", "test").pid is None)
+    with pytest.raises(FactoryError, match="nothing was submitted"):
+        built.submit("odd", 1)
+
+
+def test_demolish_keeps_what_is_left_unless_told_to_discard(built: Factory, tmp_path: Path) -> None:
+    assert built.submit("odd", 2).exception(PATIENCE)
+    with pytest.raises(FactoryError, match="0 jobs and 1 dead letter are left"):
+        built.demolish()
+    assert built.submit("odd", 3).result(PATIENCE) == 3
+    built.demolish(discard=True)
+    with pytest.raises(FactoryError, match="is not built here"):
+        built.submit("odd", 3)
+
+
+def test_a_factory_can_be_built_again(built: Factory) -> None:
+    with pytest.raises(FactoryError, match="is built already"):
+        built.build()
+    built.demolish()
+    built.build()
+    assert built.submit("odd", 3).result(PATIENCE) == 3
+
+
+def test_another_program_goes_on_with_what_was_built(built: Factory, plan: Path) -> None:
+    assert Factory(str(plan)).submit("odd", 5, stage="test").result(PATIENCE) == 5
+
+
+def test_submitting_to_nobody_names_the_bots_there_are(built: Factory) -> None:
+    with pytest.raises(FactoryError, match="no bot who") as refused:
+        built.submit("who", 1)
+    assert refused.value.remedy == "its bots: cut, count, shout, odd, hold"
+
+
+def test_what_is_not_json_is_refused_before_anything_is_submitted(built: Factory) -> None:
+    with pytest.raises(FactoryError, match="not JSON"):
+        built.map("odd", [1, {2, 3}])
+
+
+def test_validate_returns_warnings_and_raises_what_refuses_the_plan(plan: Path) -> None:
+    found = Factory(plan).validate()
+    assert all(one.severity != "error" for one in found)
+    plan.write_text(plan.read_text().replace("bots:count", "nonsense"))
+    with pytest.raises(PlanError) as refused:
+        Factory(plan).validate()
+    assert [one.line for one in refused.value.diagnostics if one.severity == "error"]
+
+
+def test_strict_validation_refuses_warnings(plan: Path) -> None:
+    plan.write_text(plan.read_text().replace("path: code", "path: nowhere"))
+    assert Factory(plan).validate()
+    with pytest.raises(PlanError):
+        Factory(plan).validate(strict=True)
+
+
+def test_packing_gives_bundles(plan: Path) -> None:
+    bundles = Factory(plan).pack("broken")
+    assert list(bundles) == ["odd"]
+    assert bundles["odd"].packed
+    assert set(Factory(plan).pack()) == {"cut", "count", "shout", "odd", "hold"}
+
+
+def test_a_stage_has_to_be_named_where_there_are_several(plan: Path) -> None:
+    with pytest.raises(FactoryError, match="several stages: test, broken"):
+        Factory(plan).build()
+
+
+def test_a_bot_that_cannot_be_loaded_fails_the_build_and_leaves_nothing(plan: Path) -> None:
+    with (plan.parent / "code" / "bots.py").open("a") as bots:
+        bots.write("raise RuntimeError('no')\n")
+    with pytest.raises(FactoryError, match="RuntimeError: no"):
+        Factory(plan, "broken").build()
+    assert not list((plan.parent / "home" / "factories").rglob("roster.json"))
+
+
+def test_importing_factory_cdk_imports_nothing_of_it() -> None:
+    program = (
+        "import sys, factory_cdk\nprint(*sorted(name for name in sys.modules if name.startswith('factory_cdk')))\n"
+        "from factory_cdk import Bot, Job\nprint('logging' in sys.modules, 'json' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["factory_cdk factory_cdk.version", "False False"]
