@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.bundle import Bundle
-from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.submission import open_queues
-from factory_cdk.plan.model import BotArguments, SectorType, Successor
+from factory_cdk.pack.compiling import design_packed
+from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Finished, Job, Lease, Outcome, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
 from factory_cdk.workflow.router import forwards
@@ -61,20 +61,18 @@ class Running:
         code = folder / "code"
         code.mkdir()
         (code / "adding.py").write_text("def add(number):\n    return number + 1\n")
-        bots = tuple(
-            BotDesign(
-                name,
-                name,
-                NEXT[name],
-                BotArguments(processes=processes, batch=batch),
-                Bundle(name, "0" * 64, False, "path", "code"),
-                bot_path="adding:add",
-            )
-            for name in CHAIN
-        )
-        design = StageDesign("bench", "chains", "0", (SectorDesign("here", SectorType.LOCAL, bots),), ())
+        source = {"source": {"path": "code"}, "bot_path": "adding:add"}
+        sector = {"type": "local", "bots": {bot: {"processes": processes, "batch": batch} for bot in CHAIN}}
+        plan = {
+            "name": "bench",
+            "bots": dict.fromkeys(CHAIN, source),
+            "workflows": {"chain": {"a": {"b": "c"}}},
+            "stages": {"chains": {"workflow": "chain", "here": sector}},
+        }
+        (folder / "plan.yml").write_text(json.dumps({"factory": plan}))
         self.home = folder / "home"
-        build(design, Order(dict.fromkeys(CHAIN, code), self.home), lambda line: None)
+        design = design_packed(read_plan(str(folder / "plan.yml")), "chains", cache=self.home / "cache" / "pack")
+        build(design, Order(self.home), lambda line: None)
         self.state = factory.find(self.home, "bench").state
 
     def chains_per_second(self, chains: int) -> float:

@@ -16,11 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle
-from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
-from factory_cdk.plan.model import BotArguments, SectorType
+from factory_cdk.pack.compiling import design_packed
+from factory_cdk.plan.load import read_plan
 
 BOT = """
 import os, time
@@ -40,13 +39,17 @@ def measure(processes: int, kills: int) -> list[float]:
     """Milliseconds from the kill to the first line of the second attempt, for every kill, sorted."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "holding.py").write_text(BOT)
-        arguments = BotArguments(processes=processes)
-        bundle = Bundle("hold", "0" * 64, False, "path", ".")
-        bot = BotDesign("hold", "hold", (), arguments, bundle, bot_path="holding:hold")
-        design = StageDesign("bench", "kills", "0", (SectorDesign("here", SectorType.LOCAL, (bot,)),), ())
+        (folder / "code").mkdir()
+        (folder / "code" / "holding.py").write_text(BOT)
+        plan = {
+            "name": "bench",
+            "bots": {"hold": {"source": {"path": "code"}, "bot_path": "holding:hold"}},
+            "stages": {"kills": {"here": {"type": "local", "bots": {"hold": {"processes": processes}}}}},
+        }
+        (folder / "plan.yml").write_text(json.dumps({"factory": plan}))
         home = folder / "home"
-        build(design, Order({"hold": folder}, home), lambda line: None)
+        design = design_packed(read_plan(str(folder / "plan.yml")), "kills", cache=home / "cache" / "pack")
+        build(design, Order(home), lambda line: None)
         try:
             return sorted(_kill(home, folder) for _ in range(kills))
         finally:

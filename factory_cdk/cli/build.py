@@ -6,20 +6,22 @@ from typing import Any
 
 import click
 
-from factory_cdk.awsconfig import default_region
-from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
+from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
+from factory_cdk.cli.packing import packed
 from factory_cdk.cli.report import as_text, coloured, print_json
 from factory_cdk.cli.running import format_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
-from factory_cdk.home import find_home
+from factory_cdk.home import find_home, make_private, pack_cache
 from factory_cdk.local import factory
-from factory_cdk.local.building import Order, build
+from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run
 from factory_cdk.local.dryrun import dry_run as run_dry
-from factory_cdk.local.postings import path_folders
+from factory_cdk.local.state import stage_state
+from factory_cdk.pack.compiling import design_at_hand, stage_bots, stage_lock, stage_plan
 from factory_cdk.plan.load import read_plan
-from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage
+from factory_cdk.plan.model import PathSource, Plan
+from factory_cdk.plan.stage import find_stage
 
 EXAMPLES = """\b
 Examples:
@@ -34,8 +36,9 @@ Examples:
 @stage_option
 @click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")
 @click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done; fetch, start and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; fetch and start nothing.")
 @format_option
+@locked_option
 @region_option
 @quiet_option
 def command(
@@ -45,6 +48,7 @@ def command(
     foreground: bool,
     dry_run: bool,
     format_: str,
+    locked: bool,
     region: str | None,
     quiet: bool,
 ) -> int:
@@ -54,27 +58,23 @@ def command(
     `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
     """
     plan = read_plan(plan_file)
-    default = default_region(region, needed=needs_region(find_stage(plan, stage)))
-    stage_plan = resolve_stage(plan, stage, region=default)
-    design = design_stage(stage_plan)
-    order = Order(path_folders(stage_plan), find_home(), plan_file)
+    home = find_home()
     if dry_run:
-        found = run_dry(design, order.folders, order.home)
-        if format_ == "json":
-            print_json(found)
-        else:
-            _print_dry_run(found)
+        _print_dry_run(_dry_run(plan, stage, region, locked=locked), format_)
         return 0
+    refuse_what_cannot_run(stage, find_stage(plan, stage).sectors)
+    refuse_built(stage_state(home, plan.name, stage))
+    make_private(home)
+    design = _packed(plan, stage, region, locked=locked, quiet=quiet)
     if not quiet:
         for one in design.diagnostics:
-            if one.code != "F401":  # bots of path sources run unpacked
-                click.echo(as_text(one, None, to_stderr=True), err=True)
-    launch = build(design, order, no_word if quiet else say, foreground=foreground)
+            click.echo(as_text(one, None, to_stderr=True), err=True)
+    launch = build(design, Order(home, plan_file), no_word if quiet else say, foreground=foreground)
     if not quiet:
         click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
     if launch is None:
         return 0
-    built = factory.find(order.home, design.factory, design.stage)
+    built = factory.find(home, design.factory, design.stage)
     for line in factory.attend(launch, built.state):
         click.echo(line)
     say(f"the runner has ended, {factory.left(built)} are kept: factory-cdk resume, or factory-cdk demolish")
@@ -89,7 +89,32 @@ def _size(design: StageDesign) -> str:
     )
 
 
-def _print_dry_run(found: dict[str, Any]) -> None:
+def _dry_run(plan: Plan, stage: str, region: str | None, *, locked: bool) -> dict[str, Any]:
+    cache = pack_cache()
+    design = design_at_hand(plan, stage, cache=cache, region=region, locked=locked)
+    folders = {
+        bot.name: bot.source.folder / (bot.source.subdirectory or "")
+        for bot in stage_bots(plan, stage)
+        if isinstance(bot.source, PathSource)
+    }
+    return run_dry(design, folders, find_home())
+
+
+def _packed(plan: Plan, stage: str, region: str | None, *, locked: bool, quiet: bool) -> StageDesign:
+    """The design of the stage, its bots packed: with bars on a terminal, and what is to be known on stderr."""
+    lock = stage_lock(plan, stage, locked=locked)
+    report = packed(plan, stage_bots(plan, stage), lock=lock, quiet=quiet)
+    for made in report.bots if not quiet else ():
+        for note in made.notes:
+            say(f"warning: {made.bot}: {note}")
+    report.refuse_failures()
+    return design_stage(stage_plan(plan, stage, region=region, lock=lock), report.bundles)
+
+
+def _print_dry_run(found: dict[str, Any], format_: str) -> None:
+    if format_ == "json":
+        print_json(found)
+        return
     _title("environments")
     print_table(
         ("environment", "python", "cached", "requirements", "bots"),

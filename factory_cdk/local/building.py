@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
+from factory_cdk.local.bundles import lay_out
 from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
 from factory_cdk.local.desired import ask
-from factory_cdk.local.environments import Environment, build_all
+from factory_cdk.local.environments import build_all
 from factory_cdk.local.launch import Launch
-from factory_cdk.local.postings import Place, bot_environment, local_sectors, place, posting
+from factory_cdk.local.postings import Equipment, equipment, local_sectors, posting
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
 from factory_cdk.local.secrets import Values, resolve_secrets
 from factory_cdk.local.state import StageState, stage_state, write_json
 from factory_cdk.local.status import runner_pid
-from factory_cdk.plan.model import SectorType
+from factory_cdk.plan.model import Sector, SectorType
 from factory_cdk.queues.sqlite import SqliteQueues
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What `build` is given besides the design: where the bots' sources are, by bot; the home; the plan's
-    file (to be shown); the variables that secrets come from, and whose HOME; the runner's tempo.
+    """What `build` is given besides the design, whose bots are packed: the home; the plan's file (to be shown);
+    the variables that secrets come from, and whose HOME; the runner's tempo.
     """
 
-    folders: Mapping[str, Path]
     home: Path
     plan: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -44,14 +44,16 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
     nothing is left, unless the plan says `demolish_on_failure: false`.
     """
-    refuse_what_cannot_run(design)
-    cast = [(sector, bot, *_prepared(bot, order)) for sector in local_sectors(design) for bot in sector.bots]
-    references = {(sector.name, bot.name): bot.secrets for sector, bot, *_ in cast if bot.secrets}
+    refuse_what_cannot_run(design.stage, design.sectors)
+    cast = [(sector, bot, equipment(order.home, bot)) for sector in local_sectors(design) for bot in sector.bots]
+    references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in cast if bot.secrets}
     secrets = resolve_secrets(references, order.environ)
     state = stage_state(order.home, design.factory, design.stage)
     with changing(state):
-        refuse_existing(state, say)
-        build_all([environment for *_, environment in cast], say)
+        _clear_the_place(state, say)
+        for _, bot, _ in cast:
+            lay_out(order.home, bot.bundle)
+        build_all([given.environment for *_, given in cast], say)
         roster = _roster(design, cast, order)
         try:
             _write(state, roster)
@@ -62,28 +64,25 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
             raise
 
 
-def refuse_what_cannot_run(design: StageDesign) -> None:
-    """FactoryError for what a build on this machine does not do."""
-    aws = [sector.name for sector in design.sectors if sector.type is SectorType.AWS]
+def refuse_what_cannot_run(stage: str, sectors: Iterable[Sector | SectorDesign]) -> None:
+    """FactoryError for what a build of `sectors` of `stage` on this machine does not do."""
+    given = list(sectors)
+    aws = [sector.name for sector in given if sector.type is SectorType.AWS]
     if aws:
         raise FactoryError(
-            f"deploying is not there yet: {', '.join(aws)} of stage {design.stage} would run on AWS",
+            f"deploying is not there yet: {', '.join(aws)} of stage {stage} would run on AWS",
             "use --dry-run or synth, or build a stage that has local sectors alone",
         )
-    qalx = [bot.name for sector in local_sectors(design) for bot in sector.bots if bot.arguments.launcher == "qalx"]
+    qalx = [bot.name for sector in given for bot in sector.bots if bot.arguments.launcher == "qalx"]
     if qalx:
         raise FactoryError(f"launcher: qalx is not there yet ({', '.join(qalx)})", "remove `launcher`")
 
 
-def refuse_existing(state: StageState, say: Say) -> None:
-    """Remove what a killed build left; FactoryError when the stage is built already."""
-    if not state.folder.exists():
+def refuse_built(state: StageState) -> None:
+    """FactoryError when the stage is built already, whether its runner runs or not."""
+    if not state.folder.exists() or state.unfinished.exists():
         return
     pid = runner_pid(state)
-    if state.unfinished.exists() and pid is None:
-        say("removing what a build that was killed left behind")
-        remove(state)
-        return
     stage = f"--name {state.factory} --stage {state.stage}"
     if pid is None:
         raise FactoryError(
@@ -95,18 +94,18 @@ def refuse_existing(state: StageState, say: Say) -> None:
     )
 
 
-def _prepared(bot: BotDesign, order: Order) -> tuple[Place, Environment]:
-    where = place(bot, order.folders)
-    environment = bot_environment(order.home, bot, where)
-    if where is None or environment is None:
-        raise FactoryError(
-            f"bot {bot.name} comes from {bot.bundle.kind} ({bot.bundle.origin}): fetching is not there yet",
-            "use a path source",
-        )
-    return where, environment
+def _clear_the_place(state: StageState, say: Say) -> None:
+    """Remove what a killed build left; FactoryError when the stage is built already, or a runner is still there."""
+    refuse_built(state)
+    if not state.folder.exists():
+        return
+    if not await_end(state, LONGEST_END):  # the runner of a killed build ends itself
+        raise FactoryError(f"the runner of a build that was killed does not end ({runner_pid(state)})", "kill it")
+    say("removing what a build that was killed left behind")
+    remove(state)
 
 
-Cast = list[tuple[SectorDesign, BotDesign, Place, Environment]]
+Cast = list[tuple[SectorDesign, BotDesign, Equipment]]
 
 
 def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
@@ -114,10 +113,7 @@ def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
     return Roster(
         factory=design.factory,
         stage=design.stage,
-        postings=tuple(
-            posting(design, sector, bot, where, environment.python, bytecode)
-            for sector, bot, where, environment in cast
-        ),
+        postings=tuple(posting(design, sector, bot, given, bytecode) for sector, bot, given in cast),
         end_order=design.demolish_order,
         plan=order.plan,
         built_at=time.time(),

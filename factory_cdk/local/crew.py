@@ -60,7 +60,7 @@ class Crew:
         self.open = False
         self.broken: str | None = None
         self._secrets, self._tempo, self._office = secrets, tempo, office
-        self._environ = worker_environ(posting.python, posting.variables)
+        self._environ = worker_environ(posting.bins, posting.variables)
         self._early_deaths: deque[float] = deque(maxlen=tempo.loop_deaths)
         self._ending = False
         self.lease = min(float(posting.lease), tempo.lease_most)

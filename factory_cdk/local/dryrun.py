@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
-from factory_cdk.local.environments import Environment
-from factory_cdk.local.postings import bot_environment, place, variables
+from factory_cdk.local.code import Code, folder_code, packed_code
+from factory_cdk.local.environments import Environment, environment
+from factory_cdk.local.postings import variables
 
 MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What can be known of a bot's requirements without fetching: locked ones, whose environment has a name; as its
+    author wrote them; or nothing.
+    """
+
+    environment: Environment | None = None
+    code: Code | None = None
 
 
 def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dict[str, Any]:
     """The environments, processes, queues, routes and variables of the stage; secrets are masked.
 
-    `folders` has the folder of every bot with a path source. What only packing can tell (the requirements of
-    a bot that is not here) is None. FactoryError for a folder or a requirements file that does not exist.
+    `folders` has the folder of every bot with a path source, whose requirements are shown as they stand there
+    until they are locked. What only packing can tell is None. FactoryError for a folder that cannot be packed.
     """
     cast = [(sector, bot) for sector in design.sectors for bot in sector.bots]
-    environments = {(sector.name, bot.name): bot_environment(home, bot, place(bot, folders)) for sector, bot in cast}
+    known = {(sector.name, bot.name): _known(home, bot, folders) for sector, bot in cast}
     return {
         "factory": design.factory,
         "stage": design.stage,
-        "environments": _environments(environments),
-        "processes": [_processes(sector, bot, environments[sector.name, bot.name]) for sector, bot in cast],
+        "environments": _environments(known),
+        "processes": [_processes(sector, bot, known[sector.name, bot.name].environment) for sector, bot in cast],
         "queues": [
             {"name": queue.name, "bot": queue.bot, "visibility_timeout": queue.visibility_timeout}
             for queue in design.queues
@@ -49,18 +61,31 @@ def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dic
     }
 
 
-def _environments(found: Mapping[tuple[str, str], Environment | None]) -> list[dict[str, Any]]:
-    """One entry per environment, with the bots that share it; bots whose requirements are unknown come last."""
-    rows: dict[str | None, dict[str, Any]] = {}
-    for (sector, bot), environment in found.items():
-        key = environment.key if environment else None
+def _known(home: Path, bot: BotDesign, folders: Mapping[str, Path]) -> Known:
+    bundle = bot.bundle
+    if bundle.packed:
+        code = packed_code(bot) if bundle.archive is not None else None
+        return Known(environment(home, bundle.requirements, bot.python), code)
+    folder = folders.get(bot.name)
+    if folder is None:
+        return Known()
+    code = folder_code(folder, bot)
+    return Known(None if code.lines else environment(home, (), bot.python), code)
+
+
+def _environments(found: Mapping[tuple[str, str], Known]) -> list[dict[str, Any]]:
+    """One entry per environment, with the bots that share it; those that only packing names come last."""
+    rows: dict[Any, dict[str, Any]] = {}
+    for (sector, bot), known in found.items():
+        environment, requirements = known.environment, _requirements(known)
+        key = environment.key if environment else str(requirements)
         row = rows.setdefault(
             key,
             {
-                "key": key,
+                "key": environment.key if environment else None,
                 "python": environment.version if environment else None,
                 "cached": environment.ready if environment else False,
-                "requirements": _requirements(environment),
+                "requirements": requirements,
                 "bots": [],
             },
         )
@@ -68,15 +93,15 @@ def _environments(found: Mapping[tuple[str, str], Environment | None]) -> list[d
     return sorted(rows.values(), key=lambda row: row["key"] is None)
 
 
-def _requirements(environment: Environment | None) -> dict[str, Any] | None:
-    if environment is None:
+def _requirements(known: Known) -> dict[str, Any] | None:
+    """Where requirements come from (`lock`: exact versions with hashes), the file that they stand in, its lines."""
+    environment, code = known.environment, known.code
+    file = code.manifest.path if code and code.manifest else None
+    if environment is not None:
+        return {"from": "lock" if environment.lines else "none", "file": file, "lines": list(environment.lines)}
+    if code is None or code.manifest is None:
         return None
-    requirements = environment.requirements
-    return {
-        "from": requirements.kind,
-        "file": str(requirements.file) if requirements.file else None,
-        "lines": list(requirements.lines),
-    }
+    return {"from": code.manifest.kind, "file": file, "lines": list(code.lines)}
 
 
 def _processes(sector: SectorDesign, bot: BotDesign, environment: Environment | None) -> dict[str, Any]:

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
-from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.environments import Environment, environment
-from factory_cdk.local.requirements import NOTHING, Requirements, find_requirements, locked
+from factory_cdk.local.bundles import bundle_folder
+from factory_cdk.local.code import Code, archive_of, packed_code
+from factory_cdk.local.environments import Environment, Project, environment, with_project
 from factory_cdk.local.roster import Posting
-from factory_cdk.plan.model import Json, PathSource, SectorType, StagePlan
+from factory_cdk.plan.model import Json, SectorType
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a bot's code is on this machine: `root` is the source's root (its subdirectory, if it has one),
-    `roots` go onto sys.path, and `module_folder` is where its module was found (`root` for a command).
-    """
+class Equipment:
+    """What a bot runs with: its code, the folder in which its bundle is laid out, its environment."""
 
+    code: Code
     root: Path
-    roots: tuple[Path, ...]
-    module_folder: Path
-
-
-def path_folders(stage_plan: StagePlan) -> dict[str, Path]:
-    """The folder of every bot of the stage that has a path source, by the bot's name."""
-    return {
-        bot.name: bot.source.folder / (bot.source.subdirectory or "")
-        for bot in stage_plan.bots
-        if isinstance(bot.source, PathSource)
-    }
+    environment: Environment
 
 
 def local_sectors(design: StageDesign) -> Iterator[SectorDesign]:
@@ -40,40 +29,22 @@ def local_sectors(design: StageDesign) -> Iterator[SectorDesign]:
     return (sector for sector in design.sectors if sector.type is SectorType.LOCAL)
 
 
-def place(bot: BotDesign, folders: Mapping[str, Path]) -> Place | None:
-    """Where the code of `bot` is; None when it is not on this machine (it has to be packed first).
+def equipment(home: Path, bot: BotDesign) -> Equipment:
+    """What `bot`, which is packed, runs with; nothing is made yet. FactoryError when its bundle is not here.
 
-    A path source runs from its own folder, not from a copy: nothing is duplicated, what is ignored need not
-    be known, and a worker that is restarted runs what its author sees. Compiled files go elsewhere, so the
-    folder is only read. FactoryError when the folder does not exist.
+    A project that builds is installed itself, on top of the environment of its requirements, as `pip install`
+    would; all other code is imported from the bundle.
     """
-    folder = folders.get(bot.name)
-    if bot.bundle.packed or folder is None:
-        return None
-    if not folder.is_dir():
-        raise FactoryError(f"bot {bot.name}: there is no folder {folder}", "correct `path` in the plan")
-    root = folder.resolve()
-    if bot.bot_path is None:
-        return Place(root, (root,), root)
-    parts = bot.bot_path.partition(":")[0].split(".")
-    for start in (root, root / "src"):
-        for found in (start.joinpath(*parts[:-1], f"{parts[-1]}.py"), start.joinpath(*parts, "__init__.py")):
-            if found.is_file():
-                return Place(root, (root,) if start == root else (start, root), found.parent)
-    return Place(root, (root,), root)
-
-
-def bot_requirements(bot: BotDesign, where: Place | None) -> Requirements | None:
-    """What is installed for `bot`; None when that is not known before it is packed. FactoryError."""
-    if bot.bundle.packed:
-        return locked(bot.bundle.requirements) if bot.bundle.requirements else NOTHING
-    return find_requirements(where.root, where.module_folder, bot.requirements_path) if where else None
-
-
-def bot_environment(home: Path, bot: BotDesign, where: Place | None) -> Environment | None:
-    """The environment of `bot`; None when its requirements are not known yet. FactoryError."""
-    requirements = bot_requirements(bot, where)
-    return environment(home, requirements, bot.python) if requirements else None
+    code, root = packed_code(bot), bundle_folder(home, bot.bundle)
+    base = environment(home, bot.bundle.requirements, bot.python)
+    if code.manifest is None:
+        return Equipment(code, root, base)
+    folder = code.manifest.folder
+    base = replace(base, options=code.index_options(root), context=root / folder)
+    if not code.manifest.builds:
+        return Equipment(code, root, base)
+    project = Project(archive_of(bot.bundle), bot.bundle.digest, folder, code.roots(root))
+    return Equipment(code, root, with_project(base, project))
 
 
 def variables(design: StageDesign, sector: SectorDesign, bot: BotDesign) -> dict[str, str]:
@@ -88,11 +59,10 @@ def variables(design: StageDesign, sector: SectorDesign, bot: BotDesign) -> dict
     }
 
 
-def posting(
-    design: StageDesign, sector: SectorDesign, bot: BotDesign, where: Place, python: Path, bytecode: Path
-) -> Posting:
-    """How the runner starts `bot` of `sector` with the interpreter `python` of its environment."""
+def posting(design: StageDesign, sector: SectorDesign, bot: BotDesign, given: Equipment, bytecode: Path) -> Posting:
+    """How the runner starts `bot` of `sector` with what it is `given`."""
     arguments = bot.arguments
+    installed = given.environment.project is not None  # its environment then knows the roots
     return Posting(
         sector=sector.name,
         bot=bot.name,
@@ -101,9 +71,10 @@ def posting(
         processes=arguments.processes,
         target=bot.bot_path,
         command=bot.command,
-        folder=str(where.root),
-        roots=tuple(str(root) for root in where.roots),
-        python=str(python),
+        folder=str(given.root),
+        roots=() if installed else tuple(str(root) for root in given.code.roots(given.root)),
+        python=str(given.environment.python),
+        bins=tuple(str(folder) for folder in given.environment.bins),
         bytecode=str(bytecode),
         variables=variables(design, sector, bot),
         secrets=dict(bot.secrets),

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,11 @@ Message = dict[str, Any]
 """One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
 
 
-def worker_environ(python: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a worker's process: this process's, its environment's bin first on PATH, `variables`."""
+def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a worker's process: this process's, its environment's `bins` first on PATH, `variables`."""
     environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-    bin_folder = Path(python).parent
-    environ["VIRTUAL_ENV"] = str(bin_folder.parent)
-    environ["PATH"] = f"{bin_folder}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    environ["VIRTUAL_ENV"] = str(Path(bins[0]).parent)
+    environ["PATH"] = os.pathsep.join([*bins, environ.get("PATH", os.defpath)])
     return {**environ, **variables}
 
 

@@ -43,9 +43,9 @@ class Posting:
     """A bot on a sector: how its workers are started and what becomes of its jobs.
 
     `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
-    environment, `bytecode` the folder for compiled files (None: beside the sources). `variables` are set for
-    its processes; `secrets` says where the values of secrets come from, by their names, and holds none of
-    them. Times are seconds.
+    environment, `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources).
+    `variables` are set for its processes; `secrets` says where the values of secrets come from, by their
+    names, and holds none of them. Times are seconds.
     """
 
     sector: str
@@ -58,6 +58,7 @@ class Posting:
     folder: str
     roots: tuple[str, ...]
     python: str
+    bins: tuple[str, ...]
     bytecode: str | None
     variables: Mapping[str, str]
     secrets: Mapping[str, SecretReference]
@@ -127,6 +128,7 @@ def _posting(content: Mapping[str, Any]) -> Posting:
             "successors": tuple(Successor(**successor) for successor in content["successors"]),
             "command": tuple(command) if command is not None else None,
             "roots": tuple(content["roots"]),
+            "bins": tuple(content["bins"]),
             "secrets": {name: SecretReference(**reference) for name, reference in content["secrets"].items()},
         }
     )

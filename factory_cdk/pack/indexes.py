@@ -30,7 +30,8 @@ def environment_for_uv(env: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv: the user's, with pip's index settings where uv's variables say nothing.
 
     pip's settings are read from its variables (PIP_INDEX_URL, …) and its files, `PIP_CONFIG_FILE` as pip
-    treats it. uv's own files (uv.toml) are read by uv itself and come after variables, as uv has it.
+    treats it; its indexes are searched as pip does. uv's own files (uv.toml) are read by uv itself and come
+    after variables, as uv has it.
     """
     mine = {name: value for name, value in env.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     mine.update(UV_NO_PROGRESS="1", NO_COLOR="1", UV_PYTHON_DOWNLOADS=env.get("UV_PYTHON_DOWNLOADS", "never"))
@@ -41,6 +42,8 @@ def environment_for_uv(env: Mapping[str, str]) -> dict[str, str]:
             continue
         if setting in ("extra-index-url", "trusted-host"):
             mine[variable] = " ".join(value.split())
+            if setting == "extra-index-url":  # pip takes the best version of all indexes, uv that of the first
+                mine.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
         elif setting == "find-links":
             mine[variable] = ",".join(value.split())
         else:
@@ -55,7 +58,8 @@ def flags_for_uv(env: Mapping[str, str]) -> tuple[str, ...]:
 
 def asked(env: Mapping[str, str], flags: tuple[str, ...] = ()) -> dict[str, str]:
     """What of uv's environment decides on its answers, without credentials: part of a resolution's key."""
-    names = {*_FROM_PIP.values(), *_OLDER.values(), "UV_EXCLUDE_NEWER", "UV_PRERELEASE", "UV_RESOLUTION"}
+    names = {*_FROM_PIP.values(), *_OLDER.values(), "UV_EXCLUDE_NEWER", "UV_INDEX_STRATEGY"}
+    names |= {"UV_PRERELEASE", "UV_RESOLUTION"}
     said = {
         name: " ".join(without_credentials(word) for word in env[name].replace(",", " ").split())
         for name in sorted(names - {"SSL_CERT_FILE", "UV_INSECURE_HOST"})

@@ -10,8 +10,8 @@ import hashlib
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
@@ -25,6 +25,28 @@ _LISTED = re.compile(r"requirements[^/]*\.(?:txt|in)")
 """What in a project's folder can change its requirements: setup.py may well read requirements files."""
 
 _FLOOR = re.compile(r"(?:>=|~=|==)\s*(3\.\d+)")
+
+
+Reader = Callable[[str], bytes]
+"""Reads a file of a source by its path there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where requirements stand: the file `path` of a source, `/` between its parts. `pyproject` is what the
+    pyproject.toml beside it says. `builds` says whether it is a project that can be built and installed: one with
+    a build system or a setup.py; without them a pyproject.toml lists what its code needs, and no more.
+    """
+
+    kind: Literal["project", "requirements"]
+    path: str
+    pyproject: Mapping[str, Any] = field(default_factory=dict)
+    builds: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The folder of the file (`""` for the root)."""
+        return self.path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,42 +76,61 @@ def find_manifest(tree: Tree, bot: Bot, module: str | None = None) -> Manifest |
     FactoryError when the plan's requirements_path is not there or leaves the source, when a file includes one
     outside of it or holds credentials, and for a pyproject.toml that does not parse.
     """
+    found = locate(tree.paths, reader_of(tree), bot.requirements_path, module)
+    if found is None:
+        return None
+    return _project(tree, found) if found.kind == "project" else _requirements(tree, found.path, bot)
+
+
+def locate(paths: Collection[str], read: Reader, requirements_path: str | None, module: str | None) -> Located | None:
+    """Where the requirements of a bot stand among the files `paths` of its source, or None.
+
+    `module` is the path of its module there, None for a command. A `requirements_path` is taken at its word:
+    `included` finds out whether it is there. FactoryError for a pyproject.toml that does not parse.
+    """
     folders = [*folders_of(module or ""), ""]
     for folder in folders:
-        if (manifest := _project(tree, f"{folder}/" if folder else "")) is not None:
-            return manifest
-    if bot.requirements_path is not None:
-        return _requirements(tree, bot.requirements_path, bot)
+        if (project := _located_project(paths, read, f"{folder}/" if folder else "")) is not None:
+            return project
+    if requirements_path is not None:
+        return Located("requirements", posixpath.normpath(requirements_path))
     for folder in folders:
         path = f"{folder}/requirements.txt" if folder else "requirements.txt"
-        if path in tree.paths:
-            return _requirements(tree, path, bot)
+        if path in paths:
+            return Located("requirements", path)
     return None
 
 
-def _project(tree: Tree, folder: str) -> Manifest | None:
-    said = _pyproject(tree, f"{folder}pyproject.toml")
+def reader_of(tree: Tree) -> Reader:
+    """Reads the files of a tree."""
+    return lambda path: tree.at(path).read_bytes()
+
+
+def _located_project(paths: Collection[str], read: Reader, folder: str) -> Located | None:
+    said = _pyproject(paths, read, f"{folder}pyproject.toml")
+    has_setup = f"{folder}setup.py" in paths
+    builds = has_setup or "build-system" in (said or {})
     if said is not None and ("project" in said or "build-system" in said):
-        name = "pyproject.toml"
-    elif f"{folder}setup.py" in tree.paths:
-        name = "setup.py"
-    else:
-        return None
-    total = hashlib.sha256(f"{folder}{name}\0".encode())
+        return Located("project", f"{folder}pyproject.toml", said, builds)
+    return Located("project", f"{folder}setup.py", said or {}, builds) if has_setup else None
+
+
+def _project(tree: Tree, found: Located) -> Manifest:
+    folder = f"{found.folder}/" if found.folder else ""
+    total = hashlib.sha256(f"{found.path}\0".encode())
     for file in tree.files:
         beside = file.path.removeprefix(folder)
         if file.path == folder + beside and (beside in _BESIDE or _LISTED.fullmatch(beside)):
             total.update(f"{file.path}\0{file.sha256}\0".encode())
-    project = (said or {}).get("project", {})
-    lowest = _FLOOR.search(str(project.get("requires-python", "")))
-    return Manifest("project", folder + name, total.hexdigest(), lowest[1] if lowest else None)
+    lowest = _FLOOR.search(str(found.pyproject.get("project", {}).get("requires-python", "")))
+    return Manifest("project", found.path, total.hexdigest(), lowest[1] if lowest else None)
 
 
-def _pyproject(tree: Tree, path: str) -> dict[str, Any] | None:
-    if path not in tree.paths:
+def _pyproject(paths: Collection[str], read: Reader, path: str) -> dict[str, Any] | None:
+    if path not in paths:
         return None
     try:
-        said = tomllib.loads(tree.at(path).read_text("utf-8-sig"))
+        said = tomllib.loads(read(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
     return said if isinstance(said.get("project", {}), dict) else None
@@ -97,25 +138,30 @@ def _pyproject(tree: Tree, path: str) -> dict[str, Any] | None:
 
 def _requirements(tree: Tree, path: str, bot: Bot) -> Manifest:
     total = hashlib.sha256()
-    name = posixpath.normpath(path)
-    for included, content in _included(tree, name, bot, set()):
-        total.update(f"{included}\0".encode() + hashlib.sha256(content).digest())
-    return Manifest("requirements", name, total.hexdigest())
+    for name, content in included(tree.paths, reader_of(tree), path, bot.name):
+        total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
+    return Manifest("requirements", path, total.hexdigest())
 
 
-def _included(tree: Tree, path: str, bot: Bot, seen: set[str]) -> Iterator[tuple[str, bytes]]:
-    """A requirements file and all that it includes, each once; every one of them in the tree."""
+def included(
+    paths: Collection[str], read: Reader, path: str, bot: str, seen: set[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """The requirements file `path` of `bot` and all that it includes, each once, with their contents.
+
+    FactoryError when one is not among the files `paths` of the source, or holds credentials.
+    """
+    seen = set() if seen is None else seen
     if path in seen:
         return
     seen.add(path)
     if path.startswith(("/", "../")) or path == "..":
-        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot.name}", "move it inside")
-    if path not in tree.paths:
+        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot}", "move it inside")
+    if path not in paths:
         raise FactoryError(
-            f"the requirements file {path!r} is not in the source of {bot.name}",
+            f"the requirements file {path!r} is not in the source of {bot}",
             "correct its path, or see what the ignore files leave out",
         )
-    content = tree.at(path).read_bytes()
+    content = read(path)
     yield path, content
     for line in content.decode("utf-8", "replace").splitlines():
         if _CREDENTIALS.search(line):
@@ -125,4 +171,4 @@ def _included(tree: Tree, path: str, bot: Bot, seen: set[str]) -> Iterator[tuple
             )
         if (include := _INCLUDE.match(line)) and "://" not in include["file"]:
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include["file"].strip("\"'")))
-            yield from _included(tree, inner, bot, seen)
+            yield from included(paths, read, inner, bot, seen)

@@ -14,12 +14,24 @@ from typing import Any
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import BotDesign, QueueDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import make_private
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.roster import Tempo
 from factory_cdk.local.state import StageState, stage_states
 from factory_cdk.local.status import WorkerStatus, read_status, runner_pid
-from factory_cdk.plan.model import BotArguments, SectorType, Successor
+from factory_cdk.pack import pack
+from factory_cdk.plan.model import (
+    Bot,
+    BotArguments,
+    PathSource,
+    Plan,
+    Sector,
+    SectorBot,
+    SectorType,
+    Stage,
+    Successor,
+)
 from factory_cdk.queues.port import JobRecord
 
 QUICK = Tempo(retry_first=0.02, restart_first=0.05, restart_most=0.2, lease_most=1.0, poll=0.05)
@@ -39,7 +51,7 @@ def bot(
     python: str | None = None,
     **arguments: Any,
 ) -> BotDesign:
-    """A bot whose code is in a folder; `to` names its successors."""
+    """A bot whose code is in a folder, not packed yet; `to` names its successors."""
     return BotDesign(
         name=name,
         queue=name,
@@ -85,10 +97,39 @@ class Works:
 
     def build(self, *bots: BotDesign, stage_name: str = "test", **options: Any) -> StageState:
         """Build the stage with these bots; its state."""
-        design = stage(*bots, name=stage_name, **options)
-        order = Order({one.name: self.code for one in bots}, self.home, tempo=self.tempo)
-        build(design, order, self.said.append)
+        self.order(*bots, stage_name=stage_name, **options)
         return self.state(stage_name)
+
+    def order(
+        self, *bots: BotDesign, stage_name: str = "test", environ: Mapping[str, str] = os.environ, **options: Any
+    ) -> None:
+        """Pack the bots and build the stage with them, for someone whose variables are `environ`."""
+        design = stage(*self.packed(*bots), name=stage_name, **options)
+        build(design, Order(self.home, environ=environ, tempo=self.tempo), self.said.append)
+
+    def packed(self, *bots: BotDesign) -> list[BotDesign]:
+        """The same bots with their bundles, packed from the folder of their code as a plan would have it."""
+        sources = [
+            Bot(
+                one.name,
+                PathSource("code", self.code, one.subdirectory),
+                bot_path=one.bot_path,
+                command=one.command,
+                requirements_path=one.requirements_path,
+            )
+            for one in bots
+        ]
+        on_sector = tuple(SectorBot(one.name, BotArguments(python=one.python)) for one in bots)
+        plan = Plan(
+            str(self.code.parent / "plan.yml"),
+            "works",
+            {source.name: source for source in sources},
+            {"test": Stage("test", (Sector("here", SectorType.LOCAL, on_sector),))},
+        )
+        make_private(self.home)
+        report = pack(plan, sources, cache=self.home / "cache" / "pack")
+        report.refuse_failures()
+        return [replace(one, bundle=report.bundles[one.name]) for one in bots]
 
     def state(self, stage_name: str = "test") -> StageState:
         return factory.find(self.home, "works", stage_name).state

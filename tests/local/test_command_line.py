@@ -199,7 +199,7 @@ def test_a_dry_run_prints_what_would_be_and_touches_nothing(shell: Shell) -> Non
     found = json.loads(out)
     assert {"environments", "processes", "queues", "routes", "variables"} <= set(found)
     assert found["variables"][2]["variables"]["TOKEN"] == "***"
-    assert not shell.home.exists()
+    assert [path.name for path in shell.home.iterdir()] == ["cache"], "what path sources hold is remembered, no more"
     out, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--dry-run", "--format", "json")
     assert json.loads(out)["processes"][0]["type"] == "aws"
 
@@ -258,7 +258,7 @@ def test_a_foreground_build_that_is_killed_takes_its_factory_along(shell: Shell)
 
 
 def test_ctrl_c_during_a_build_takes_everything_back(shell: Shell) -> None:
-    (shell.folder / "code" / "bots.py").write_text("import time\ntime.sleep(1000)\n")
+    (shell.folder / "code" / "bots.py").write_text(f"import time\ntime.sleep(1000)\n{BOTS}")
     process = shell.start("build", "--plan", str(shell.plan), "--stage", "test")
     until(lambda: [row["pid"] for row in shell.workers() if row["pid"]])
     workers = shell.workers()

@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import sys
 import threading
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from local_works import Works, bot, stage
+from sources import make_wheel
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.environments import Environment, build, environment, uv_for_environments
-from factory_cdk.local.requirements import NOTHING, find_requirements, locked
-
-
-def make_wheel(folder: Path, name: str, version: str, code: str) -> Path:
-    """A pure Python wheel with one module, as a build backend would make it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{file},sha256={_digest(text)},{len(text.encode())}" for file, text in files.items()]
-    with zipfile.ZipFile(path, "w") as wheel:
-        for file, text in files.items():
-            wheel.writestr(file, text)
-        wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,\n"]))
-    return path
 
 
 def make(wanted: Environment, say: Callable[[str], None] = lambda line: None) -> None:
     """Build one environment, with uv as a build uses it."""
     build(wanted, say, uv_for_environments(wanted.folder.parent.parent, threading.Event()))
-
-
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -87,7 +63,7 @@ def test_a_bots_environment_has_nothing_of_ours(works: Works) -> None:
     seen = works.run("nosy", None)[0].result
     assert seen["found"] == []
     assert seen["prefix"].startswith(str(works.home))
-    assert seen["path"][0] == str(works.code)
+    assert seen["path"][0].startswith(str(works.home / "bundles"))
     assert not any("factory_cdk" in entry for entry in seen["path"])
 
 
@@ -107,54 +83,22 @@ def test_code_under_src_is_found(works: Works) -> None:
     assert works.run("add", 1)[0].result == 3
 
 
-def test_requirements_are_found_as_the_reference_says(tmp_path: Path) -> None:
-    root, module = tmp_path, tmp_path / "package" / "inner"
-    module.mkdir(parents=True)
-    assert find_requirements(root, module, None) == NOTHING
-    (root / "requirements.txt").write_text("# none\nlow==1\n")
-    assert find_requirements(root, module, None).lines == ("low==1",)
-    (root / "package" / "requirements.txt").write_text("near==1\n-r ../more.txt\n")
-    (root / "more.txt").write_text("more==1\n")
-    assert find_requirements(root, module, None).lines == ("near==1", "more==1")
-    (root / "named.txt").write_text("named==1\n")
-    assert find_requirements(root, module, "named.txt").lines == ("named==1",)
-    (root / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
-    assert find_requirements(root, module, "named.txt").lines == ("named==1",), "settings alone are no project"
-    (root / "setup.py").write_text("")
-    assert find_requirements(root, module, "named.txt").file == root / "setup.py"
-    (root / "package" / "pyproject.toml").write_text('[project]\nname = "p"\ndependencies = ["project==1"]\n')
-    assert find_requirements(root, module, "named.txt").lines == ("project==1",)
-    with pytest.raises(FactoryError, match="there is no file"):
-        find_requirements(tmp_path / "package" / "inner", module, "absent.txt")
-
-
-def test_the_digest_changes_with_what_is_required_and_with_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("-r more.txt\n")
-    (tmp_path / "more.txt").write_text("more==1\n")
-    (tmp_path / "code.py").write_text("a = 1\n")
-    first = find_requirements(tmp_path, tmp_path, None).digest
-    (tmp_path / "code.py").write_text("a = 2\n")
-    assert find_requirements(tmp_path, tmp_path, None).digest == first
-    (tmp_path / "more.txt").write_text("more==2\n")
-    assert find_requirements(tmp_path, tmp_path, None).digest != first
-
-
 def test_a_locked_environment_checks_hashes(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_FIND_LINKS", str(index))
     monkeypatch.setenv("UV_NO_INDEX", "1")
     wheel = index / "shade-1.0-py3-none-any.whl"
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    good = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{digest}",)), None)
+    good = environment(tmp_path / "home", [f"shade==1.0 --hash=sha256:{digest}"], None)
     make(good)
     assert good.ready
-    bad = environment(tmp_path / "home", locked((f"shade==1.0 --hash=sha256:{'0' * 64}",)), None)
+    bad = environment(tmp_path / "home", [f"shade==1.0 --hash=sha256:{'0' * 64}"], None)
     with pytest.raises(FactoryError, match=r"(?i)hash"):
         make(bad)
     assert not bad.folder.exists()
 
 
 def test_two_builds_of_one_environment_at_once_make_it_once(tmp_path: Path) -> None:
-    wanted = environment(tmp_path / "home", NOTHING, None)
+    wanted = environment(tmp_path / "home", (), None)
     said: list[str] = []
     tool = uv_for_environments(tmp_path / "home", threading.Event())
     threads = [threading.Thread(target=build, args=(wanted, said.append, tool)) for _ in range(4)]
@@ -167,7 +111,7 @@ def test_two_builds_of_one_environment_at_once_make_it_once(tmp_path: Path) -> N
 
 
 def test_a_half_built_environment_is_built_again(tmp_path: Path) -> None:
-    wanted = environment(tmp_path / "home", NOTHING, None)
+    wanted = environment(tmp_path / "home", (), None)
     (wanted.folder / "bin").mkdir(parents=True)
     assert not wanted.ready
     make(wanted)
@@ -182,7 +126,7 @@ def test_a_half_built_environment_is_built_again(tmp_path: Path) -> None:
 def test_a_python_that_does_not_exist_is_told_in_uvs_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     with pytest.raises(FactoryError, match=r"3\.99"):
-        make(environment(tmp_path / "home", NOTHING, "3.99"))
+        make(environment(tmp_path / "home", (), "3.99"))
 
 
 def test_a_bot_may_ask_for_a_python(works: Works) -> None:
@@ -201,9 +145,10 @@ def test_a_dry_run_says_everything_and_does_nothing(works: Works, index: Path) -
     )
     found = dry_run(design, {"first": works.code, "second": works.code}, works.home)
     assert not works.home.exists()
-    assert [row["requirements"]["lines"][-1:] for row in found["environments"]] == [["shade==1.0"], []]
+    assert [row["requirements"]["lines"][-1:] for row in found["environments"]] == [[], ["shade==1.0"]]
     assert [row["cached"] for row in found["environments"]] == [False, False]
-    assert [row["bots"] for row in found["environments"]] == [["here/first"], ["here/second"]]
+    assert [row["bots"] for row in found["environments"]] == [["here/second"], ["here/first"]]
+    assert [row["key"] is None for row in found["environments"]] == [False, True], "it is not locked yet"
     assert found["processes"][0]["count"] == 2
     assert found["processes"][1]["runs"] == ["cat"]
     assert found["routes"][0]["to"] == [{"sector": "here", "bot": "second", "queue": "second"}]

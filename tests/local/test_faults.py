@@ -198,9 +198,9 @@ def test_a_worker_that_dies_over_and_over_before_it_is_ready_is_stopped_and_repo
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("print('nearly there')\nimport no_such_thing\n", "No module named 'no_such_thing'"),
-        ("print('nearly there', flush=True)\nimport os; os._exit(9)\n", "exited with 9 before it was ready"),
-        ("print('nearly there')\ndef other(x): pass\n", "has no 'work'"),
+        ("print('nearly there')\nimport no_such_thing\nwork = no_such_thing.work\n", "No module named 'no_such_thing'"),
+        ("print('nearly there', flush=True)\nimport os; os._exit(9)\nwork = 1\n", "exited with 9 before it was ready"),
+        ("print('nearly there')\nwork = None\ndel work\n", "has no 'work'"),
     ],
 )
 def test_a_bot_that_cannot_be_loaded_takes_the_rest_down_with_the_reason_and_its_log(
@@ -217,7 +217,8 @@ def test_a_bot_that_cannot_be_loaded_takes_the_rest_down_with_the_reason_and_its
 
 
 def test_a_bot_that_cannot_be_loaded_leaves_the_rest_when_the_plan_says_so(works: Works) -> None:
-    works.write("broken.py", "import no_such_thing\n")
+    mended = works.code.parent / "no_such_thing.py"
+    works.write("broken.py", f"import sys\nsys.path.append({str(mended.parent)!r})\nfrom no_such_thing import work\n")
     works.write("sound.py", "def work(x):\n    return x\n")
     with pytest.raises(FactoryError) as refused:
         works.build(bot("sound", "sound:work"), bot("broken", "broken:work"), demolish_on_failure=False)
@@ -225,7 +226,7 @@ def test_a_bot_that_cannot_be_loaded_leaves_the_rest_when_the_plan_says_so(works
     assert until(lambda: works.worker("sound").state == "stopped")
     (found,) = factory.list_factories(works.home)
     assert found.standing == "stopped"
-    works.write("broken.py", "def work(x):\n    return [x]\n")
+    mended.write_text("def work(x):\n    return [x]\n")
     factory.resume(works.home, "works", "test", works.said.append)
     assert works.run("broken", 1)[0].result == [1]
 
@@ -237,7 +238,7 @@ def test_requirements_that_cannot_be_installed_are_told_in_uvs_words_and_nothing
         works.build(bot("sound", "sound:work"))
     assert "no-such-package-of-ours" in refused.value.message
     assert factory.list_factories(works.home) == []
-    assert not [folder for folder in (works.home / "environments").iterdir() if folder.is_dir()]
+    assert not (works.home / "environments").exists()
 
 
 def test_the_children_of_a_killed_worker_die_too(works: Works, marks: Path) -> None:

@@ -17,7 +17,6 @@ from local_works import Works, bot, stage, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
-from factory_cdk.local.building import Order, build
 from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.status import runner_pid
@@ -123,14 +122,14 @@ def test_no_value_is_in_any_file_argument_or_environment_from_build_to_resume(wo
 
 def test_the_program_of_a_command_gets_its_secrets_as_variables(works: Works) -> None:
     program = replace(bot("tell", command=["sh", "-c", 'printf %s "$TOKEN" | wc -c']), secrets={"TOKEN": MINE})
-    build(
-        stage(program), Order({"tell": works.code}, works.home, environ={"MINE": "seven77"}, tempo=works.tempo), print
-    )
+    works.write("notes.txt", "a bundle is never empty")
+    works.order(program, environ={"MINE": "seven77"})
     assert works.run("tell", None)[0].result == 7
 
 
 def test_a_dry_run_masks_secrets(works: Works) -> None:
     peek = replace(bot("peek", "peek:peek"), secrets={"TOKEN": MINE})
+    works.write("peek.py", PEEK)
     found = dry_run(stage(peek), {"peek": works.code}, works.home)
     assert found["variables"][0]["variables"]["TOKEN"] == "***"
 
@@ -142,9 +141,10 @@ def test_a_secret_without_a_value_is_named_with_where_it_was_looked_for(works: W
         "C": SecretReference(profile="prod", key="TOKEN"),
         "D": SecretReference(secret="name"),
     }
+    works.write("peek.py", PEEK)
     peek = replace(bot("peek", "peek:peek"), secrets=references)
     with pytest.raises(FactoryError) as refused:
-        build(stage(peek), Order({"peek": works.code}, works.home, environ={}), works.said.append)
+        works.order(peek, environ={})
     for word in ("A (variable A)", "B (variable OTHER)", "`TOKEN` in profile `prod`", "D (Secrets Manager"):
         assert word in refused.value.message
     assert factory.list_factories(works.home) == []
