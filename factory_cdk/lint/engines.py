@@ -5,6 +5,7 @@ Both have the same catalogue of rules (cfn-lint's), so what both say of one plac
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,12 +51,14 @@ def engine_findings(design: StageDesign, folder: Path) -> tuple[Finding, ...]:
 
     FactoryError when the `[cdk]` extra is not installed or CDK fails.
     """
-    from factory_cdk.stacks.validation import validate_templates  # noqa: PLC0415 - with aws_cdk only
+    from factory_cdk.stacks.validation import validate_templates  # noqa: PLC0415 - stages with aws sectors only
 
+    if importlib.util.find_spec("cfnlint") is None:
+        raise FactoryError("linting needs cfn-lint, which is not installed", INSTALL_HINT)
     with ThreadPoolExecutor(1) as beside:  # while Node validates, cfn-lint reads its rules
-        rules = beside.submit(_rules)
-        violations = validate_templates(design, folder)
-        loaded = rules.result()
+        validation = beside.submit(validate_templates, design, folder)
+        rules = _rules()
+        violations = validation.result()
     said = [
         Said(
             "CDK",
@@ -70,15 +73,13 @@ def engine_findings(design: StageDesign, folder: Path) -> tuple[Finding, ...]:
         for one in violations
         if one.severity in ("error", "fatal", "warning")
     ]
-    said += _cfn_lint(design, folder, loaded)
+    said += _cfn_lint(design, folder, rules)
     return tuple(merged(one for one in said if one.number not in BY_DESIGN))
 
 
 def _rules() -> Any:
-    try:
-        from cfnlint.core import get_rules  # noqa: PLC0415 - 1.5 s
-    except ImportError:
-        raise FactoryError("linting needs cfn-lint, which is not installed", INSTALL_HINT) from None
+    from cfnlint.core import get_rules  # noqa: PLC0415 - 1.5 s
+
     return get_rules([], [], [])
 
 
