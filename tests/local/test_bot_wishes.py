@@ -13,6 +13,7 @@ from pathlib import Path
 from factory_cdk import Bot
 
 bot = Bot("asking")
+spot = Path(os.environ["SPOT"])
 
 @bot.initialisation
 def initialise(variables):
@@ -28,8 +29,8 @@ def work(job):
         job.stop_processing()
     elif job.payload == "leave":
         job.terminate()
-    elif job.payload == "requeue once" and not Path("once").exists():
-        Path("once").touch()
+    elif job.payload == "requeue once" and not (spot / "once").exists():
+        (spot / "once").touch()
         job.terminate(warm=False, requeue_job=True)
     elif job.payload == "bury":
         job.terminate(warm=False)
@@ -43,14 +44,15 @@ def work(job):
 
 @bot.ontermination
 def end(job):
-    Path("ended").touch()
+    (spot / "ended").touch()
 """
 
 
 def build(works: Works, **arguments: int) -> None:
     works.write("asking.py", ASKING)
     works.write("noting.py", "def note(payload):\n    return payload\n")
-    works.build(bot("ask", "asking:bot", to=["note"], **arguments), bot("note", "noting:note"))
+    config = {"SPOT": str(works.home)}
+    works.build(bot("ask", "asking:bot", to=["note"], config=config, **arguments), bot("note", "noting:note"))
 
 
 def test_a_worker_that_its_bot_stopped_takes_no_jobs_until_resume(works: Works) -> None:
@@ -71,7 +73,7 @@ def test_a_worker_that_its_bot_ended_is_not_replaced_until_resume(works: Works) 
     pid = works.run("ask", "leave")[0].result[2]
     until(lambda: works.worker("ask").state == "ended")
     assert not lives(pid)
-    assert (works.code / "ended").exists()
+    assert (works.home / "ended").exists()
     run = works.submit("ask", "x")
     factory.resume(works.home, "works", "test", works.said.append)
     assert works.wait(run)[0].result[2] != pid
