@@ -17,6 +17,7 @@ from factory_cdk.local.desired import ask
 from factory_cdk.local.environments import build_all
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.postings import Equipment, equipment, local_sectors, posting
+from factory_cdk.local.qalx import refuse_mixtures
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
 from factory_cdk.local.secrets import Values, resolve_secrets
 from factory_cdk.local.state import StageState, stage_state, write_json
@@ -28,13 +29,15 @@ from factory_cdk.queues.sqlite import SqliteQueues
 @dataclass(frozen=True, slots=True)
 class Order:
     """What `build` is given besides the design, whose bots are packed: the home; the plan's file (to be shown);
-    the variables that secrets come from, and whose HOME; the runner's tempo.
+    the variables that secrets come from, and whose HOME; the runner's tempo; the folder of queues that outlive
+    the stage and that other stages may share (None: the stage has its own).
     """
 
     home: Path
     plan: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     tempo: Tempo = field(default_factory=Tempo)
+    queues: Path | None = None
 
 
 def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = False) -> Launch | None:
@@ -45,6 +48,7 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     nothing is left, unless the plan says `demolish_on_failure: false`.
     """
     refuse_what_cannot_run(design.stage, design.sectors)
+    refuse_mixtures(design.sectors)
     cast = [(sector, bot, equipment(order.home, bot)) for sector in local_sectors(design) for bot in sector.bots]
     references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in cast if bot.secrets}
     secrets = resolve_secrets(references, order.environ)
@@ -56,7 +60,7 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
         build_all([given.environment for *_, given in cast], say)
         roster = _roster(design, cast, order)
         try:
-            _write(state, roster)
+            _write(state, roster, order.queues)
             return _start(state, roster, secrets, design, say, foreground=foreground)
         except BaseException:
             if state.unfinished.exists():
@@ -73,9 +77,6 @@ def refuse_what_cannot_run(stage: str, sectors: Iterable[Sector | SectorDesign])
             f"deploying is not there yet: {', '.join(aws)} of stage {stage} would run on AWS",
             "use --dry-run or synth, or build a stage that has local sectors alone",
         )
-    qalx = [bot.name for sector in given for bot in sector.bots if bot.arguments.launcher == "qalx"]
-    if qalx:
-        raise FactoryError(f"launcher: qalx is not there yet ({', '.join(qalx)})", "remove `launcher`")
 
 
 def refuse_built(state: StageState) -> None:
@@ -121,10 +122,12 @@ def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
     )
 
 
-def _write(state: StageState, roster: Roster) -> None:
+def _write(state: StageState, roster: Roster, queues: Path | None) -> None:
     make_private(state.folder)
     with disk(state.folder):
         state.unfinished.touch()
+        if queues is not None:
+            state.database.symlink_to(make_private(queues), target_is_directory=True)
     write_json(state.roster, roster_as_json(roster))
     with SqliteQueues(state.database / "queues.sqlite3"):
         pass  # the database exists before anybody can submit

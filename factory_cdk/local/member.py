@@ -126,6 +126,7 @@ class Member:
                 "bot": posting.bot,
                 "target": posting.target,
                 "command": posting.command,
+                "launcher": posting.launcher,
                 "roots": posting.roots,
                 "bytecode": posting.bytecode,
                 "variables": dict(secrets),

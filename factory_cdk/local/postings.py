@@ -11,6 +11,7 @@ from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.local.bundles import bundle_folder
 from factory_cdk.local.code import Code, archive_of, packed_code
 from factory_cdk.local.environments import Environment, Project, environment, with_project
+from factory_cdk.local.qalx import bot_start
 from factory_cdk.local.roster import Posting
 from factory_cdk.plan.model import Json, SectorType
 
@@ -56,6 +57,7 @@ def variables(design: StageDesign, sector: SectorDesign, bot: BotDesign) -> dict
         "FACTORY_SECTOR": sector.name,
         "FACTORY_BOT": bot.name,
         "FACTORY_QUEUE": bot.queue,
+        **({"FACTORY_META": json.dumps(dict(bot.arguments.meta))} if bot.arguments.meta else {}),
     }
 
 
@@ -63,14 +65,15 @@ def posting(design: StageDesign, sector: SectorDesign, bot: BotDesign, given: Eq
     """How the runner starts `bot` of `sector` with what it is `given`."""
     arguments = bot.arguments
     installed = given.environment.project is not None  # its environment then knows the roots
+    by_qalx = arguments.launcher == "qalx"  # one program, which starts its processes and gets its jobs itself
     return Posting(
         sector=sector.name,
         bot=bot.name,
         queue=bot.queue,
         successors=bot.successors,
-        processes=arguments.processes,
-        target=bot.bot_path,
-        command=bot.command,
+        processes=1 if by_qalx else arguments.processes,
+        target=None if by_qalx else bot.bot_path,
+        command=bot_start(bot) if by_qalx else bot.command,
         folder=str(given.root),
         roots=() if installed else tuple(str(root) for root in given.code.roots(given.root)),
         python=str(given.environment.python),
@@ -81,8 +84,9 @@ def posting(design: StageDesign, sector: SectorDesign, bot: BotDesign, given: Eq
         max_attempts=arguments.max_attempts,
         timeout=arguments.timeout,
         lease=arguments.visibility_timeout,
-        batch=arguments.batch,
+        batch=0 if by_qalx else arguments.batch,
         stopped=arguments.stop,
+        launcher=arguments.launcher,
     )
 
 

@@ -45,7 +45,7 @@ class Posting:
     `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
     environment, `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources).
     `variables` are set for its processes; `secrets` says where the values of secrets come from, by their
-    names, and holds none of them. Times are seconds.
+    names, and holds none of them. Times are seconds. With the `launcher` qalx `command` gets its own jobs.
     """
 
     sector: str
@@ -67,6 +67,7 @@ class Posting:
     lease: int
     batch: int
     stopped: bool
+    launcher: str = "python"
 
     @property
     def place(self) -> tuple[str, str]:

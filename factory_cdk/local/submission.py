@@ -37,6 +37,8 @@ def entry(roster: Roster, bot: str) -> Posting:
     """The posting whose queue gets jobs that are submitted to `bot`: the first in plan order. FactoryError."""
     for posting in roster.postings:
         if posting.bot == bot:
+            if posting.launcher == "qalx":
+                raise FactoryError(f"bot {bot} gets its jobs from qalx", f"add them to the qalx queue {posting.queue}")
             return posting
     bots = ", ".join(dict.fromkeys(posting.bot for posting in roster.postings))
     raise FactoryError(f"{roster.factory}/{roster.stage} has no bot {bot}", f"its bots: {bots}")
