@@ -53,6 +53,10 @@ def serve(descriptor: int) -> int:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     worker = Worker(channel, order["bot"])
     try:
+        if order.get("launcher") == "qalx":
+            from . import launched  # noqa: PLC0415
+
+            return launched.serve(channel, order)
         worker.begin(prepare(order))
     except BaseException as error:  # SystemExit at import is a broken bot too
         channel.send({"kind": "broken", "error": describe(error)})
