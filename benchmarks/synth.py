@@ -73,7 +73,7 @@ def plan(count: int) -> str:
 def contestants(folder: Path, sizes: list[int]) -> list[Contestant]:
     """Everything that is measured."""
     python = sys.executable
-    ours = [python, "-m", "factory_cdk.cli"]
+    ours = [python, "-m", "factory_cdk"]
     for count in {*sizes, 1000}:
         (folder / f"{count}.yml").write_text(plan(count))
     found = [

@@ -5,9 +5,12 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted (others 
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -74,8 +77,12 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line: every error that a user can cause ends as a line or two on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows \u2026 where it has no character
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except FactoryError as error:
         print_error(error)
         sys.exit(error.exit_code)
@@ -85,8 +92,17 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); nothing is left to tell, least of all at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except OSError as error:
+        _lost_output(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _lost_output(error: OSError) -> NoReturn:
+    """End where what is printed can no longer be written; other errors of the system are our mistakes."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO) or error.filename is not None:
+        raise error
+    # Nothing more can be told on stdout, least of all when Python flushes it at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:  # whoever reads our output may go away (`| head`) without a word
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+    sys.exit(1)

@@ -22,7 +22,7 @@ NAME = "plan.lock"
 FORMAT = 1
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LINE = re.compile(r"[A-Za-z0-9][^\r\n]*")
-_MEND = "take the last good one from version control, or write it anew with `factory-cdk lock`"
+_MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def doctor(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", "doctor", *arguments],
+        [sys.executable, "-m", "factory_cdk", "doctor", *arguments],
         capture_output=True,
         text=True,
         env={**clean, **environment},

@@ -12,7 +12,7 @@ from factory_cdk.codes import CODES
 
 def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", "explain", *arguments],
+        [sys.executable, "-m", "factory_cdk", "explain", *arguments],
         capture_output=True,
         encoding="utf-8",
         timeout=60,

@@ -15,7 +15,7 @@ REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.ym
 
 def graph(*arguments: str, plan: Path = REFERENCE, stage: str = "test") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", "graph", "--plan", str(plan), "--stage", stage, *arguments],
+        [sys.executable, "-m", "factory_cdk", "graph", "--plan", str(plan), "--stage", stage, *arguments],
         capture_output=True,
         encoding="utf-8",
         timeout=60,

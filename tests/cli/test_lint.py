@@ -66,7 +66,7 @@ SECRET = "a1B2" * 9
 
 def lint(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", "lint", "--plan", "plan.yml", *arguments],
+        [sys.executable, "-m", "factory_cdk", "lint", "--plan", "plan.yml", *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -218,7 +218,7 @@ def test_an_unknown_stage_is_a_diagnostic(folder: Path) -> None:
 def test_validate_knows_the_same_comments(tmp_path: Path) -> None:
     unused = PLAN.replace("  alarms:\n", "  workflows:\n    spare: [draw]  # factory: ignore F310, F311\n  alarms:\n")
     (tmp_path / "plan.yml").write_text(unused, encoding="utf-8")
-    command = [sys.executable, "-m", "factory_cdk.cli", "validate", "--plan", "plan.yml", "--format", "json"]
+    command = [sys.executable, "-m", "factory_cdk", "validate", "--plan", "plan.yml", "--format", "json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     found = json.loads(result.stdout)["diagnostics"]
     assert [(one["code"], one["message"][:12]) for one in found] == [("F023", "line 36 has ")]  # no F311 there

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from factory_cdk.cli import COMMANDS
 from factory_cdk.version import __version__
 
 REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
+UV = [find_uv_bin(), "pip", "install", "--no-deps", "--python", sys.executable]
 HEAVY = ("aws_cdk", "boto3", "botocore", "cfnlint", "rich", "jinja2", "packaging")
 
 
 def factory_cdk(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", *arguments],
+        [sys.executable, "-m", "factory_cdk", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -71,7 +74,7 @@ def test_output_that_is_no_terminal_has_no_colour() -> None:
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
-    command = f"{sys.executable} -m factory_cdk.cli validate --plan {REFERENCE} | head -n 1"
+    command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} | head -n 1"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert result.stderr == ""
     assert "warning[F402]" in result.stdout
@@ -88,3 +91,36 @@ def test_validating_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     # The reference plan has PyPI sources, whose names `packaging` checks.
     assert not set(result.stdout.split()) & (set(HEAVY) - {"packaging"})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_that_cannot_be_written_is_said_in_one_line() -> None:
+    command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} >/dev/full"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+def test_a_terminal_without_the_characters_gets_escapes_and_no_traceback(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text("factory:\n  name: a…b\n", encoding="utf-8")
+    result = factory_cdk("validate", "--plan", str(plan), PYTHONIOENCODING="latin-1")
+    assert result.returncode == 1
+    assert "a\\u2026b" in result.stdout
+    assert result.stderr == ""
+
+
+def test_the_demo_runs_a_factory_to_its_end_and_exits_0(tmp_path: Path) -> None:
+    """The script itself, its set-up replaced by the environment that runs this test; needs a package index."""
+    root = Path(__file__).parents[2]
+    if subprocess.run([*UV, "--dry-run", "packaging==21.3"], capture_output=True, timeout=120, check=False).returncode:
+        pytest.skip("no package index answers")
+    copy = tmp_path / "a checkout"
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    script = (copy / "dev").read_text().replace("    set_up cdk\n", "")
+    (copy / "dev").write_text(script.replace("bin=$PWD/$venv/bin", f"bin={Path(sys.executable).parent}"))
+    result = subprocess.run([copy / "dev", "demo"], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"packaging": "21.3"' in result.stdout
+    assert '"packaging": "25.0"' in result.stdout
+    assert "my-factory-name-dev-eu-west-1" in result.stdout

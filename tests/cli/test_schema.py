@@ -10,7 +10,7 @@ from pathlib import Path
 
 def schema(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk.cli", "schema", *arguments], capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "factory_cdk", "schema", *arguments], capture_output=True, timeout=60, check=False
     )
 
 

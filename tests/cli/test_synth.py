@@ -24,7 +24,7 @@ Done = subprocess.CompletedProcess[str]
 
 def command(output: str | Path, stage: str = "prod", plan: str | Path = REFERENCE) -> list[str]:
     arguments = ["synth", "--plan", str(plan), "--stage", stage, "--region", "eu-west-2", "-o", str(output)]
-    return [sys.executable, "-m", "factory_cdk.cli", *arguments]
+    return [sys.executable, "-m", "factory_cdk", *arguments]
 
 
 def synth(output: str | Path, stage: str = "prod", plan: str | Path = REFERENCE, **options: object) -> Done:

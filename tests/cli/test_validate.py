@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "plans" / "reference" / "factory-plan.yml"
-VALIDATE = [sys.executable, "-m", "factory_cdk.cli", "validate"]
+VALIDATE = [sys.executable, "-m", "factory_cdk", "validate"]
 QUIET_ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "NO_COLOR"))}
 
 GOOD = """\

@@ -207,7 +207,7 @@ def test_what_a_sketch_stands_for_causes_its_code_and_its_mend_does_not(code: st
     if code == "F605":  # the plan stays the same: a lock mends it
         (folder / "example.yml").write_text(mended(), encoding="utf-8")
         lock = subprocess.run(
-            [sys.executable, "-m", "factory_cdk.cli", "lock", "--plan", "example.yml"],
+            [sys.executable, "-m", "factory_cdk", "lock", "--plan", "example.yml"],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -43,7 +43,7 @@ class Command:
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
         self.env = {**env, "FACTORY_CDK_HOME": str(folder / "state")}
-        self.program = [sys.executable, "-m", "factory_cdk.cli"]
+        self.program = [sys.executable, "-m", "factory_cdk"]
 
     def __call__(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -45,7 +45,7 @@ def test_plain_cdk_synth_and_factory_cdk_synth_give_the_same_bytes(tmp_path: Pat
     context = ["-c", f"plan={REFERENCE}", "-c", "stage=prod", "-c", "pack=false"]
     result = cdk("synth", "--quiet", "--output", str(tmp_path / "plain"), *context)
     assert result.returncode == 0, result.stderr
-    ours = [sys.executable, "-m", "factory_cdk.cli", "synth", "--plan", REFERENCE, "--stage", "prod"]
+    ours = [sys.executable, "-m", "factory_cdk", "synth", "--plan", REFERENCE, "--stage", "prod"]
     subprocess.run([*ours, "-o", str(tmp_path / "ours"), "-q"], cwd=ROOT, check=True, timeout=120)
     assert same_files(tmp_path / "plain", tmp_path / "ours")
 
