@@ -1,8 +1,8 @@
 """`launcher: qalx`: a bot of pyqalx is started with `qalx bot-start`, and gets its jobs from qalx, not from us.
 
-The options are those that the reference documents for bot arguments
-(https://docs.qalx.net/factories, https://docs.qalx.net/bots), so pyqalx's own profiles, sessions, entities and workflows
-work as they do without us. What becomes of its jobs is qalx's: we start the bot, keep it running and end it.
+The options are those that the reference documents for bot arguments (https://docs.qalx.net/factories and /bots), so
+pyqalx's own profiles, sessions, entities and workflows work as they do without us. What becomes of its jobs is qalx's:
+we start the bot, keep it running and end it.
 """
 
 from __future__ import annotations
