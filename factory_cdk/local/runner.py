@@ -104,7 +104,7 @@ class Runner:
         wish_bell = open_bell(self._state)
         self._loop.add_reader(wish_bell, self._hear_wish, wish_bell)
         self._log.say(f"runner {os.getpid()} of {self._state.name} started")
-        if found := self._queues.reclaim():
+        if not self._state.shares_queues and (found := self._queues.reclaim()):
             self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again")
         for crew in self._crews:
             crew.start()

@@ -51,6 +51,11 @@ class StageState:
         return self.folder / "queues"
 
     @property
+    def shares_queues(self) -> bool:
+        """Whether other stages use the queues too (local/startbot.py): they are elsewhere then."""
+        return self.database.is_symlink()
+
+    @property
     def logs(self) -> Path:
         """The folder of the log files."""
         return self.folder / "logs"
