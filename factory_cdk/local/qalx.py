@@ -41,7 +41,7 @@ def refuse_mixtures(sectors: Iterable[SectorDesign]) -> None:
     for bot in bots:
         if bot.arguments.launcher == "qalx" and bot.bot_path is None:
             raise FactoryError(f"bot {bot.name} has `launcher: qalx` and a `command`", "give it a `bot_path`")
-        others = [one.bot for one in bot.successors if launchers.get(one.bot) != bot.arguments.launcher]
+        others = [one.bot for one in bot.successors if launchers.get(one.bot, "python") != bot.arguments.launcher]
         if others:
             raise FactoryError(
                 f"jobs cannot pass from bot {bot.name} to {others[0]}: one has `launcher: qalx`, whose jobs are qalx's",

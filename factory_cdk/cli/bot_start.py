@@ -1,0 +1,140 @@
+"""`factory-cdk bot-start`: one bot, no plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from factory_cdk.cli.options import quiet_option
+from factory_cdk.cli.running import no_word, say
+from factory_cdk.home import find_home, pack_cache
+from factory_cdk.local import factory, startbot
+from factory_cdk.plan.model import BotArguments, SecretReference, Settings
+from factory_cdk.plan.sources import is_target
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk bot-start -q parts bots:weld
+  factory-cdk bot-start -q parts -p 4 --workflow paint --meta owner=cfd --path bots bots:weld
+  factory-cdk submit --name bot-start --stage weld --bot weld --payload '{"part": 7}' --wait 60
+"""
+
+
+class Target(click.ParamType):  # type: ignore[type-arg]
+    """`module.path:attribute`, every part a Python name."""
+
+    name = "target"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, unchanged."""
+        if not is_target(str(value)):
+            self.fail(f"{value!r} is not module.path:attribute", param, ctx)
+        return str(value)
+
+
+@click.command("bot-start", epilog=EXAMPLES)
+@click.argument("target", type=Target())
+@click.option("-q", "--queue-name", metavar="QUEUE", required=True, help="The queue that the bot reads.")
+@click.option(
+    "-p", "--processes", metavar="N", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many."
+)
+@click.option("--name", metavar="NAME", help="The bot's name [default: the attribute's].")
+@click.option("--workflow", metavar="BOT", multiple=True, help="A bot that gets the results; repeatable.")
+@click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Metadata; the value may be JSON; repeatable.")
+@click.option("--stop", is_flag=True, help="Start stopped: no jobs until `factory-cdk resume --name bot-start`.")
+@click.option("--skip-ini", is_flag=True, help="Do not read qalx's ini files (--launcher qalx).")
+@click.option("--config", metavar="KEY=VALUE", multiple=True, help="A variable for the bot; repeatable.")
+@click.option("--secret", "secrets", metavar="NAME", multiple=True, help="A secret from the variable of that name.")
+@click.option(
+    "--path",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    show_default="the working folder",
+    help="Where the bot's code is.",
+)
+@click.option("--requirements-path", metavar="FILE", help="What to install, relative to the code.")
+@click.option("--python", metavar="VERSION", help="The Python version, like 3.12.")
+@click.option("--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Tries.")
+@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="For one attempt.")
+@click.option("--batch", metavar="N", type=click.IntRange(1, 10), default=1, show_default=True, help="Jobs at once.")
+@click.option(
+    "--launcher", type=click.Choice(["python", "qalx"]), default="python", show_default=True, help="Who starts it."
+)
+@click.option("--qalx-session-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
+@click.option("--user-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
+@click.option("--bot-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
+@click.option("--entity-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
+@quiet_option
+def command(
+    target: str,
+    name: str | None,
+    workflow: tuple[str, ...],
+    meta: tuple[str, ...],
+    config: tuple[str, ...],
+    secrets: tuple[str, ...],
+    folder: Path,
+    requirements_path: str | None,
+    quiet: bool,
+    **arguments: Any,
+) -> int:
+    """Start the bot at TARGET (module.path:attribute) here, and stay until Ctrl-C.
+
+    It is packed, installed and run as a plan would have it, in an environment of its own. Its queue outlives it:
+    jobs are kept for the next start. `submit`, `jobs`, `ps`, `logs`, `stop` and `resume` take it as the stage of its
+    name in the factory `bot-start`. A --workflow BOT is a bot that was started so, or will be.
+    """
+    bot = startbot.LoneBot(
+        name=name or startbot.name_of(target),
+        target=target,
+        folder=folder.absolute(),
+        arguments=BotArguments(
+            **arguments, meta={key: _value(text) for key, text in _pairs("--meta", meta)}, workflow=workflow or None
+        ),
+        settings=Settings(dict(_pairs("--config", config)), {name: SecretReference() for name in secrets}),
+        requirements_path=requirements_path,
+        workflow=workflow,
+    )
+    _refuse_idle_options(arguments)
+    home = find_home()
+    launch = startbot.start(bot, home, pack_cache(), no_word if quiet else say)
+    try:
+        if not quiet:
+            say(f"bot {bot.name} reads queue {bot.queue}; Ctrl-C ends it")
+        for line in factory.attend(launch, startbot.lone_state(home, bot.name)):
+            click.echo(line)
+    finally:
+        left = startbot.end(bot, home)
+    jobs = left.ready + left.delayed + left.leased
+    if jobs and not quiet:
+        say(f"{jobs} {'job is' if jobs == 1 else 'jobs are'} kept in queue {bot.queue}")
+    return launch.process.returncode
+
+
+def _refuse_idle_options(arguments: dict[str, Any]) -> None:
+    """UsageError for options that only pyqalx understands, when it is not asked."""
+    given = [f"--{name.replace('_', '-')}" for name in arguments if name.endswith("_class") and arguments[name]]
+    if given and arguments["launcher"] != "qalx":
+        raise click.UsageError(f"{given[0]} goes with --launcher qalx")
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = []
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not key or not equals:
+            raise click.UsageError(f"{option} {one!r} is not KEY=VALUE")
+        pairs.append((key, value))
+    return pairs
+
+
+def _value(text: str) -> Any:
+    """What a `--meta` says: JSON, else the text as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
