@@ -28,6 +28,7 @@ COMMANDS = (
     "lock",
     "synth",
     "build",
+    "bot-start",
     "submit",
     "ps",
     "logs",
@@ -39,7 +40,7 @@ COMMANDS = (
     "demolish",
     "doctor",
 )
-"""Every command, in the order of the help; `x` is the function `command` of `factory_cdk.cli.x`."""
+"""Every command, in the order of the help; `x-y` is the function `command` of `factory_cdk.cli.x_y`."""
 
 EXAMPLES = """\b
 Examples:
@@ -58,7 +59,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"factory_cdk.cli.{cmd_name}")
+        module = importlib.import_module(f"factory_cdk.cli.{cmd_name.replace('-', '_')}")
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101 - a command module without its command is our mistake
         return command
