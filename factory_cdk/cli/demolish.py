@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import name_option, no_word, say
+from factory_cdk.cli.running import confirmed, name_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
@@ -44,14 +44,14 @@ def command(name: str, stage: str | None, yes: bool, quiet: bool) -> int:
             [(*(row[column] for column in columns), factory.left(one)) for row, one in zip(rows, found, strict=True)],
         )
     chosen = found[0] if len(found) == 1 else _choose(found)
-    if not yes and not click.confirm(f"demolish {chosen.state.name}?", err=True):
+    if not yes and not confirmed(f"demolish {chosen.state.name}?"):
         return 1
 
     def discard(left: factory.Left) -> bool:
         if yes:
             say(f"discarding {left}")
             return True
-        return click.confirm(f"{left} are left in its queues: discard them?", err=True)
+        return confirmed(f"{left} are left in its queues: discard them?")
 
     if not factory.demolish(chosen, no_word if quiet else say, discard):
         say(f"{chosen.state.name} goes on")

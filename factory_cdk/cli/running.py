@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from factory_cdk.cli.report import printable
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.factory import Factory
 
 name_option = click.option("--name", metavar="NAME", required=True, help="The factory's name.")
@@ -24,6 +27,16 @@ format_option = click.option(
 def say(line: str) -> None:
     """A line of progress, on stderr."""
     click.echo(printable(line), err=True)
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person at the terminal says yes. FactoryError when nobody is there to answer."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise  # Ctrl-C
+        raise FactoryError(f"{question} Nobody answered", "run it on a terminal, or say --yes") from None
 
 
 def no_word(line: str) -> None:

@@ -72,11 +72,16 @@ def command(
             outcomes[str(record.outcome)] += 1
             if sys.stderr.isatty() and not sys.stdout.isatty():
                 click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)
-            click.echo(json.dumps(factory.record_as_json(record), ensure_ascii=False))
-            sys.stdout.flush()
+            click.echo(_line(factory.record_as_json(record)))
     finally:
         say(f"run {submission.run}: " + (_counts(outcomes) or "nothing done"))
-    return int(set(outcomes) - {"success"} != set())
+    return int(outcomes["dead"] > 0)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    """A job as one line of JSON, in UTF-8 whatever the locale; escaped where that, or a terminal, cannot hold it."""
+    text = json.dumps(record, ensure_ascii=False)
+    return (text if text.isprintable() else json.dumps(record)).encode()
 
 
 def _payloads(payload: str | None, file_: TextIO | None, lines: TextIO | None) -> Iterator[Any]:

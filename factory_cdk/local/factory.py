@@ -89,9 +89,10 @@ def logs(
     factory = find(home, name, stage)
     if bot is not None and factory.roster and bot not in {posting.bot for posting in factory.roster.postings}:
         raise FactoryError(f"{factory.state.name} has no bot {bot}")
-    coming = follow_stream(factory.state.logs, bot) if follow else iter(())
-    yield from read_stream(factory.state.logs, bot)
-    for line in coming:
+    if not follow:
+        yield from read_stream(factory.state.logs, bot)
+        return
+    for line in follow_stream(factory.state.logs, bot, whole=True):
         if line is not None:
             yield line
         elif runner_pid(factory.state) is None:

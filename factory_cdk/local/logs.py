@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from factory_cdk.home import make_private
 
@@ -149,7 +151,7 @@ class ProcessLog:
 
 def read_stream(folder: Path, bot: str | None = None) -> Iterator[str]:
     """The lines of the stream under `folder`, oldest first, those put aside included; of `bot` alone if given."""
-    for path in [*(folder / f"{STREAM}.{number}" for number in range(KEPT, 0, -1)), folder / STREAM]:
+    for path in [*_put_aside(folder), folder / STREAM]:
         try:
             with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
                 yield from (line.rstrip("\n") for line in file if is_of(line, bot))
@@ -157,32 +159,75 @@ def read_stream(folder: Path, bot: str | None = None) -> Iterator[str]:
             continue
 
 
-def follow_stream(folder: Path, bot: str | None = None, *, pause: float = 0.1) -> Iterator[str | None]:
-    """Lines as they are written from now on; None after each look, `pause` seconds apart, that found nothing."""
+def follow_stream(
+    folder: Path, bot: str | None = None, *, whole: bool = False, pause: float = 0.1
+) -> Iterator[str | None]:
+    """Lines as they are written from now on (with `whole`, after all that were before: none is missed between);
+    None after each look, `pause` seconds apart, that found nothing. A stream that is put aside is followed on.
+    """
     path = folder / STREAM
-    file = path.open("rb") if path.exists() else None
-    if file:
-        file.seek(0, os.SEEK_END)
-    partial = b""
+    for older in _put_aside(folder) if whole else ():
+        with contextlib.suppress(FileNotFoundError), older.open("rb") as file:
+            yield from _of_bot(file.read().split(b"\n")[:-1], bot)
+    tail = _Tail(path, from_end=not whole)
     try:
         while True:
-            lines: list[bytes] = []
-            if file:
-                *lines, partial = (partial + file.read()).split(b"\n")
-            yield from (text for text in (line.decode(errors="replace") for line in lines) if is_of(text, bot))
+            lines = tail.lines()
+            yield from _of_bot(lines, bot)
             if not lines:
                 yield None
                 time.sleep(pause)
-                if path.exists() and (file is None or path.stat().st_ino != os.fstat(file.fileno()).st_ino):
-                    rest = file.read() if file else b""
-                    if file:
-                        file.close()
-                    file, partial = path.open("rb"), b""
-                    for line in rest.split(b"\n")[:-1]:
-                        yield line.decode(errors="replace")
     finally:
-        if file:
-            file.close()
+        tail.close()
+
+
+def _put_aside(folder: Path) -> list[Path]:
+    return [folder / f"{STREAM}.{number}" for number in range(KEPT, 0, -1)]
+
+
+def _of_bot(lines: Iterable[bytes], bot: str | None) -> Iterator[str]:
+    return (text for text in (line.decode(errors="replace") for line in lines) if is_of(text, bot))
+
+
+class _Tail:
+    """The end of a file that grows, and that is put aside and begun anew now and then."""
+
+    def __init__(self, path: Path, *, from_end: bool) -> None:
+        self._path = path
+        self._partial = b""
+        self._file: BinaryIO | None = None
+        self._open()
+        if self._file and from_end:
+            self._file.seek(0, os.SEEK_END)
+
+    def lines(self) -> list[bytes]:
+        """What was completed since the last time; the rest of one that was put aside comes before the new one."""
+        replaced = self._is_replaced()  # asked first: what is written until then is read below
+        received = self._file.read() if self._file else b""
+        *lines, self._partial = (self._partial + received).split(b"\n")
+        if replaced:
+            self.close()
+            self._open()
+            self._partial = b""
+            return lines + self.lines()
+        return lines
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._file = self._path.open("rb")
+
+    def _is_replaced(self) -> bool:
+        try:
+            there = self._path.stat().st_ino
+        except FileNotFoundError:
+            return False
+        return self._file is None or os.fstat(self._file.fileno()).st_ino != there
 
 
 def is_of(line: str, bot: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""A home and a folder for bots' code, for every test of the local factory."""
+"""A home and a folder for bots' code, and a shell beside a plan, for every test of the local factory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from local_works import Works, take_down
+from shell import BOTS, PLAN, Shell
 
 
 @pytest.fixture
@@ -16,3 +17,15 @@ def works(tmp_path: Path) -> Iterator[Works]:
     built.code.mkdir()
     yield built
     take_down(built.home)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    folder = tmp_path / "a plan's place"
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "bots.py").write_text(BOTS)
+    plan = folder / "factory-plan.yml"
+    plan.write_text(PLAN)
+    made = Shell(folder, plan)
+    yield made
+    take_down(made.home)

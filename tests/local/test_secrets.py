@@ -81,7 +81,7 @@ def test_no_value_is_in_any_file_argument_or_environment_from_build_to_resume(wo
 
     def cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "factory_cdk.cli", *arguments],
+            [sys.executable, "-m", "factory_cdk", *arguments],
             env={**os.environ, "FACTORY_CDK_HOME": str(works.home), **variables},
             capture_output=True, text=True, check=False, cwd=tmp_path,
         )  # fmt: skip

@@ -41,7 +41,7 @@ class Place:
 
     def run(self, *arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, **offline(self.index), "FACTORY_CDK_HOME": str(self.home), **variables}
-        command = [sys.executable, "-m", "factory_cdk.cli", *arguments]
+        command = [sys.executable, "-m", "factory_cdk", *arguments]
         done = subprocess.run(command, env=environ, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
