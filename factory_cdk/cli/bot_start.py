@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.running import no_word, say
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.local import factory, startbot
@@ -69,7 +68,7 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 @click.option("--user-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--bot-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--entity-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
-@quiet_option
+@click.option("--quiet", is_flag=True, help="Print what the bot prints and errors only.")
 def command(
     target: str,
     name: str | None,
