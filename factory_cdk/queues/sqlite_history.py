@@ -9,6 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,20 @@ WHERE seq = ? AND finished < ? AND outcome IN ('success', 'cancelled')"""
 _WAITING = "SELECT count(*) FROM jobs WHERE queue = ? AND due <= ?"
 _LATER = "SELECT count(*), count(token) FROM jobs WHERE queue = ? AND due > ?"
 _DEAD = "SELECT count(*) FROM jobs WHERE queue = ? AND outcome = 'dead'"
+_LAST_FAILURES = """
+SELECT jobs.id, jobs.bot, jobs.outcome IS 'dead', failures.type, failures.message, failures.traceback,
+    failures.attempt
+FROM failures JOIN jobs ON jobs.seq = failures.job ORDER BY failures.rowid DESC LIMIT ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt that failed: whose it was, and whether the job is a dead letter now."""
+
+    job: str
+    bot: str
+    dead: bool
+    failure: Failure
 
 
 class History:
@@ -83,6 +98,12 @@ class History:
     def statistics(self, search: Search) -> list[BotStatistics]:
         """How the jobs that `search` means went, bot by bot."""
         return self._file.reading(lambda: statistics(self._file.connection, search, self._file.clock()))
+
+    def last_failures(self, n: int) -> list[FailedAttempt]:
+        """The last `n` attempts that failed, the newest first."""
+        run = self._file.connection.execute
+        rows = self._file.reading(lambda: run(_LAST_FAILURES, (n,)).fetchall())
+        return [FailedAttempt(job_id, bot, bool(dead), Failure(*failure)) for job_id, bot, dead, *failure in rows]
 
     def depths(self, queues: Iterable[str] | None = None) -> dict[str, Depth]:
         """The depth of each queue, by name, from one moment; of every queue with jobs when none are named."""
