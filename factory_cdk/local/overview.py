@@ -1,0 +1,173 @@
+"""How everything that is built stands at a moment, and how fast jobs go through it: what `top` shows."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory_cdk.local.roster import Posting
+from factory_cdk.local.standing import Factory, list_factories
+from factory_cdk.local.status import WorkerStatus
+from factory_cdk.local.submission import open_queues
+from factory_cdk.queues.port import Depth
+from factory_cdk.queues.sqlite_history import FailedAttempt
+
+WINDOW = 10.0
+"""Seconds over which rates are averaged."""
+
+FAILURES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class BotView:
+    """A bot on a sector. `busy`, `ready` and `workers` count its workers, `waiting` jobs that are ready or delayed,
+    `rate` and `failure_rate` attempts that were done and that failed per second. `state` is what matters most of it;
+    `said` what its workers published last.
+    """
+
+    sector: str
+    bot: str
+    state: str
+    workers: int
+    busy: int
+    ready: int
+    restarts: int
+    waiting: int
+    leased: int
+    dead: int
+    done: int
+    failed: int
+    rate: float
+    failure_rate: float
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """A stage: its standing, the trouble of its runner if it has any, its bots, its last failures, newest first."""
+
+    factory: str
+    stage: str
+    standing: str
+    runner: int | None
+    trouble: str | None
+    bots: tuple[BotView, ...]
+    failures: tuple[FailedAttempt, ...]
+
+
+Counts = dict[tuple[str, str, str, str], tuple[int, int]]
+"""Done and failed attempts by factory, stage, sector and bot."""
+
+
+class Overview:
+    """Looks at what is built under `home`: all of it, the factory `name`, or its `stage`. Rates come from what is
+    remembered between looks; `clock` counts seconds.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        name: str | None = None,
+        stage: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._home, self._name, self._stage, self._clock = home, name, stage, clock
+        self._remembered: deque[tuple[float, Counts]] = deque()
+
+    def look(self) -> tuple[StageView, ...]:
+        """How everything stands now. FactoryError when queues cannot be read."""
+        found = [
+            factory
+            for factory in list_factories(self._home)
+            if self._name in (None, factory.name) and self._stage in (None, factory.stage)
+        ]
+        now, counts = self._clock(), _counts(found)
+        while len(self._remembered) > 1 and now - self._remembered[1][0] >= WINDOW:
+            self._remembered.popleft()
+        self._remembered.append((now, counts))
+        return tuple(self._view(factory, counts) for factory in found)
+
+    def _view(self, factory: Factory, counts: Counts) -> StageView:
+        postings = factory.roster.postings if factory.roster else ()
+        depths: dict[str, Depth] = {}
+        failures: tuple[FailedAttempt, ...] = ()
+        if postings and factory.state.database.exists():
+            with open_queues(factory.state) as queues:
+                depths = queues.history.depths({posting.queue for posting in postings})
+                failures = tuple(queues.history.last_failures(FAILURES))
+        return StageView(
+            factory=factory.name,
+            stage=factory.stage,
+            standing=factory.standing,
+            runner=factory.pid,
+            trouble=factory.status.trouble if factory.status else None,
+            bots=tuple(
+                self._bot(factory, posting, depths.get(posting.queue, Depth(0, 0, 0, 0)), counts)
+                for posting in postings
+            ),
+            failures=failures,
+        )
+
+    def _bot(self, factory: Factory, posting: Posting, depth: Depth, counts: Counts) -> BotView:
+        lives = factory.pid is not None and factory.status is not None
+        workers = _workers(factory, posting) if lives else []
+        key = (factory.name, factory.stage, posting.sector, posting.bot)
+        done, failed = counts.get(key, (0, 0))
+        rate, failure_rate = self._rates(key)
+        return BotView(
+            sector=posting.sector,
+            bot=posting.bot,
+            state=_state(factory, posting, workers),
+            workers=posting.processes,
+            busy=sum(worker.state == "busy" for worker in workers),
+            ready=sum(worker.state == "ready" for worker in workers),
+            restarts=sum(worker.restarts for worker in workers),
+            waiting=depth.ready + depth.delayed,
+            leased=depth.leased,
+            dead=depth.dead,
+            done=done,
+            failed=failed,
+            rate=rate,
+            failure_rate=failure_rate,
+            said=tuple(dict.fromkeys(worker.status for worker in workers if worker.status)),
+        )
+
+    def _rates(self, key: tuple[str, str, str, str]) -> tuple[float, float]:
+        """Attempts done and failed per second; a runner that was started again begins to count anew."""
+        (first, before), (last, now) = self._remembered[0], self._remembered[-1]
+        if last <= first or key not in before or key not in now:
+            return 0.0, 0.0
+        done, failed = (
+            max(0, late - early) / (last - first) for early, late in zip(before[key], now[key], strict=True)
+        )
+        return done, failed
+
+
+def _counts(factories: Iterable[Factory]) -> Counts:
+    counts: Counts = {}
+    for factory in factories:
+        for worker in factory.status.workers if factory.status else ():
+            key = (factory.name, factory.stage, worker.sector, worker.bot)
+            done, failed = counts.get(key, (0, 0))
+            counts[key] = done + worker.done, failed + worker.failed
+    return counts
+
+
+def _workers(factory: Factory, posting: Posting) -> list[WorkerStatus]:
+    found = factory.status.workers if factory.status else ()
+    return [worker for worker in found if (worker.sector, worker.bot) == posting.place]
+
+
+def _state(factory: Factory, posting: Posting, workers: list[WorkerStatus]) -> str:
+    """What a person should know first: gone, broken, what the workers are at if it is unusual, else busy or ready."""
+    if not workers:
+        return "gone"
+    crews = factory.status.crews if factory.status else ()
+    if any(crew.broken for crew in crews if (crew.sector, crew.bot) == posting.place):
+        return "broken"
+    states = {worker.state for worker in workers}
+    order = ("waiting", "starting", "stopping", "busy", "ready", "stopped", "ended")
+    return next((state for state in order if state in states), min(states))
