@@ -31,6 +31,7 @@ COMMANDS = (
     "bot-start",
     "submit",
     "ps",
+    "top",
     "logs",
     "jobs",
     "stop",
