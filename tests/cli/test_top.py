@@ -1,0 +1,197 @@
+"""`factory-cdk top`: what it shows, on a terminal and without one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from factory_cdk.cli.screen import draw
+from factory_cdk.local.desired import ask
+from factory_cdk.local.overview import Overview
+from factory_cdk.local.roster import Posting, Roster, roster_as_json
+from factory_cdk.local.state import StageState, holding, stage_state, take_lock, write_json
+from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
+from factory_cdk.plan.model import Successor
+from factory_cdk.queues.port import Failure, Job
+from factory_cdk.queues.sqlite import SqliteQueues
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def posting(bot: str, to: tuple[Successor, ...] = ()) -> Posting:
+    return Posting(
+        *("here", bot, bot, to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None, {}, {}, 3, None, 60, 1, False)
+    )
+
+
+def write_status(state: StageState, done: int, failed: int = 0, broken: str | None = None) -> None:
+    workers = (
+        WorkerStatus("here", "weld", 1, 11, "busy", 0.0, 0, done, failed, 1, "heating [bold]up"),
+        WorkerStatus("here", "weld", 2, 12, "ready", 0.0, 3, 0, 0, 0),
+        WorkerStatus("here", "paint", 1, 13, "ready", 0.0, 0, 0, 0, 0),
+    )
+    crews = (CrewStatus("here", "weld", "weld", True, None), CrewStatus("here", "paint", "paint", True, broken))
+    write_json(state.status, status_as_json(Status(1, 0.0, "open", "", workers, crews)))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StageState:
+    """A stage with two bots; its lock is free, its queues have a job of each kind."""
+    found = stage_state(tmp_path, "works", "test")
+    found.folder.mkdir(parents=True)
+    write_json(found.roster, roster_as_json(Roster("works", "test", (posting("weld"), posting("paint")), ())))
+    ask(found, gate="open")
+    with SqliteQueues(found.database / "queues.sqlite3") as queues:
+        queues.send("weld", [Job(f"w-{number}", "weld", None, "w") for number in range(4)])
+        queues.send("weld", [Job("w-late", "weld", None, "w")], delay=1000)
+        dead, again, _ = queues.receive("weld", 3, lease=1000)
+        queues.fail(dead, Failure("ValueError", "too\nhot \x1b[31m", "", 1), delay=None)
+        queues.fail(again, Failure("OSError", "rod [stuck]", "", 1), delay=1000)
+    write_status(found, done=10)
+    return found
+
+
+def test_it_counts_workers_jobs_and_failures(state: StageState, tmp_path: Path) -> None:
+    lock = take_lock(state.runner_lock)
+    assert lock is not None
+    with holding(lock):
+        (stage,) = Overview(tmp_path).look()
+    weld, paint = stage.bots
+    assert (stage.standing, stage.runner) == ("running", os.getpid())
+    assert (weld.state, weld.workers, weld.busy, weld.ready, weld.restarts) == ("busy", 2, 1, 1, 3)
+    assert (weld.waiting, weld.leased, weld.dead, weld.done) == (3, 1, 1, 10)
+    assert weld.said == ("heating [bold]up",)
+    assert (paint.state, paint.waiting) == ("ready", 0)
+    assert [(one.job, one.dead, one.failure.type) for one in stage.failures] == [
+        ("w-1", False, "OSError"),
+        ("w-0", True, "ValueError"),
+    ]
+
+
+def test_rates_are_those_of_the_last_seconds(state: StageState, tmp_path: Path) -> None:
+    clock = Clock()
+    overview = Overview(tmp_path, clock=clock)
+
+    def rates() -> tuple[float, float]:
+        weld = overview.look()[0].bots[0]
+        return weld.rate, weld.failure_rate
+
+    assert rates() == (0.0, 0.0)
+    clock.now += 5
+    write_status(state, done=60, failed=5)
+    assert rates() == (10.0, 1.0)
+    for _ in range(3):
+        clock.now += 5
+        assert rates()[0] >= 0
+    assert rates() == (0.0, 0.0), "what was long ago does not count"
+    clock.now += 5
+    write_status(state, done=1)
+    assert rates() == (0.0, 0.0), "a new runner counts anew"
+
+
+def test_a_bot_that_was_given_up_and_a_runner_that_is_gone_are_seen(state: StageState, tmp_path: Path) -> None:
+    write_status(state, done=0, broken="crash loop")
+    lock = take_lock(state.runner_lock)
+    assert lock is not None
+    with holding(lock):
+        assert [bot.state for bot in Overview(tmp_path).look()[0].bots] == ["busy", "broken"]
+    assert [bot.state for bot in Overview(tmp_path).look()[0].bots] == ["gone", "gone"]
+    assert Overview(tmp_path, "works", "other").look() == ()
+
+
+def test_user_text_is_no_markup_and_no_escape(state: StageState, tmp_path: Path) -> None:
+    lock = take_lock(state.runner_lock)
+    assert lock is not None
+    console = Console(width=200, height=30, force_terminal=True, color_system=None)
+    with holding(lock), console.capture() as captured:
+        console.print(draw(Overview(tmp_path).look(), console.size))
+    text = captured.get()
+    assert "heating [bold]up" in text
+    assert "rod [stuck]" in text
+    assert "\x1b[31m" not in text
+    assert "too hot \\x1b[31m" in text
+
+
+def test_it_is_never_higher_or_wider_than_the_screen(state: StageState, tmp_path: Path) -> None:
+    for width, height in ((60, 8), (20, 12), (200, 60)):
+        console = Console(width=width, height=height, force_terminal=True, color_system=None)
+        with console.capture() as captured:
+            console.print(draw(Overview(tmp_path).look(), console.size))
+        lines = captured.get().splitlines()
+        assert max(map(len, lines)) <= width
+        assert len(lines) <= height
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "factory_cdk", "top", *arguments],
+        env={**os.environ, "FACTORY_CDK_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_a_terminal_it_prints_once(state: StageState, tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "works/test killed"
+    assert re.search(r"^here +weld +gone +0 +2 +3 +1 +1 ", done.stdout, re.MULTILINE)
+    assert "weld w-0 dead: ValueError: too hot" in done.stdout
+    assert "nothing is built here" in run(tmp_path, "--name", "nobody").stderr
+
+
+def test_on_a_terminal_it_fills_the_screen_until_q(state: StageState, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "factory_cdk", "top", "--interval", "0.1"],
+        env={
+            **os.environ,
+            "FACTORY_CDK_HOME": str(tmp_path),
+            "TERM": "xterm-256color",
+            "COLUMNS": "150",
+            "LINES": "30",
+        },
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = ""
+    pressed = False
+    deadline = time.monotonic() + 60
+    try:
+        while process.poll() is None:
+            assert time.monotonic() < deadline, shown
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(ours, 65536).decode(errors="replace")
+                except OSError:  # its end was closed
+                    break
+            if not pressed and shown.count("works/test") >= 2:
+                os.write(ours, b"q")
+                pressed = True
+        assert process.wait(60) == 0, shown
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert "\x1b[?1049h" in shown, "the alternate screen"
+    assert "failures/s" in shown
+    assert "rod [stuck]" in shown
