@@ -30,7 +30,7 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     parts: list[RenderableType] = []
     for stage in stages:
         parts.append(Text(printable(title(stage)), style=_STANDINGS.get(stage.standing, "bold yellow"), no_wrap=True))
-        parts.append(_table(stage))
+        parts.append(_table(stage, size.width))
         lines = list(failures(stage))[:share]
         parts += [Text(f"  {printable(line)}", style="red", no_wrap=True, overflow="ellipsis") for line in lines]
         parts.append(Text())
@@ -38,17 +38,25 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     return Group(*parts)
 
 
-def _table(stage: StageView) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-    for column in COLUMNS:
+def _table(stage: StageView, width: int) -> Table:
+    """The bots of a stage. The last column gives way first when there is no room for all."""
+    rows = [[printable(str(cell)) for cell in cells(bot)] for bot in stage.bots]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)][:-1]
+    fits = sum(widths) + 2 * len(widths) + len(COLUMNS[-1]) <= width
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column, needed in zip(COLUMNS, (*widths, 1), strict=True):
         table.add_column(
-            column, justify="left" if column in _TEXT else "right", no_wrap=True, overflow="ellipsis", min_width=1
+            column,
+            justify="left" if column in _TEXT else "right",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=needed if fits else 1,
         )
-    for bot in stage.bots:
-        row = [Text(printable(str(cell))) for cell in cells(bot)]
-        row[COLUMNS.index("state")].stylize(_STATES.get(bot.state, ""))
+    for bot, row in zip(stage.bots, rows, strict=True):
+        texts = [Text(cell) for cell in row]
+        texts[COLUMNS.index("state")].stylize(_STATES.get(bot.state, ""))
         for column in ("dead", "failed"):
             if getattr(bot, column):
-                row[COLUMNS.index(column)].stylize("red")
-        table.add_row(*row)
+                texts[COLUMNS.index(column)].stylize("red")
+        table.add_row(*texts)
     return table

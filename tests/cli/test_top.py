@@ -137,6 +137,13 @@ def test_it_is_never_higher_or_wider_than_the_screen(state: StageState, tmp_path
         assert len(lines) <= height
 
 
+def test_where_there_is_room_for_the_numbers_the_status_alone_is_cut(state: StageState, tmp_path: Path) -> None:
+    console = Console(width=125, height=20, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(draw(Overview(tmp_path).look(), console.size))
+    assert "failures/s" in captured.get()
+
+
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "factory_cdk", "top", *arguments],
