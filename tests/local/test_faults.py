@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,36 @@ def test_the_job_of_a_killed_worker_runs_again_at_once_and_the_attempt_counts(
     print(f"{processes} workers: running again after {(again - killed) * 1000:.1f} ms")
     assert again - killed < 10  # the bound that is promised is measured in benchmarks/, on a quiet machine
     assert until(lambda: works.worker("hold", 1).restarts + works.worker("hold", processes).restarts)
+
+
+def children(pid: int) -> set[int]:
+    """The processes that `pid` started and that live."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in found if lives(int(child))}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are looked for in /proc")
+def test_an_understudy_steps_in_for_a_killed_worker_is_replaced_and_ends_with_the_runner(
+    works: Works, marks: Path
+) -> None:
+    works.write("marking.py", MARKING + "import sys\nprint('loaded', flush=True)\n")
+    state = works.build(bot("hold", "marking:hold"))
+    guardian_worker_and_understudy = 3
+    before = until(lambda: len(found := children(works.runner())) == guardian_worker_and_understudy and found)
+    log = state.logs / "here.hold.1.log"
+    assert log.read_text() == "loaded\n", "the bot is not loaded before it is needed"
+    run = works.submit("hold", str(marks))
+    pid, _ = marked(marks, "attempt1")
+    os.kill(pid, signal.SIGKILL)
+    other, _ = marked(marks, "attempt2")
+    assert other in before - {pid}
+    assert until(lambda: works.worker("hold").pid == other)
+    assert len(until(lambda: (found := children(works.runner())) - before and found)) == guardian_worker_and_understudy
+    (marks / "gate").touch()
+    assert works.wait(run)[0].result == 2
+    last = children(works.runner())
+    os.kill(works.runner(), signal.SIGKILL)
+    until(lambda: not any(lives(pid) for pid in last))
 
 
 def test_a_job_that_kills_every_worker_becomes_a_dead_letter_with_all_its_failures(works: Works) -> None:
