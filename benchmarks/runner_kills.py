@@ -1,6 +1,6 @@
 """How soon the job of a worker that was killed (SIGKILL, in the middle of it) runs again.
 
-With one worker for the bot a new process has to start; with two, the other takes over.
+With one worker for the bot its understudy steps in; with two, whoever is first. Kills are half a second apart.
 
     python benchmarks/runner_kills.py [--kills 50] [--json]
 """
@@ -34,6 +34,8 @@ def hold(job):
         time.sleep(1)
 """
 
+PAUSE = 0.5
+
 
 def measure(processes: int, kills: int) -> list[float]:
     """Milliseconds from the kill to the first line of the second attempt, for every kill, sorted."""
@@ -57,6 +59,7 @@ def measure(processes: int, kills: int) -> list[float]:
 
 
 def _kill(home: Path, folder: Path) -> float:
+    time.sleep(PAUSE)
     submission = factory.submit(home, "bench", None, "hold", [str(folder)])
     pid, _ = _mark(folder / f"{submission.ids[0]}.1")
     killed = time.monotonic()

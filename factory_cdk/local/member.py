@@ -11,7 +11,7 @@ from typing import Any
 
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import ProcessLog
-from factory_cdk.local.process import Message, WorkerProcess, worker_command
+from factory_cdk.local.process import Message, WorkerProcess
 from factory_cdk.local.roster import Posting, Tempo
 from factory_cdk.queues.port import Job, Lease
 
@@ -103,23 +103,13 @@ class Member:
             return 0
         return self.posting.batch - len(self.hand)
 
-    def start(self, environ: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        """Start a process in this place. OSError when that is not possible."""
+    def start(self, process: WorkerProcess, secrets: Mapping[str, str]) -> None:
+        """Put `process`, which has been told nothing yet, in this place, and tell it what to be."""
         posting = self.posting
-        self.state = State.STARTING
-        self.started_at, self._began = time.time(), time.monotonic()
-        self.was_ready, self.broken, self.killed_for = False, None, None
-        self.held, self.said = False, None
-        self.restarts += 1
-        self._process = WorkerProcess(
-            lambda descriptor: worker_command(posting.python, descriptor),
-            posting.folder,
-            {**environ, "FACTORY_WORKER": str(self.number)},
-            on_message=self._hear,
-            on_output=self._print,
-            on_end=self._end,
-        )
-        self._guardian.watch(self._process.pid)
+        self._begin()
+        self._process = process
+        process.report_to(on_message=self._hear, on_output=self._print, on_end=self._end)
+        self._guardian.watch(process.pid)
         self._process.send(
             {
                 "kind": "start",
@@ -129,9 +119,21 @@ class Member:
                 "launcher": posting.launcher,
                 "roots": posting.roots,
                 "bytecode": posting.bytecode,
-                "variables": dict(secrets),
+                "variables": {**secrets, "FACTORY_WORKER": str(self.number)},
             }
         )
+
+    def fail_to_start(self, error: Mapping[str, Any]) -> None:
+        """No process could be started in this place, for `error`."""
+        self._begin()
+        self.broken = error
+
+    def _begin(self) -> None:
+        self.state = State.STARTING
+        self.started_at, self._began = time.time(), time.monotonic()
+        self.was_ready, self.broken, self.killed_for = False, None, None
+        self.held, self.said = False, None
+        self.restarts += 1
 
     def take(self, lease: Lease) -> None:
         """Take a job in hand; `flush` hands over what was taken."""

@@ -40,7 +40,7 @@ def worker_command(python: str, descriptor: int) -> list[str]:
 
 
 class WorkerProcess:
-    """A running worker. `on_message` gets its frames, `on_output` its log, `on_end` its exit code, last of all.
+    """A running worker, which reports to whom `report_to` names.
 
     Raises OSError from the constructor when the process cannot be started.
     """
@@ -50,13 +50,8 @@ class WorkerProcess:
         command: Callable[[int], list[str]],
         folder: str,
         environ: Mapping[str, str],
-        *,
-        on_message: Callable[[Message], None],
-        on_output: Callable[[bytes], None],
-        on_end: Callable[[int], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_message, self._on_output, self._on_end = on_message, on_output, on_end
         self._frames = FrameBuffer()
         self._unsent = bytearray()
         self._ended = False
@@ -88,6 +83,19 @@ class WorkerProcess:
         self._pidfd = os.pidfd_open(self.pid) if sys.platform.startswith("linux") else -1
         if self._pidfd >= 0:
             self._loop.add_reader(self._pidfd, self._see_end)
+
+    def report_to(
+        self,
+        *,
+        on_message: Callable[[Message], None],
+        on_output: Callable[[bytes], None],
+        on_end: Callable[[int], None],
+    ) -> None:
+        """From now on `on_message` gets its frames, `on_output` its log, `on_end` its exit code, last of all.
+
+        To be called in the same step of the loop that made it, and again when someone else takes it over.
+        """
+        self._on_message, self._on_output, self._on_end = on_message, on_output, on_end
 
     def send(self, message: Message) -> None:
         """Send `message`, now or as the worker reads; nothing happens when the worker is gone (`on_end` tells)."""
