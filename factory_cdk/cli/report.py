@@ -48,9 +48,13 @@ def print_error(error: FactoryError) -> None:
 
 def printable(text: str) -> str:
     """`text` with escapes for control and invisible characters, which could rewrite a terminal or turn what is
-    read round; line breaks and tabs stay.
+    read round; line breaks and tabs stay. A line cannot start as a workflow command of GitHub (`::error::`),
+    which obeys them in any output of a job, indented or not.
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
+    if text.isprintable() and not text.lstrip().startswith("::"):
+        return text
+    shown = "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
+    return re.sub(r"^(\s*):(?=:)", r"\1: ", shown, flags=re.MULTILINE)
 
 
 def _escape(character: str) -> str:

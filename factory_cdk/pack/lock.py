@@ -20,7 +20,13 @@ from factory_cdk.plan.model import Bot, Plan
 
 NAME = "plan.lock"
 FORMAT = 1
+MAX_BYTES = 16 * 1024 * 1024
+"""A larger plan.lock is refused: a thousand requirements with all their hashes take about 2 MB."""
+
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
+_STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+_PYTHON = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
 _LINE = re.compile(r"[A-Za-z0-9][^\r\n]*")
 _MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
 
@@ -79,7 +85,13 @@ def module_of(bot: Bot) -> str | None:
 def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, or None where there is none. FactoryError for one that cannot be read or understood."""
     try:
-        text = path.read_text("utf-8")
+        if path.exists() and not path.is_file():
+            raise FactoryError(f"{path} is no file", "remove it and run `factory-cdk lock`")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise FactoryError(f"{path} is larger than {MAX_BYTES:,} bytes", _MEND)
+        text = data.decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -88,9 +100,9 @@ def read_lock(path: Path) -> Lock | None:
         raise FactoryError(f"{path} holds an unfinished merge", "take one side, then run `factory-cdk lock`")
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FactoryError(f"{path} is no JSON: {error}", _MEND) from error
-    if not isinstance(said, dict) or not isinstance(said.get("format"), int):
+    if not isinstance(said, dict) or type(said.get("format")) is not int or said["format"] < 1:
         raise FactoryError(f"{path} is no plan.lock", _MEND)
     if said["format"] > FORMAT:
         raise FactoryError(f"{path} was written by a newer factory-cdk", "upgrade factory-cdk")
@@ -142,14 +154,25 @@ def _read(said: Mapping[str, Any]) -> Lock:
         for part in ("digest", "archive_sha256", "manifest", "commit"):
             if part in facts:
                 _matching(facts[part], _HEX)
+        if "python" in facts:
+            _matching(facts["python"], _PYTHON)
+        for part in ("requirements_path", "module"):
+            if part in facts:
+                _text(facts[part])
+        for part in ("size", "files"):
+            if part in facts and (type(facts[part]) is not int or facts[part] < 0):
+                raise ValueError(f"{part} is no number of things")
         bots[name] = LockedBot(**{**facts, "source": dict(facts["source"])})
     return Lock(
         factory=_text(said["factory"]),
         bots=bots,
         images=_texts(said.get("images", {})),
-        home_regions=_texts(said.get("home_regions", {})),
-        default_region=_text(said["default_region"]) if "default_region" in said else None,
-        stacks={stage: _texts(stacks) for stage, stacks in said.get("stacks", {}).items()},
+        home_regions={stage: _matching(region, _REGION) for stage, region in said.get("home_regions", {}).items()},
+        default_region=_matching(said["default_region"], _REGION) if "default_region" in said else None,
+        stacks={
+            _text(stage): {_text(sector): _matching(stack, _STACK) for sector, stack in stacks.items()}
+            for stage, stacks in said.get("stacks", {}).items()
+        },
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -260,3 +262,39 @@ def test_a_cache_that_cannot_be_written_leaves_what_the_lock_says(
     (tmp_path / "file").write_text("")
     found = bundles_at_hand(plan_of(tmp_path, *bots), bots, cache=tmp_path / "file" / "cache", lock=lock, env=env)
     assert found["g"].digest == lock.bots["g"].digest
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"home_regions": {"c": "../../x"}},
+        {"default_region": "eu west"},
+        {"stacks": {"c": {"box": "../../evil"}}},
+        {"stacks": {"c": {"box": "x" * 5000}}},
+        {"format": True},
+        {"format": -1},
+        {"bots": {"b": {"source": {}, "python": 5}}},
+        {"bots": {"b": {"source": {}, "size": "x"}}},
+        {"bots": {"b": {"source": {}, "module": [1]}}},
+    ],
+)
+def test_a_lock_that_somebody_tampered_with_is_refused_in_one_line(tmp_path: Path, harm: dict[str, object]) -> None:
+    path = tmp_path / "plan.lock"
+    path.write_text(json.dumps({"format": 1, "factory": "f", "bots": {}, **harm}))
+    with pytest.raises(FactoryError, match=re.escape(str(path))):
+        read_lock(path)
+
+
+def test_a_lock_that_is_too_deep_too_large_or_no_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.lock"
+    path.write_text("[" * 200_000)
+    with pytest.raises(FactoryError, match="is no JSON"):
+        read_lock(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(FactoryError, match="is no file"):
+        read_lock(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FactoryError, match="is no file"):
+        read_lock(path)
