@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from factory_cdk.home import make_private
+from factory_cdk.worker.marking import END, START
 
 LARGEST_FILE = 10 << 20
 """Bytes after which a file is put aside."""
@@ -23,6 +25,10 @@ LONGEST_LINE = 64 << 10
 
 REMEMBERED = 40
 """How many of its last lines are kept at hand of every process, to say why it failed."""
+
+MARK_START = START.encode()
+MARK = re.compile(re.escape(MARK_START) + rb"([^\n\x1e\x1f]{1,200})" + re.escape(END.encode()))
+LONGEST_MARK = 202
 
 STREAM = "stream.log"
 RUNNER = "runner"
@@ -115,16 +121,33 @@ class ProcessLog:
     def __init__(self, label: str, file: RotatedFile, stream: RotatedFile) -> None:
         self._label, self._file, self._stream = label, file, stream
         self._partial = b""
+        self._unmarked = b""
+        self._marked: str | None = None
         self._last: deque[bytes] = deque(maxlen=REMEMBERED)
 
-    def write(self, output: bytes, job: str | None = None) -> None:
-        """Take what the process printed, in pieces of any size; `job` is the id of the one that it had in hand."""
+    def write(self, output: bytes, jobs: Sequence[str] = ()) -> None:
+        """Take what the process printed, in pieces of any size; `jobs` are the ids of those that it has in hand, the
+        one that was begun first first. Marks (worker/marking.py) say which of them printed what, and are left out.
+        """
+        if MARK_START in output or self._unmarked:
+            parts = MARK.split(self._unmarked + output)
+            parts[-1], self._unmarked = _without_half_a_mark(parts[-1])
+            for number, part in enumerate(parts):
+                if number % 2:
+                    self._marked = part.decode(errors="replace")
+                elif part:
+                    self._take(part, jobs)
+        else:
+            self._take(output, jobs)
+
+    def _take(self, output: bytes, jobs: Sequence[str]) -> None:
         self._file.write(output)
         *lines, self._partial = (self._partial + output).split(b"\n")
         while len(self._partial) > LONGEST_LINE:
             lines.append(self._partial[:LONGEST_LINE])
             self._partial = self._partial[LONGEST_LINE:]
         if lines:
+            job = self._marked if self._marked in jobs else jobs[0] if jobs else None
             self._pass_on(lines, job)
 
     def say(self, text: str) -> None:
@@ -136,8 +159,12 @@ class ProcessLog:
 
     def end(self) -> None:
         """The process ended: what it left of a line is one."""
+        if self._unmarked:
+            self._take(self._unmarked, ())
+            self._unmarked = b""
         if self._partial:
             self.write(b"\n")
+        self._marked = None
 
     def last_lines(self) -> str:
         """The end of the log, for messages."""
@@ -147,6 +174,14 @@ class ProcessLog:
         self._last.extend(lines)
         start = f"{stamp(time.time())} {self._label} {job or '-'} | ".encode()
         self._stream.write(b"".join(start + line + b"\n" for line in lines))
+
+
+def _without_half_a_mark(output: bytes) -> tuple[bytes, bytes]:
+    """`output`, and the mark at its end whose rest is still to come, if there is one."""
+    start = output.rfind(MARK_START)
+    if start < 0 or len(output) - start > LONGEST_MARK or b"\n" in output[start:]:
+        return output, b""
+    return output[:start], output[start:]
 
 
 def read_stream(folder: Path, bot: str | None = None) -> Iterator[str]:

@@ -206,7 +206,7 @@ class Member:
         self._on_message(self, message)
 
     def _print(self, output: bytes) -> None:
-        self.log.write(output, self.hand[0].job.id if self.hand else None)
+        self.log.write(output, [lease.job.id for lease in self.hand])
 
     def _end(self, code: int) -> None:
         if self._process:
