@@ -9,7 +9,7 @@ import struct
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     Message = dict[str, Any]
     """One message: a mapping with a `kind`; the package's docstring lists them all."""
@@ -21,6 +21,13 @@ LARGEST = 1 << 30
 
 
 _encode_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decode_json = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class FrameError(Exception):
@@ -53,7 +60,7 @@ class FrameBuffer:
             if end > available:
                 break
             try:
-                message = json.loads(self._bytes[start + HEADER.size : end])
+                message = _decode_json(self._bytes[start + HEADER.size : end].decode())
             except ValueError as error:
                 raise FrameError(str(error)) from None
             if not isinstance(message, dict):

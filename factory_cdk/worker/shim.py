@@ -11,6 +11,7 @@ from .bot import Bot
 from .errors import describe
 from .frames import Channel
 from .job import Job
+from .marking import mark_streams
 from .roots import use_roots
 from .working import Worker
 
@@ -49,9 +50,7 @@ def serve(descriptor: int) -> int:
     if order is None:
         lifeline.end_group()
         return 1
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    worker = Worker(channel, order["bot"])
+    worker = Worker(channel, order["bot"], mark_streams())
     try:
         if order.get("launcher") == "qalx":
             from . import launched  # noqa: PLC0415

@@ -14,10 +14,12 @@ from .life import tolerantly
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .frames import Channel, Message
     from .life import Life
+    from .marking import MarkedStream
 
 FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = 0.1, 1.0, 60.0
 """Seconds without a job before `onwait` is called, and before it is called again; doubling from the second on."""
@@ -26,14 +28,15 @@ LONGEST_STATUS = 200
 
 
 class Worker:
-    """The worker `bot` at its runner's `channel`: `begin` first, then `work`.
+    """The worker `bot` at its runner's `channel`: `begin` first, then `work`. `streams` tell whose output is whose.
 
     `held`: it takes no jobs until resumed; `leaving`: it asked its runner to be told to stop. Both give back what
     they were handed and did not begin.
     """
 
-    def __init__(self, channel: Channel, bot: str) -> None:
+    def __init__(self, channel: Channel, bot: str, streams: Sequence[MarkedStream]) -> None:
         self._channel = channel
+        self._streams = streams
         self._sending = threading.Lock()  # a bot's threads may publish
         self._life: Life
         self._idle = self._last = Job(bot=bot, attempt=0, worker=self)
@@ -116,8 +119,13 @@ class Worker:
 
     def _run(self, message: dict[str, Any]) -> None:
         self._last = job = Job(context=dict(self._idle.context), worker=self, **message)
+        for stream in self._streams:
+            stream.job = job.id
         frame = self._frame(job)
-        sys.stdout.flush()
+        for stream in self._streams:
+            stream.job = None
+            stream.flush()
+        sys.stdout.flush()  # a bot may have put another in its place
         self._send(frame)
 
     def _frame(self, job: Job) -> bytes:

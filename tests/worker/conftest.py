@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -73,6 +74,10 @@ class Shim:
     def hang_up(self) -> None:
         """Do what the death of a runner does to the socket."""
         self._socket.close()
+
+    def printed(self) -> str:
+        """What the bot printed, without the marks that say which job did."""
+        return re.sub("\x1e[^\x1f]*\x1f", "", self.log.read_text(encoding="utf-8"))
 
     def ends(self) -> int:
         return self.process.wait(PATIENCE)

@@ -193,12 +193,12 @@ def test_the_log_of_a_job_has_levels(start: Callable[..., Any], code: Path) -> N
     shim = start()
     shim.start(code, "asking:bot")
     shim.do("log")
-    assert "INFO told 7\n" in shim.log.read_text()
-    assert "whispered" not in shim.log.read_text()
+    assert "INFO told 7\n" in shim.printed()
+    assert "whispered" not in shim.printed()
     loud = start()
     loud.start(code, "asking:bot", variables={"LOGGING_LEVEL": "debug"})
     loud.do("log")
-    assert "DEBUG whispered\n" in loud.log.read_text()
+    assert "DEBUG whispered\n" in loud.printed()
 
 
 def test_a_stopped_worker_gives_jobs_back_until_it_is_resumed(start: Callable[..., Any], code: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_stopped_bot_can_resume_itself_while_it_waits(start: Callable[..., Any
     (code / "resume").touch()
     assert shim.hear() == {"kind": "resumed"}
     assert shim.do("x")["kind"] == "done"
-    assert "resting None" in shim.log.read_text()
+    assert "resting None" in shim.printed()
 
 
 def test_a_worker_that_leaves_warm_finishes_its_job_and_gives_back_what_follows(
@@ -236,7 +236,7 @@ def test_a_worker_that_leaves_warm_finishes_its_job_and_gives_back_what_follows(
     assert shim.do("x", id="j3") == {"kind": "returned", "ids": ["j3"]}
     shim.say("stop")
     assert shim.ends() == 0
-    assert "ended after ['warm', None]" in shim.log.read_text()
+    assert "ended after ['warm', None]" in shim.printed()
 
 
 @pytest.mark.parametrize("payload", ["cold", "leaves"])
@@ -271,7 +271,7 @@ def test_what_onwait_and_ontermination_raise_is_logged(start: Callable[..., Any]
     assert shim.do(1)["kind"] == "done"
     shim.say("stop")
     assert shim.ends() == 0
-    log = shim.log.read_text()
+    log = shim.printed()
     assert "onwait raised:" in log
     assert "ValueError: dull" in log
     assert "ontermination raised:" in log

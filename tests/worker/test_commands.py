@@ -40,7 +40,7 @@ def test_the_exit_code_decides_and_stderr_is_told_and_logged(start: Callable[...
     assert error["type"] == "CommandFailed"
     assert error["message"].endswith("exited with 3")
     assert error["traceback"] == "went wrong\n"
-    assert shim.log.read_text() == "went wrong\n"
+    assert shim.printed() == "went wrong\n"
 
 
 def test_a_program_ended_by_a_signal_fails_by_its_name(start: Callable[..., Any], tmp_path: Path) -> None:
