@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from factory_cdk.local.logs import follow_stream, read_stream
 from factory_cdk.local.roster import Roster
 from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.standing import Factory, find, list_factories, matches
-from factory_cdk.local.state import StageState
+from factory_cdk.local.state import StageState, holding, take_folder
 from factory_cdk.local.status import read_status, runner_pid
 from factory_cdk.local.submission import Submission, open_queues, record_as_json
 from factory_cdk.local.submission import submit as submit_jobs
@@ -168,22 +169,40 @@ def demolish(factory: Factory, say: Say, discard: Callable[[Left], bool]) -> boo
     """Finish what is in hand, bot after bot along the workflow, end the runner and delete the stage.
 
     When anything is left in the queues, `discard` is asked; if it says no, the stage goes on as before and the
-    answer is False. FactoryError.
+    answer is False. Nobody can submit between the count and the end. FactoryError.
     """
     state = factory.state
     with changing(state):
         was_open = factory.status is not None and factory.status.gate == "open"
         if runner_pid(state) is not None:
             _close_gate(state, say)
-        remaining = left(factory)
-        if (remaining.jobs or remaining.dead) and not discard(remaining):
-            if was_open and runner_pid(state) is not None:
-                ask(state, gate="open")
-            return False
-        _end_runner(state)
-        remove(state)
-        _tidy(state)
-    return True
+        with _nobody_submitting(state):
+            remaining = left(factory)
+            goes = not (remaining.jobs or remaining.dead) or discard(remaining)
+            if goes:
+                _end_runner(state)
+                remove(state)
+                _tidy(state)
+        if not goes and was_open and runner_pid(state) is not None:
+            ask(state, gate="open")
+    return goes
+
+
+@contextmanager
+def _nobody_submitting(state: StageState) -> Iterator[None]:
+    """Wait for those who submit, and keep all others from it, so that no job is acknowledged and then deleted."""
+    try:
+        lock = take_folder(state.folder, shared=False, wait=LONGEST_END)
+    except FileNotFoundError:
+        raise FactoryError(f"{state.name} is not built here any more", "see `factory-cdk list`") from None
+    if lock is None:
+        raise FactoryError(
+            f"jobs are being submitted to {state.name} all the time",
+            f"end what submits them, then try again; "
+            f"factory-cdk resume --name {state.factory} --stage {state.stage} opens its gate again",
+        )
+    with holding(lock):
+        yield
 
 
 def _end_runner(state: StageState) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.home import disk, make_private
+from factory_cdk.home import disk, disk_error, make_private
 
 FACTORIES = "factories"
 
@@ -142,6 +142,31 @@ def take_lock(path: Path, *, wait: float = 0.0) -> int | None:
                 return None
             time.sleep(0.01)
     return descriptor
+
+
+def take_folder(folder: Path, *, shared: bool, wait: float = 0.0) -> int | None:
+    """Take the lock of `folder` itself, alone or `shared`, trying for `wait` seconds; its descriptor as `take_lock`.
+
+    The lock goes with the folder, and nothing is left of it. None when someone holds it otherwise.
+    FileNotFoundError when there is no such folder, or no longer; FactoryError when it cannot be read.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        if _try_lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+            if _is_at(descriptor, folder):
+                return descriptor
+            os.close(descriptor)
+            continue  # it was removed before we had it: there is none now, or another
+        os.close(descriptor)
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.01)
 
 
 def _open_locked(path: Path) -> int | None:

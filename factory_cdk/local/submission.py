@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Posting, Roster
-from factory_cdk.local.state import StageState
+from factory_cdk.local.state import StageState, holding, take_folder
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import Job, JobRecord
@@ -57,9 +58,26 @@ def submit(
         Job(id=f"{run}-{number}", bot=bot, payload=payload, run=run, tags=dict(tags or {}))
         for number, payload in enumerate(payloads, 1)
     ]
-    with open_queues(state) as queues:
+    with _staying(state), open_queues(state) as queues:
         queues.send(queue, jobs)
     return Submission(run, tuple(job.id for job in jobs))
+
+
+@contextmanager
+def _staying(state: StageState) -> Iterator[None]:
+    """Keep the stage from being demolished. FactoryError when it is being, or was."""
+    try:
+        lock = take_folder(state.folder, shared=True)
+    except FileNotFoundError:
+        raise FactoryError(
+            f"{state.name} is not built here any more; nothing was submitted", "build it again"
+        ) from None
+    if lock is None:
+        raise FactoryError(
+            f"{state.name} is being demolished; nothing was submitted", "build it again once it is gone, then submit"
+        )
+    with holding(lock):
+        yield
 
 
 def wait(state: StageState, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
