@@ -29,8 +29,9 @@ from factory_cdk.local.state import StageState, write_json
 from factory_cdk.local.status import Status, status_as_json
 from factory_cdk.local.tidying import tidy
 from factory_cdk.queues.doorbell import Doorbell
-from factory_cdk.queues.port import Failed, Finished, Lease, Wanted
+from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite_bodies import UnstorableError
 
 PUBLISH_EVERY = 0.2
 """Seconds between two writings of the status, at least."""
@@ -187,7 +188,11 @@ class Runner:
         if not self._settled and not room:
             return
         try:
-            held, leases = self._queues.exchange(self._settled, list(room.values()))
+            try:
+                held, leases = self._queues.exchange(self._settled, list(room.values()))
+            except UnstorableError:  # one of many: it fails, the others go on
+                self._settled = [self._storable(settled) for settled in self._settled]
+                held, leases = self._queues.exchange(self._settled, list(room.values()))
         except FactoryError as error:
             self._be_refused(error)
             return
@@ -197,6 +202,14 @@ class Runner:
         self._trouble = None
         if leases:
             self._give(leases)
+
+    def _storable(self, settled: Finished | Failed) -> Finished | Failed:
+        """`settled`, or, when its result can never be stored, the failure of its job, which is then dead."""
+        reason = self._queues.unstorable(settled)
+        if reason is None:
+            return settled
+        self._log.say(f"{reason}; the job is dead")
+        return Failed(settled.lease, Failure("ResultNotJson", reason, "", settled.lease.job.attempt), None)
 
     def _give(self, leases: Sequence[Lease]) -> None:
         for lease in leases:

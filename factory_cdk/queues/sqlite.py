@@ -27,7 +27,7 @@ from factory_cdk.queues.port import (
     Lease,
     Wanted,
 )
-from factory_cdk.queues.sqlite_bodies import Sync
+from factory_cdk.queues.sqlite_bodies import Sync, UnstorableError
 from factory_cdk.queues.sqlite_file import QueueFile
 from factory_cdk.queues.sqlite_history import History
 from factory_cdk.queues.sqlite_steps import Encoding, Steps
@@ -138,6 +138,17 @@ class SqliteQueues:
                     leases += self._steps.claim(want, now, wall)
         self._ring_for(settled, held, leases)
         return held, leases
+
+    def unstorable(self, settled: Finished | Failed) -> str | None:
+        """Why `settled` can never be stored (its result is not JSON), in words; None when it can be. FactoryError
+        when the disk refuses.
+        """
+        with Encoding(self._file.bodies, self._file.wall()) as encoding:
+            try:
+                encoding.prepare(settled)
+            except UnstorableError as error:
+                return error.message
+        return None
 
     def release(self, lease: Lease) -> bool:
         """Put the job back at its place, ready at once, the attempt not counted."""

@@ -65,6 +65,10 @@ class Large:
 Encoded = str | Large
 
 
+class UnstorableError(FactoryError):
+    """One value cannot be stored, for what it is: trying again is of no use, the queues themselves are well."""
+
+
 class Bodies:
     """The bodies of one database. `sync` makes an open file's content durable (os.fsync)."""
 
@@ -75,12 +79,12 @@ class Bodies:
 
     def encode(self, value: Json, what: str, job_id: str) -> Encoded:
         """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction.
-        Raises FactoryError, naming `what` of which job, if it is not JSON.
+        Raises UnstorableError, naming `what` of which job, if it is not JSON.
         """
         try:
             text = _encode(value)
         except (TypeError, ValueError, RecursionError) as error:
-            raise FactoryError(
+            raise UnstorableError(
                 f"the {what} of job {job_id} is not JSON: {error}", "submit and return JSON only"
             ) from error
         if len(text) <= INLINE_BYTES:

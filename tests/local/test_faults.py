@@ -294,3 +294,25 @@ def test_a_runner_that_is_gone_is_no_runner(works: Works) -> None:
     os.kill(works.runner(), signal.SIGKILL)
     until(lambda: runner_pid(state) is None)
     assert factory.find(works.home, "works").standing == "killed"
+
+
+FORGING = '''
+import json, os, struct, sys
+
+def forge(job):
+    """Write to the runner what the payload says, then do the job as usual."""
+    body = job.payload.replace("ID", job.id).encode()
+    os.write(int(sys.argv[1]), struct.pack(">I", len(body)) + body)
+    return "as usual"
+'''
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN"])
+def test_a_result_that_cannot_be_stored_fails_its_job_and_no_other(works: Works, number: str) -> None:
+    works.write("forging.py", FORGING)
+    works.build(bot("forge", "forging:forge", max_attempts=1))
+    (record,) = works.wait(works.submit("forge", f'{{"kind":"done","id":"ID","result":[{number}]}}'))
+    assert record.outcome == "dead"
+    assert record.failures[-1].type == ("ResultNotJson" if number == "1e999" else "WorkerDied")
+    (record,) = works.wait(works.submit("forge", '{"kind":"status","status":"well"}'))
+    assert (record.outcome, record.result) == ("success", "as usual")
