@@ -133,7 +133,6 @@ class WorkerProcess:
             self._loop.remove_writer(self._socket)
 
     def _read_messages(self) -> None:
-        self._read_output()  # what a bot printed while it had the job comes before the job's end
         try:
             received = self._socket.recv(CHUNK)
         except BlockingIOError:
@@ -145,6 +144,7 @@ class WorkerProcess:
             if self._pidfd < 0:
                 self._loop.call_soon(self._see_end)
             return
+        self._read_output()  # all that a job printed was written before its end was sent: it comes first
         self._take(received)
 
     def _take(self, received: bytes) -> None:
@@ -178,6 +178,7 @@ class WorkerProcess:
             if descriptor != -1:
                 self._loop.remove_reader(descriptor)
         self._loop.remove_writer(self._socket)
+        self._read_output()
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while received := self._socket.recv(CHUNK):
                 self._take(received)
