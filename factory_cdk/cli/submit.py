@@ -14,6 +14,7 @@ from factory_cdk.cli.running import name_option, say, warning
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
+from factory_cdk.worker.depth import check_depth
 
 EXAMPLES = """\b
 Examples:
@@ -107,9 +108,14 @@ def _json(text: str, where: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise FactoryError(f"{where}: not JSON: {error}", "nothing was submitted") from None
+    try:
+        check_depth(value, text)
+    except ValueError as error:
+        raise FactoryError(f"{where}: {error}", "nothing was submitted") from None
+    return value
 
 
 def _tags(given: tuple[str, ...]) -> dict[str, str]:

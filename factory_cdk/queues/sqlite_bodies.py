@@ -20,6 +20,7 @@ from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.sqlite_faults import faults_explained
+from factory_cdk.worker.depth import DEEPEST, check_depth
 
 INLINE_BYTES = 1024
 FILE_BYTES = 1024 * 1024
@@ -29,8 +30,15 @@ Sync = Callable[[int], None]
 Column = str | int | None
 """What a column of `jobs` holds: JSON text, or the number of a body."""
 
-decode = json.JSONDecoder().decode
-"""What a JSON text says; as json.loads, less its look at encodings."""
+_decode = json.JSONDecoder().decode
+
+
+def decode(text: str) -> Json:
+    """What a JSON text says; as json.loads, less its look at encodings. FactoryError when it cannot be read."""
+    try:
+        return _decode(text)
+    except (ValueError, RecursionError) as error:
+        raise FactoryError(f"a stored value cannot be read ({error})", "cancel the job that has it") from error
 
 
 def _make_encode() -> Callable[[Json], str]:
@@ -79,10 +87,12 @@ class Bodies:
 
     def encode(self, value: Json, what: str, job_id: str) -> Encoded:
         """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction.
-        Raises UnstorableError, naming `what` of which job, if it is not JSON.
+        Raises UnstorableError, naming `what` of which job, if it is not JSON or too deep.
         """
         try:
             text = _encode(value)
+            if len(text) > DEEPEST:  # it takes a character to go a level down
+                check_depth(value, text)
         except (TypeError, ValueError, RecursionError) as error:
             raise UnstorableError(
                 f"the {what} of job {job_id} is not JSON: {error}", "submit and return JSON only"
@@ -125,7 +135,7 @@ class Bodies:
         path = self.path(row[0]) if row else self.folder
         try:
             return json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise FactoryError(
                 f"the payload in {path} cannot be read ({error})",
                 "bring the file back from a copy, or cancel the jobs that need it",

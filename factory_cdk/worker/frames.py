@@ -61,7 +61,7 @@ class FrameBuffer:
                 break
             try:
                 message = _decode_json(self._bytes[start + HEADER.size : end].decode())
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise FrameError(str(error)) from None
             if not isinstance(message, dict):
                 raise FrameError("a frame that holds no mapping")

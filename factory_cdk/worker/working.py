@@ -7,8 +7,9 @@ import threading
 from collections import deque
 
 from . import lifeline
+from .depth import DEEPEST, check_depth
 from .errors import BotError, describe
-from .frames import encode
+from .frames import HEADER, encode
 from .job import Job
 from .life import tolerantly
 
@@ -140,7 +141,10 @@ class Worker:
             if not job.do_workflow:
                 done["onward"] = False
             try:
-                return encode(done)
+                frame = encode(done)
+                if len(frame) > DEEPEST:  # it takes a byte to go a level down
+                    check_depth(result, frame[HEADER.size :].decode())
+                return frame
             except (TypeError, ValueError, RecursionError) as error:
                 raise BotError(
                     "ResultNotJson", f"what {job.bot} returned, a {type(result).__name__}, is not JSON: {error}"
