@@ -12,7 +12,7 @@ from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.local.bundles import lay_out
-from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
+from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, force_end, remove, said
 from factory_cdk.local.desired import ask
 from factory_cdk.local.environments import build_all
 from factory_cdk.local.launch import Launch
@@ -144,14 +144,14 @@ def _start(
         trouble = await_ready(launch, state)
     except BaseException:
         launch.hang_up()
-        await_end(state, LONGEST_END)
+        force_end(state)
         raise
     if trouble is None:
         ask(state, gate="open")
         state.unfinished.unlink()
     elif design.demolish_on_failure:
         launch.hang_up()
-        await_end(state, LONGEST_END)
+        force_end(state)
         raise FactoryError(said(trouble), "everything that was started has been taken down")
     else:
         state.unfinished.unlink()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
+from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.state import StageState, holding, lock_holder, take_lock
 from factory_cdk.local.status import runner_pid
@@ -37,9 +41,31 @@ def changing(state: StageState) -> Iterator[None]:
 
 
 def remove(state: StageState) -> None:
-    """Delete the folder of a stage whose runner does not run. FactoryError."""
+    """Delete the folder of a stage whose runner does not run. FactoryError, also when it does."""
+    if (pid := runner_pid(state)) is not None:
+        raise FactoryError(
+            f"the folder of {state.name} is not removed: its runner lives (process {pid})",
+            f"kill it, then factory-cdk demolish --name {state.factory} --stage {state.stage}",
+        )
     with disk(state.folder):
         shutil.rmtree(state.folder)
+
+
+def force_end(state: StageState, patience: float = LONGEST_END) -> None:
+    """End the runner, which was left to end by itself: after `patience` seconds ask it to end cold, and after as many
+    again kill it, whose guardian then ends its workers. FactoryError when even that does not end it.
+    """
+    if await_end(state, patience):
+        return
+    ask(state, gate="closed", end="cold")
+    if await_end(state, patience):
+        return
+    pid = runner_pid(state)
+    if pid:  # the lock's holder, so it is no other process
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if not await_end(state, LONGEST_END):
+        raise FactoryError(f"the runner of {state.name} does not end (process {runner_pid(state)})", "kill it")
 
 
 def await_end(state: StageState, seconds: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Callable
@@ -19,21 +20,46 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(connection, self._read)
         self._open = True
+        self._unsent = bytearray()
 
     def tell(self, event: str, **details: Any) -> None:
-        """Send one event; nothing happens when nobody listens any more."""
+        """Send one event; nothing happens when nobody listens any more.
+
+        When the command turns out to be gone, `on_word` gets None soon.
+        """
         if not self._open:
             return
+        self._unsent += json.dumps({"event": event, **details}).encode() + b"\n"
+        self._send()
+
+    def _send(self) -> None:
+        """Send what there is, the rest once the command has read."""
         try:
-            self._socket.sendall(json.dumps({"event": event, **details}).encode() + b"\n")
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent)]
+        except BlockingIOError:
+            self._loop.add_writer(self._socket, self._send)
         except OSError:
-            self.close()
+            self._hear_the_last()
+        else:
+            self._loop.remove_writer(self._socket)
+
+    def _hear_the_last(self) -> None:
+        """The command is gone: pass on what it said before (it may have been `keep`), then that it went."""
+        last = b""
+        with contextlib.suppress(OSError):
+            while said := self._socket.recv(4096):
+                last += said
+        self.close()
+        for word in (*last.decode().split(), None):
+            self._loop.call_soon(self._on_word, word)
 
     def close(self) -> None:
         """Hang up."""
         if self._open:
             self._open = False
             self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
             self._socket.close()
 
     def _read(self) -> None:

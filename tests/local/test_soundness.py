@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+
 import pytest
-from local_works import Works, bot
+from local_works import PATIENCE, Works, bot
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
+from factory_cdk.local.control import force_end, remove
 from factory_cdk.local.factory import Left
+from factory_cdk.local.report import Reporter
 from factory_cdk.local.state import holding, take_folder
+from factory_cdk.local.status import runner_pid
 from factory_cdk.local.submission import submit
 
 ECHO = "def echo(job):\n    return job.payload\n"
@@ -56,3 +66,72 @@ def test_demolish_waits_for_those_who_submit_and_they_do_not_wait_for_each_other
     assert alone is not None
     with holding(alone):
         assert take_folder(folder, shared=True) is None
+
+
+def test_a_report_that_nobody_hears_tells_the_runner_that_its_launcher_is_gone() -> None:
+    words: list[str | None] = []
+
+    async def tell() -> None:
+        ours, theirs = socket.socketpair()
+        reporter = Reporter(ours, words.append)
+        ours.shutdown(socket.SHUT_WR)  # writing fails, and there is nothing to read
+        reporter.tell("trouble")
+        assert words == []
+        await asyncio.sleep(0)
+        theirs.close()
+
+    asyncio.run(tell())
+    assert words == [None]
+
+
+def test_a_launcher_that_said_keep_and_went_is_heard_before_its_going() -> None:
+    words: list[str | None] = []
+
+    async def tell() -> None:
+        ours, theirs = socket.socketpair()
+        reporter = Reporter(ours, words.append)
+        theirs.sendall(b"keep\n")
+        theirs.close()
+        reporter.tell("trouble")
+        await asyncio.sleep(0)
+
+    asyncio.run(tell())
+    assert words == ["keep", None]
+
+
+def test_a_launcher_that_does_not_read_is_not_gone() -> None:
+    words: list[str | None] = []
+
+    async def tell() -> None:
+        ours, theirs = socket.socketpair()
+        reporter = Reporter(ours, words.append)
+        for _ in range(64):
+            reporter.tell("trouble", log="x" * 65536)
+        theirs.sendall(b"keep\n")
+        theirs.setblocking(False)
+        heard, whole = b"", 64 * len(json.dumps({"event": "trouble", "log": "x" * 65536}) + "\n")
+        async with asyncio.timeout(PATIENCE):
+            while not words or len(heard) < whole:
+                await asyncio.sleep(0)
+                with contextlib.suppress(BlockingIOError):
+                    heard += theirs.recv(1 << 20)
+        assert {len(json.loads(line)["log"]) for line in heard.splitlines()} == {65536}
+        reporter.close()
+        theirs.close()
+
+    asyncio.run(tell())
+    assert words == ["keep"]
+
+
+def test_the_folder_of_a_live_runner_is_never_removed(echo: Works) -> None:
+    with pytest.raises(FactoryError, match=rf"its runner lives \(process {echo.runner()}\)"):
+        remove(echo.state())
+    assert echo.run("echo", 1)[0].result == 1
+
+
+def test_a_runner_that_does_not_end_is_killed(echo: Works) -> None:
+    pid = echo.runner()
+    os.kill(pid, signal.SIGSTOP)  # it hears nothing
+    force_end(echo.state(), patience=0.05)
+    assert runner_pid(echo.state()) is None
+    remove(echo.state())
