@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import factory_cdk.worker
-from factory_cdk.worker.frames import FrameBuffer, FrameError, encode
+from factory_cdk.worker.frames import FrameBuffer, FrameError, check_said, encode
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
@@ -150,6 +150,8 @@ class WorkerProcess:
     def _take(self, received: bytes) -> None:
         try:
             messages = self._frames.feed(received)
+            for message in messages:
+                check_said(message)
         except FrameError as error:
             self._on_output(f"factory_cdk: something other than the shim wrote to its socket: {error}\n".encode())
             self.kill()

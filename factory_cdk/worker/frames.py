@@ -40,6 +40,27 @@ def encode(message: Message) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
+def check_said(message: Message) -> None:
+    """FrameError when `message` says what a worker may say, but not in the shape in which a shim says it."""
+    kind = message.get("kind")
+    if kind in ("done", "failed") and not isinstance(message.get("id"), str):
+        raise FrameError(f"`{kind}` without the id of a job")
+    if kind == "done" and "result" not in message:
+        raise FrameError("`done` without a result")
+    if kind in ("failed", "broken"):
+        error = message.get("error")
+        if not isinstance(error, dict) or not all(
+            isinstance(error.get(part), str) for part in ("type", "message", "traceback")
+        ):
+            raise FrameError(f"`{kind}` without an error")
+    if kind == "returned":
+        ids = message.get("ids")
+        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+            raise FrameError("`returned` without the ids of jobs")
+    if kind == "status" and not isinstance(message.get("status"), str):
+        raise FrameError("`status` without a status")
+
+
 class FrameBuffer:
     """Collects bytes as they arrive and gives out the messages that are complete."""
 

@@ -316,3 +316,22 @@ def test_a_result_that_cannot_be_stored_fails_its_job_and_no_other(works: Works,
     assert record.failures[-1].type == ("ResultNotJson" if number == "1e999" else "WorkerDied")
     (record,) = works.wait(works.submit("forge", '{"kind":"status","status":"well"}'))
     assert (record.outcome, record.result) == ("success", "as usual")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"kind":"done","id":"ID"}',
+        '{"kind":"done","result":1}',
+        '{"kind":"failed","id":"ID","error":"x"}',
+        '{"kind":"returned","ids":5}',
+        '{"kind":["done"]}',
+    ],
+)
+def test_a_malformed_frame_costs_its_worker_and_never_the_runner(works: Works, frame: str) -> None:
+    works.write("forging.py", FORGING)
+    works.build(bot("forge", "forging:forge", max_attempts=1))
+    (record,) = works.wait(works.submit("forge", frame))
+    assert record.outcome == ("success" if "[" in frame else "dead")
+    (record,) = works.wait(works.submit("forge", '{"kind":"status","status":"well"}'))
+    assert (record.outcome, record.result) == ("success", "as usual")
