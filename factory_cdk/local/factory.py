@@ -115,6 +115,8 @@ def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mappi
     """
     factory = find(home, name, stage)
     state, roster = factory.state, factory.roster
+    if factory.standing == "damaged":
+        raise _damaged(factory)
     if roster is None or state.unfinished.exists():
         raise FactoryError(f"{state.name} was never built to the end", "demolish it, or build it again")
     with changing(state):
@@ -248,7 +250,16 @@ def _await_request(state: StageState, request: str, gate: str) -> None:
     raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
 
 
+def _damaged(factory: Factory) -> FactoryError:
+    return FactoryError(
+        f"{factory.state.name} is damaged: {factory.state.roster} cannot be read",
+        f"factory-cdk demolish --name {factory.name} --stage {factory.stage}, then build it again",
+    )
+
+
 def _roster(factory: Factory) -> Roster:
+    if factory.standing == "damaged":
+        raise _damaged(factory)
     if factory.roster is None:
         raise FactoryError(f"{factory.state.name} was never built to the end", "demolish it, or build it again")
     return factory.roster

@@ -11,14 +11,14 @@ from factory_cdk.local.roster import Roster, roster_from_json
 from factory_cdk.local.state import StageState, read_json, stage_states
 from factory_cdk.local.status import Status, read_status, runner_pid
 
-Standing = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished"]
+Standing = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Factory:
     """One stage that was built here. `standing`: `running`; `stopping` and `stopped` (its gate is closed);
     `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
-    `unfinished` (a build was killed).
+    `unfinished` (a build was killed); `damaged` (its roster cannot be read): it can be demolished, no more.
     """
 
     state: StageState
@@ -65,12 +65,14 @@ def find(home: Path, name: str, stage: str | None = None) -> Factory:
 
 def _factory(state: StageState) -> Factory:
     pid, status = runner_pid(state), read_status(state)
-    content = read_json(state.roster)
+    roster, damaged = None, False
     try:
-        roster = roster_from_json(content) if content else None
-    except (ValueError, KeyError, TypeError):
-        roster = None  # of another version: it can be listed and demolished
-    return Factory(state, _standing(state, pid, status), pid, roster, status)
+        content = read_json(state.roster)
+        roster = roster_from_json(content) if content is not None else None
+    except (FactoryError, ValueError, KeyError, TypeError, AttributeError):
+        damaged = True  # or of another version: it can be listed and demolished
+    standing = _standing(state, pid, status)
+    return Factory(state, "damaged" if damaged and standing != "building" else standing, pid, roster, status)
 
 
 def _standing(state: StageState, pid: int | None, status: Status | None) -> Standing:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, disk_error, make_private
 
 FACTORIES = "factories"
@@ -125,7 +126,16 @@ def read_json(path: Path) -> Any:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-    return json.loads(text)
+        except ValueError as error:
+            raise _damaged(path) from error
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> FactoryError:
+    return FactoryError(f"{path} is damaged: it holds no JSON", "demolish its stage, then build it again")
 
 
 def take_lock(path: Path, *, wait: float = 0.0) -> int | None:

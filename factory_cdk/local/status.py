@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.state import StageState, lock_holder, read_json
 
 VERSION = 1
@@ -68,17 +69,20 @@ def status_as_json(status: Status) -> dict[str, Any]:
 
 
 def read_status(state: StageState) -> Status | None:
-    """What the runner of `state` said last, or None when it has said nothing."""
-    content: Mapping[str, Any] | None = read_json(state.status)
-    if not content or content.get("version") != VERSION:
-        return None
-    return Status(
-        **{
-            **content,
-            "workers": tuple(WorkerStatus(**worker) for worker in content["workers"]),
-            "crews": tuple(CrewStatus(**crew) for crew in content["crews"]),
-        }
-    )
+    """What the runner of `state` said last, or None when it has said nothing, or nothing sound."""
+    try:
+        content = read_json(state.status)
+        if not isinstance(content, Mapping) or content.get("version") != VERSION:
+            return None
+        return Status(
+            **{
+                **content,
+                "workers": tuple(WorkerStatus(**worker) for worker in content["workers"]),
+                "crews": tuple(CrewStatus(**crew) for crew in content["crews"]),
+            }
+        )
+    except (FactoryError, KeyError, TypeError):
+        return None  # the runner says it anew with the next change
 
 
 def runner_pid(state: StageState) -> int | None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from local_works import PATIENCE, Works, bot
@@ -17,7 +18,7 @@ from factory_cdk.local import factory
 from factory_cdk.local.control import force_end, remove
 from factory_cdk.local.factory import Left
 from factory_cdk.local.report import Reporter
-from factory_cdk.local.state import holding, take_folder
+from factory_cdk.local.state import holding, stage_state, take_folder
 from factory_cdk.local.status import runner_pid
 from factory_cdk.local.submission import submit
 
@@ -135,3 +136,26 @@ def test_a_runner_that_does_not_end_is_killed(echo: Works) -> None:
     force_end(echo.state(), patience=0.05)
     assert runner_pid(echo.state()) is None
     remove(echo.state())
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "7", '{"version": 2}', '{"version": 1, "workers": [7], "crews": []}']
+)
+def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_demolished(
+    tmp_path: Path, content: str
+) -> None:
+    for name in ("bad", "other"):
+        state = stage_state(tmp_path, "works", name)
+        state.folder.mkdir(parents=True)
+    bad = stage_state(tmp_path, "works", "bad")
+    bad.roster.write_text(content)
+    bad.status.write_text(content)
+    found = factory.list_factories(tmp_path)
+    assert [(one.stage, one.standing) for one in found] == [("bad", "damaged"), ("other", "killed")]
+    assert factory.workers(found) == []
+    assert factory.describe(found[0])["standing"] == "damaged"
+    with pytest.raises(FactoryError, match="works/bad is damaged") as refused:
+        factory.submit(tmp_path, "works", "bad", "echo", [1])
+    assert "demolish --name works --stage bad" in (refused.value.remedy or "")
+    assert factory.demolish(found[0], print, lambda left: True)
+    assert not bad.folder.exists()
