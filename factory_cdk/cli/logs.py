@@ -6,14 +6,18 @@ import sys
 
 import click
 
+from factory_cdk.cli.moments import since_option, until_option
 from factory_cdk.cli.running import built_stage_option, name_option
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
+from factory_cdk.local.logfilter import LEVELS, LogFilter, matcher
 
 EXAMPLES = """\b
 Examples:
   factory-cdk logs --name works
   factory-cdk logs --name works --bot greet -f
+  factory-cdk logs --name works --level warning --since 2h
+  factory-cdk logs --name works --job 1d2a78f0b3c44e55-1
 """
 
 
@@ -21,13 +25,34 @@ Examples:
 @name_option
 @built_stage_option
 @click.option("--bot", metavar="NAME", help="This bot's lines alone.")
+@click.option("--job", metavar="ID", help="Lines of this job alone.")
+@click.option(
+    "--level",
+    type=click.Choice(list(LEVELS), case_sensitive=False),
+    help="Lines at least so severe; what names no level is of that before it, else INFO.",
+)
+@since_option
+@until_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the runner is gone.")
-def command(name: str, stage: str | None, bot: str | None, follow: bool) -> None:
+def command(
+    name: str,
+    stage: str | None,
+    bot: str | None,
+    job: str | None,
+    level: str | None,
+    since: float | None,
+    until: float | None,
+    follow: bool,
+) -> None:
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
     `info` says where the files are: one per process, and this stream of all of them.
     """
+    if follow and until is not None:
+        raise click.UsageError("--until and --follow do not go together")
+    is_wanted = matcher(LogFilter(job, since, until, level))
     for line in factory.logs(find_home(), name, stage, bot, follow=follow):
-        click.echo(line)
-        if follow:
-            sys.stdout.flush()
+        if is_wanted(line):
+            click.echo(line)
+            if follow:
+                sys.stdout.flush()
