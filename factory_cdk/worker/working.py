@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from collections import deque
@@ -38,6 +40,7 @@ class Worker:
     def __init__(self, channel: Channel, bot: str, streams: Sequence[MarkedStream]) -> None:
         self._channel = channel
         self._streams = streams
+        self._pid = os.getpid()
         self._sending = threading.Lock()  # a bot's threads may publish
         self._life: Life
         self._idle = self._last = Job(bot=bot, attempt=0, worker=self)
@@ -101,6 +104,8 @@ class Worker:
         self._send(encode(message))
 
     def _send(self, frame: bytes) -> None:
+        if os.getpid() != self._pid:  # a bot forked and let the child go on: only one may speak for the worker
+            os._exit(0)
         with self._sending:
             self._channel.send_frame(frame)
 
@@ -125,8 +130,10 @@ class Worker:
         frame = self._frame(job)
         for stream in self._streams:
             stream.job = None
-            stream.flush()
-        sys.stdout.flush()  # a bot may have put another in its place
+        for output in (*self._streams, sys.stdout):  # a bot may have put another in its place, closed it or set None
+            if output is not None:
+                with contextlib.suppress(Exception):
+                    output.flush()
         self._send(frame)
 
     def _frame(self, job: Job) -> bytes:
