@@ -82,7 +82,7 @@ def command(
 def _line(record: dict[str, Any]) -> bytes:
     """A job as one line of JSON, in UTF-8 whatever the locale; escaped where that, or a terminal, cannot hold it."""
     text = json.dumps(record, ensure_ascii=False)
-    return (text if text.isprintable() else json.dumps(record)).encode()
+    return (text if text.isprintable() else json.dumps(record).replace("\x7f", "\\u007f")).encode()
 
 
 def _payloads(payload: str | None, file_: TextIO | None, lines: TextIO | None) -> Iterator[Any]:
