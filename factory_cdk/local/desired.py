@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.state import StageState, read_json, write_json
 from factory_cdk.queues.doorbell import Doorbell, Ringer
 
@@ -24,9 +25,29 @@ class Desired:
 
 
 def read_desired(state: StageState) -> Desired:
-    """What was asked last; a closed gate when nothing was."""
+    """What was asked last; a closed gate when nothing was. Keys that are not known are ignored.
+
+    FactoryError, which names the file, when it holds no wish.
+    """
     content = read_json(state.desired)
-    return Desired(**content) if content else Desired()
+    if content is None:
+        return Desired()
+    if not isinstance(content, dict):
+        raise _unsound(state)
+    known = {key: content[key] for key in ("gate", "held", "end", "request") if key in content}
+    desired = Desired(**known)
+    if (
+        desired.gate not in ("open", "closed")
+        or not isinstance(desired.held, bool)
+        or desired.end not in ("warm", "cold", None)
+        or not isinstance(desired.request, str)
+    ):
+        raise _unsound(state)
+    return desired
+
+
+def _unsound(state: StageState) -> FactoryError:
+    return FactoryError(f"{state.desired} holds no wish", "ask again: factory-cdk stop, resume or demolish")
 
 
 def ask(

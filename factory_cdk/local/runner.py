@@ -109,7 +109,7 @@ class Runner:
             self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again")
         for crew in self._crews:
             crew.start()
-        self._carry_out(read_desired(self._state))
+        self._carry_out(self._wish())
         self._publish()
         beating = self._task(self._beat())
         polling = self._task(self._poll())
@@ -277,7 +277,15 @@ class Runner:
 
     def _hear_wish(self, bell: Doorbell) -> None:
         bell.drain()
-        self._carry_out(read_desired(self._state))
+        self._carry_out(self._wish())
+
+    def _wish(self) -> Desired:
+        """What is asked, or what was asked last when that cannot be read."""
+        try:
+            return read_desired(self._state)
+        except FactoryError as error:
+            self._log.say(f"{error.message}; the last wish holds")
+            return self._desired
 
     def _hear_launcher(self, word: str | None) -> None:
         if word == "keep":

@@ -11,16 +11,18 @@ import socket
 from pathlib import Path
 
 import pytest
-from local_works import PATIENCE, Works, bot
+from local_works import PATIENCE, Works, bot, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.control import force_end, remove
+from factory_cdk.local.desired import Desired, read_desired
 from factory_cdk.local.factory import Left
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.state import holding, stage_state, take_folder
 from factory_cdk.local.status import runner_pid
 from factory_cdk.local.submission import submit
+from factory_cdk.queues.doorbell import Ringer
 
 ECHO = "def echo(job):\n    return job.payload\n"
 
@@ -159,3 +161,24 @@ def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_dem
     assert "demolish --name works --stage bad" in (refused.value.remedy or "")
     assert factory.demolish(found[0], print, lambda left: True)
     assert not bad.folder.exists()
+
+
+def test_a_wish_that_is_none_is_noted_and_the_runner_goes_on(echo: Works) -> None:
+    state, pid = echo.state(), echo.runner()
+    for noted, text in enumerate(
+        ("", "[]", '{"gate": []}', '{"gate": "open", "held": 1}', '{"end": {}}', '{"request": null}'), 1
+    ):
+        state.desired.write_text(text)
+        ringer = Ringer(state.folder)
+        ringer.ring([state.bell.name])
+        ringer.close()
+        until(lambda: (state.logs / "runner.log").read_text().count("the last wish holds") == noted)  # noqa: B023
+    assert echo.run("echo", 1)[0].result == 1
+    assert echo.runner() == pid
+
+
+def test_a_wish_may_hold_keys_of_a_later_version(tmp_path: Path) -> None:
+    state = stage_state(tmp_path, "works", "test")
+    state.folder.mkdir(parents=True)
+    state.desired.write_text('{"gate": "open", "held": false, "later": 1}')
+    assert read_desired(state) == Desired("open", held=False)
