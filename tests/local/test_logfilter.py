@@ -1,0 +1,80 @@
+"""Lines of a log by job, time and level; and the options of `logs`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from factory_cdk.cli import main
+from factory_cdk.local.desired import ask
+from factory_cdk.local.logfilter import LogFilter, matcher
+from factory_cdk.local.logs import Stream, stamp
+from factory_cdk.local.roster import Roster, roster_as_json
+from factory_cdk.local.state import stage_state, write_json
+
+LINES = [
+    "1970-01-01T00:00:10.000Z runner - | runner 7 started",
+    "1970-01-01T00:00:20.000Z here/weld.1 j1 | plain words",
+    "1970-01-01T00:00:30.000Z here/weld.1 j1 | ERROR hot",
+    "1970-01-01T00:00:30.000Z here/weld.2 j2 | DEBUG cold",
+    "1970-01-01T00:00:31.000Z here/weld.1 j1 | Traceback (most recent call last):",
+    "1970-01-01T00:00:32.000Z here/weld.1 j1 | ValueError: hot",
+    "1970-01-01T00:00:40.000Z here/weld.1 j1 | INFO cool",
+    "1970-01-01T00:00:50.000Z here/weld.1 j3 | 2026-11-22 03:04:05 mine.module WARN odd | even",
+    "1970-01-01T00:00:60.000Z here/weld.1 j3 | INFORMATION is no level, nor is ERRORS",
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (LogFilter(), range(9)),
+        (LogFilter(job="j1"), [1, 2, 4, 5, 6]),
+        (LogFilter(job="j"), []),
+        (LogFilter(since=30.0), range(2, 9)),
+        (LogFilter(until=30.0), [0, 1]),
+        (LogFilter(since=31.0, until=40.0), [4, 5]),
+        (LogFilter(level="ERROR"), [2, 4, 5]),
+        (LogFilter(level="WARNING"), [2, 4, 5, 7, 8]),
+        (LogFilter(level="INFO"), [0, 1, 2, 4, 5, 6, 7, 8]),
+        (LogFilter(level="DEBUG"), range(9)),
+        (LogFilter(job="j1", level="ERROR", since=32.0), [5]),
+    ],
+)
+def test_lines_are_chosen_by_everything_that_is_asked(wanted: LogFilter, numbers: list[int]) -> None:
+    is_wanted = matcher(wanted)
+    assert [number for number, line in enumerate(LINES) if is_wanted(line)] == list(numbers)
+
+
+def test_the_options_of_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FACTORY_CDK_HOME", str(tmp_path))
+    state = stage_state(tmp_path, "works", "test")
+    state.folder.mkdir(parents=True)
+    write_json(state.roster, roster_as_json(Roster("works", "test", (), ())))
+    ask(state, gate="closed")
+    stream = Stream(state.logs)
+    log = stream.log("here/weld.1")
+    log.write(b"INFO one\nERROR two\n", ["j1"])
+    log.write(b"WARNING three\n", ["j2"])
+    stream.close()
+
+    def logs(*options: str, code: int = 0) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["factory-cdk", "logs", "--name", "works", *options])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == code, err
+        return [line.rpartition(" ")[2] for line in (out or err).splitlines()]
+
+    assert logs() == ["one", "two", "three"]
+    assert logs("--job", "j1") == ["one", "two"]
+    assert logs("--level", "warning") == ["two", "three"]
+    assert logs("--since", "1h", "--level", "error") == ["two"]
+    assert logs("--until", "1h") == []
+    assert logs("--until", stamp(time.time() + 60)) == ["one", "two", "three"]
+    assert logs("--until", "1h", "-f", code=2)[-1] == "together"
