@@ -26,12 +26,13 @@ Examples:
 @click.option("--yes", is_flag=True, help="Ask nothing, and discard the jobs that are left in the queues.")
 @click.option("--drain", is_flag=True, help="First let the bots work on until their queues are empty.")
 @click.option(
-    "--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="With --drain: wait no longer; the stage goes on."
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="With --drain: wait no longer; the stage goes on.",
 )
 @quiet_option
-def command(
-    name: str, stage: str | None, yes: bool, drain: bool, timeout: float | None, quiet: bool
-) -> int:
+def command(name: str, stage: str | None, yes: bool, drain: bool, timeout: float | None, quiet: bool) -> int:
     """Take a stage down: finish the jobs in hand, bot after bot along the workflow, end it, delete its state.
 
     Jobs that are left in the queues are counted, and discarded only with --yes or when you say so. Exit code 1:
