@@ -16,6 +16,9 @@ from factory_cdk.queues.sqlite import SqliteQueues
 SAY_EVERY = 1.0
 """Seconds between two lines of progress, at least."""
 
+UNABLE = ("stopped", "ended")
+"""States of workers that do no jobs until the stage is resumed."""
+
 SOONEST, LATEST = 0.005, 0.2
 """Seconds between two looks, longer the longer nothing changes."""
 
@@ -80,7 +83,9 @@ def _refuse_standstill(state: StageState, queues: SqliteQueues, postings: list[P
         )
     for posting in postings:
         crews = [crew for crew in status.crews if crew.queue == posting.queue]
-        if crews and not any(crew.open and not crew.broken for crew in crews) and _left(queues, [posting]):
+        at_work = {(crew.sector, crew.bot) for crew in crews if crew.open and not crew.broken}
+        able = [one for one in status.workers if (one.sector, one.bot) in at_work and one.state not in UNABLE]
+        if crews and not able and _left(queues, [posting]):
             raise FactoryError(
                 f"bot {posting.bot} of {posting.sector} takes no jobs: {crews[0].broken or 'it is stopped'}",
                 f"factory-cdk resume {stage}, or demolish without --drain",
