@@ -122,11 +122,21 @@ class Factory:
         """
         return self._follower(stage).submit(bot, payloads, tags)
 
-    def demolish(self, stage: str | None = None, *, discard: bool = False, say: Say | None = None) -> None:
+    def demolish(
+        self,
+        stage: str | None = None,
+        *,
+        drain: bool = False,
+        timeout: float | None = None,
+        discard: bool = False,
+        say: Say | None = None,
+    ) -> None:
         """Finish the jobs in hand, bot after bot along the workflow, end the stage and delete its state.
 
-        FactoryError, and the stage goes on, when jobs or dead letters are left in its queues and `discard` is False.
+        `drain` lets the bots work on first until their queues are empty, for at most `timeout` seconds. FactoryError,
+        and the stage goes on, when that takes longer, or when jobs or dead letters are left and `discard` is False.
         """
+        from factory_cdk.local.draining import drain as empty_queues  # noqa: PLC0415
         from factory_cdk.local.factory import Left, demolish, find  # noqa: PLC0415
 
         plan = read_plan(self.plan)
@@ -138,7 +148,10 @@ class Factory:
                 kept.append(left)
             return discard
 
-        if not demolish(find(find_home(), plan.name, name), say or _no_word, may_discard):
+        factory = find(find_home(), plan.name, name)
+        if drain:
+            empty_queues(factory, say or _no_word, timeout)
+        if not demolish(factory, say or _no_word, may_discard):
             raise FactoryError(
                 f"{kept[0]} are left in the queues of {plan.name}/{name}; it goes on",
                 "wait until they are done, or demolish with discard=True",

@@ -143,6 +143,12 @@ def test_demolish_keeps_what_is_left_unless_told_to_discard(built: Factory, tmp_
         built.submit("odd", 3)
 
 
+def test_demolish_can_let_the_bots_finish_first(built: Factory) -> None:
+    futures = built.map("odd", range(1, 201, 2))
+    built.demolish(drain=True, timeout=PATIENCE)
+    assert [future.result(PATIENCE) for future in futures] == list(range(1, 201, 2))
+
+
 def test_a_factory_can_be_built_again(built: Factory) -> None:
     with pytest.raises(FactoryError, match="is built already"):
         built.build()
