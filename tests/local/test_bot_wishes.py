@@ -15,6 +15,13 @@ from factory_cdk import Bot
 bot = Bot("asking")
 spot = Path(os.environ["SPOT"])
 
+def first():
+    try:
+        os.close(os.open(spot / "once", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
 @bot.initialisation
 def initialise(variables):
     return variables["FACTORY_BOT"] == "ask"
@@ -29,8 +36,7 @@ def work(job):
         job.stop_processing()
     elif job.payload == "leave":
         job.terminate()
-    elif job.payload == "requeue once" and not (spot / "once").exists():
-        (spot / "once").touch()
+    elif job.payload == "requeue once" and first():
         job.terminate(warm=False, requeue_job=True)
     elif job.payload == "bury":
         job.terminate(warm=False)
