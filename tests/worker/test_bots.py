@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import job
+from shims import job
 
 STEPS = """
 from factory_cdk import Bot, Job

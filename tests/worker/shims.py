@@ -1,0 +1,86 @@
+"""A shim as its runner starts it, with the test at the other end of the socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import factory_cdk.worker
+from factory_cdk.worker.frames import FrameBuffer, encode
+
+SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
+PATIENCE = 60.0
+PLAIN_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+"""An interpreter without factory_cdk, as in a bot's environment."""
+
+
+class Shim:
+    """A worker process; `say` and `hear` are the runner's side."""
+
+    def __init__(self, log: Path, python: str) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(PATIENCE)
+        self._frames = FrameBuffer()
+        self._heard: list[dict[str, Any]] = []
+        self.log = log
+        with theirs, log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [python, "-I", str(SHIM), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+                cwd=log.parent,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": "/nonexistent"},
+            )
+
+    def say(self, kind: str, **details: Any) -> None:
+        self._socket.sendall(encode({"kind": kind, **details}))
+
+    def start(self, folder: Path, target: str | None = None, **details: Any) -> dict[str, Any]:
+        """Send the first message; the shim's first answer."""
+        start = {
+            "bot": "tested",
+            "target": target,
+            "command": None,
+            "roots": [str(folder)],
+            "bytecode": None,
+            "variables": {},
+        }
+        self.say("start", **{"roots": [str(folder)], **start, **details})
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        while not self._heard:
+            received = self._socket.recv(1 << 16)
+            assert received, f"the shim is gone; its log: {self.log.read_text()}"
+            self._heard = self._frames.feed(received)
+        return self._heard.pop(0)
+
+    def do(self, payload: Any, **details: Any) -> dict[str, Any]:
+        """Hand one job over; the answer."""
+        self.say("jobs", jobs=[job(payload, **details)])
+        return self.hear()
+
+    def hang_up(self) -> None:
+        """Do what the death of a runner does to the socket."""
+        self._socket.close()
+
+    def printed(self) -> str:
+        """What the bot printed, without the marks that say which job did."""
+        return re.sub("\x1e[^\x1f]*\x1f", "", self.log.read_text(encoding="utf-8"))
+
+    def ends(self) -> int:
+        return self.process.wait(PATIENCE)
+
+
+def job(payload: Any, **details: Any) -> dict[str, Any]:
+    """A job as a runner hands it over."""
+    defaults = {"id": "j1", "bot": "tested", "attempt": 1, "tags": {}, "parent": None, "run": "r1"}
+    return {"payload": payload, **defaults, **details}
