@@ -1,12 +1,14 @@
 """A CDK app of typed L1 constructs and nothing else: as many of each kind as a factory of N one-bot sectors has.
 
-python benchmarks/bare_l1_app.py N FOLDER. Its stacks hold as many resources as ours do; it reads no plan, checks
-nothing and publishes no files.
+python benchmarks/bare_l1_app.py N FOLDER. Its stacks hold as many resources as ours do, and it publishes as many
+files: a manifest for each sector and one script. It reads no plan and checks nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2, aws_iam, aws_logs, aws_sqs, aws_ssm
@@ -27,7 +29,16 @@ def main() -> None:
         stack = cdk.Stack(app, f"bare-{first}", env=cdk.Environment(region="eu-west-2"))
         for number in range(first, min(first + SECTORS_A_STACK, count)):
             _sector(stack, number)
+            _file(stack, Path(folder), f'{{"sector": "box_{number}"}}', ".json")
+        _file(stack, Path(folder), "#!/bin/sh\n", ".sh")
     app.synth()
+
+
+def _file(stack: cdk.Stack, folder: Path, text: str, suffix: str) -> None:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    name = f"asset.{digest}{suffix}"
+    (folder / name).write_text(text)
+    stack.synthesizer.add_file_asset(source_hash=digest, file_name=name, packaging=cdk.FileAssetPackaging.FILE)
 
 
 def _queue(stack: cdk.Stack, number: int) -> None:

@@ -1,0 +1,20 @@
+"""The benchmarks run, and say what the README shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def test_the_compiler_is_measured_beside_its_floors(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, BENCHMARKS / "compiler.py", "--rounds", "1", "--sectors", "2", "--json", file]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(figure["value"] > 0 for figure in figures)
+    assert all(figure["what"] in said for figure in figures)
+    assert said.count("s for 20 resources, 3 files") == 2, "a bare L1 app makes as much"
