@@ -264,7 +264,7 @@ class Runner:
         database = self._state.database / "queues.sqlite3"
         while True:
             try:
-                await asyncio.to_thread(tidy, database, time.time() - tempo.keep, self._end_tidying)
+                await asyncio.to_thread(tidy, database, tempo.keep, self._end_tidying)
             except FactoryError as error:
                 self._log.say(f"what is old could not be tidied away: {error.message}")
             await asyncio.sleep(tempo.tidy)

@@ -32,7 +32,9 @@ _RETRY = """
 UPDATE jobs SET outcome = NULL, final = NULL, finished = NULL, due = 0,
     earlier = earlier + attempt, attempt = 1
 WHERE id = ? AND outcome IN ('dead', 'cancelled') RETURNING queue"""
-_OLD = "SELECT seq FROM jobs WHERE finished < ? AND outcome IN ('success', 'cancelled') LIMIT ?"
+_OLD = """
+SELECT seq FROM jobs WHERE finished < ? AND outcome IN ('success', 'cancelled')
+AND final < coalesce((SELECT min(final) FROM jobs WHERE finished >= ?), 9223372036854775807) LIMIT ?"""
 _STILL_OLD = """SELECT seq, payload, result FROM jobs
 WHERE seq = ? AND finished < ? AND outcome IN ('success', 'cancelled')"""
 _WAITING = "SELECT count(*) FROM jobs WHERE queue = ? AND due <= ?"
@@ -148,9 +150,11 @@ class History:
     def purge(self, before: float, *, n: int = 1000) -> int:
         """Forget up to `n` jobs that became final before `before` (seconds since the epoch), dead letters
         excepted, and free what they kept; answers how many. A purged job's id is not recognised any more.
+
+        One that became final after another that is to be kept is kept too: its time is of a clock that was behind.
         """
         run = self._file.connection.execute
-        seqs = self._file.reading(lambda: run(_OLD, (before, n)).fetchall())
+        seqs = self._file.reading(lambda: run(_OLD, (before, before, n)).fetchall())
         if not seqs:  # the search may take long; nobody waits for it
             return 0
         with self._file.writing() as connection:
@@ -164,9 +168,9 @@ class History:
 
     def sweep(self) -> int:
         """Remove files of payloads that a killed process left behind, named by no job and over an hour old;
-        answers how many.
+        answers how many. Both clocks have to say so: one that is set ahead meanwhile makes no file old.
         """
-        old = time.time() - _STAGED_SECONDS
+        old = min(time.time(), self._file.clock()) - _STAGED_SECONDS
         with faults_explained(self._file.paths.bodies):
             return self._remove([path for path in self._file.bodies.files() if path.stat().st_mtime < old])
 

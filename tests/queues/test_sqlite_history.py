@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_a_purge_forgets_old_final_jobs_but_no_dead_letter_and_no_live_one(queue
     assert queues.history.purge(before=2000) == 0
 
 
+def test_a_job_that_is_old_by_a_clock_that_was_behind_is_kept(queues: SqliteQueues, clock: Clock) -> None:
+    for name, now in (("young", 2000), ("stepped back", 500), ("younger", 2001)):
+        clock.now = now
+        queues.send("q", [job(name)])
+        finish_all(queues, "q")
+    assert queues.history.purge(before=1000) == 0
+    assert queues.history.purge(before=2001) == 2
+
+
 def test_a_purge_takes_no_more_than_it_was_asked_to(queues: SqliteQueues) -> None:
     queues.send("q", [job(str(number)) for number in range(10)])
     finish_all(queues, "q")
@@ -187,8 +197,9 @@ def test_what_was_refused_leaves_no_file_behind(queues: SqliteQueues, tmp_path: 
 
 
 def test_a_sweep_removes_what_killed_processes_left_behind_and_nothing_else(
-    queues: SqliteQueues, tmp_path: Path
+    queues: SqliteQueues, tmp_path: Path, clock: Clock
 ) -> None:
+    clock.now = time.time()
     queues.send("q", [job("one", LARGE)])
     folder = tmp_path / "queues.db.bodies"
     for name in (".staging-old", "ab/abcdef"):
@@ -200,4 +211,8 @@ def test_a_sweep_removes_what_killed_processes_left_behind_and_nothing_else(
             os.utime(path, (1, 1))
     assert queues.history.sweep() == 2
     assert large_files(tmp_path) == 2
+    clock.now -= 7200  # the other one was set ahead: files that are being written are not old
+    (folder / ".staging-old").write_text("being written")
+    os.utime(folder / ".staging-old", (clock.now, clock.now))
+    assert queues.history.sweep() == 0
     assert queues.receive("q", 1, lease=60)[0].job.payload == LARGE
