@@ -18,3 +18,26 @@ def test_the_compiler_is_measured_beside_its_floors(tmp_path: Path) -> None:
     assert all(figure["value"] > 0 for figure in figures)
     assert all(figure["what"] in said for figure in figures)
     assert said.count("s for 20 resources, 3 files") == 2, "a bare L1 app makes as much"
+
+
+def test_the_local_factory_is_measured_beside_its_floors(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        BENCHMARKS / "local_factory.py",
+        "--quick",
+        "--without",
+        "huey",
+        "celery",
+        "--json",
+        file,
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    figures = {figure["what"]: figure for figure in json.loads(file.read_text())}
+    assert all(what in said for what in figures)
+    assert {"memory of the runner", "memory of each worker", "memory of each understudy"} <= figures.keys()
+    for batch in (1, 10):
+        figure = figures[f"chains, 1 worker per bot, batch {batch}"]
+        assert figure["value"] > 0
+        assert (figure["goal"], figure["at_least"]) == (0.5, True)
+    assert "2 workers, 2 understudies and the runner" in figures["CPU of 2 idle workers"]["beside"]
