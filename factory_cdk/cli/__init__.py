@@ -57,6 +57,19 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from factory_cdk.plan.spelling import did_you_mean  # noqa: PLC0415 - for mistakes alone
+
+            near = did_you_mean(args[0], COMMANDS)  # click compares with those commands that are imported
+            raise click.UsageError(
+                f"{error.message} {near[0].upper()}{near[1:]}" if near else error.message, ctx
+            ) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None

@@ -16,7 +16,7 @@ from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Severity
 from factory_cdk.explain.explanations import Explanation, explanations
 from factory_cdk.explain.markdown import page, section
-from factory_cdk.plan.findings import did_you_mean
+from factory_cdk.plan.spelling import did_you_mean
 
 EXAMPLES = """\b
 Examples:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from factory_cdk.cli.report import coloured, print_json, printable
+from factory_cdk.cli.report import coloured, one_line_json, print_json, printable
 from factory_cdk.cli.table import print_table
 
 FORMATS = ("text", "json", "csv")
@@ -21,16 +20,20 @@ _JOB_COLUMNS = (
 )  # fmt: skip
 _COUNTS = ("bot", "count", "success", "dead", "cancelled", "live", "attempts", "failures")
 _SPREADS = tuple((name, part) for name in ("waiting", "processing") for part in ("p50", "p95", "max"))
+_JSON_COLUMNS = ("tags", "payload", "result")  # nothing in JSON begins like a formula, but for negative numbers
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 LONGEST_ERROR = 100
 
 
 def print_jobs(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
-    """Jobs as `jobs.job_as_json` makes them. CSV has the last failure, tags and values as JSON; JSON has it all."""
+    """Jobs as `jobs.job_as_json` makes them. JSON has it all; CSV has tags, payload and result as JSON (empty where
+    they are null), and the last failure.
+    """
     if format_ == "json":
         print_json(list(rows))
     elif format_ == "csv":
         header = (*_JOB_COLUMNS, "error_type", "error_message")
-        _print_csv(header, [(*(_cell(row[column]) for column in _JOB_COLUMNS), *_last_error(row)) for row in rows])
+        _print_csv(header, [(*_cells(row), *map(_text_cell, _last_error(row))) for row in rows])
     elif rows:
         columns = ("id", "bot", "state", "attempts", "enqueued")
         print_table(
@@ -57,11 +60,12 @@ def print_job(row: Mapping[str, Any], format_: str) -> None:
     width = max(map(len, row))
     for name, value in row.items():
         if name != "failures":
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            click.echo(f"{coloured(name.ljust(width), fg='cyan')}  {printable(text)}")
+            text = printable(value) if isinstance(value, str) and name not in _JSON_COLUMNS else one_line_json(value)
+            click.echo(f"{coloured(name.ljust(width), fg='cyan')}  {text}")
     for failure in row["failures"]:
         click.echo(coloured(f"\nattempt {failure['attempt']} failed", bold=True))
-        click.echo(printable(failure["traceback"].rstrip() or f"{failure['type']}: {failure['message']}"))
+        said, trace = f"{failure['type']}: {failure['message']}", failure["traceback"].rstrip()
+        click.echo(printable(trace if said in trace else f"{said}\n{trace}".rstrip()))
 
 
 def print_statistics(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
@@ -102,8 +106,19 @@ def _error_in_short(row: Mapping[str, Any]) -> str | None:
     return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…"
 
 
-def _cell(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float)) or value is None else json.dumps(value, ensure_ascii=False)
+def _cells(row: Mapping[str, Any]) -> Iterator[object]:
+    for column in _JOB_COLUMNS:
+        value = row[column]
+        yield one_line_json(value) if column in _JSON_COLUMNS and value is not None else value
+
+
+def _text_cell(text: str) -> str:
+    """Text of a bot's own, as a spreadsheet and a terminal may have it: neither a formula nor an escape sequence.
+
+    What begins like a formula gets a quote in front: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    shown = printable(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _print_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,7 +10,8 @@ import click
 from factory_cdk.cli.jobrows import FORMATS, print_job, print_jobs, print_statistics
 from factory_cdk.cli.moments import since_option, until_option
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import built_stage_option, name_option, say, warning
+from factory_cdk.cli.report import print_json
+from factory_cdk.cli.running import built_stage_option, confirmed, name_option, say, warning
 from factory_cdk.home import find_home
 from factory_cdk.local import jobs
 from factory_cdk.local.standing import Factory, find
@@ -87,6 +88,14 @@ def _search(
 _format = click.option(
     "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print it."
 )
+_answer = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS[:2]),
+    default="text",
+    show_default=True,
+    help="How to print what was done; JSON has the ids.",
+)
 _limit = click.option(
     "--limit", metavar="N", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many; 0: all."
 )
@@ -114,7 +123,7 @@ def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, for
 
     JSON has everything of every job, payload, result and failures with their tracebacks included.
     """
-    _print_found(find(find_home(), name, stage), _search(**which, states=states), limit, format_)
+    _print_found(_find(name, stage, which["bot"]), _search(**which, states=states), limit, format_)
 
 
 @command.command(epilog=DEAD_EXAMPLES)
@@ -125,7 +134,7 @@ def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, for
 @_format
 def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -> None:
     """List dead letters: jobs whose attempts are used up, or that their bot gave up."""
-    _print_found(find(find_home(), name, stage), _search(**which, states=("dead",)), limit, format_)
+    _print_found(_find(name, stage, which["bot"]), _search(**which, states=("dead",)), limit, format_)
 
 
 @command.command(epilog=SHOW_EXAMPLES)
@@ -145,15 +154,18 @@ def show(name: str, stage: str | None, id_: str, format_: str) -> None:
 @_ids
 @_all
 @_filters
+@_answer
 @quiet_option
-def retry(name: str, stage: str | None, ids: tuple[str, ...], everything: bool, quiet: bool, **which: Any) -> None:
+def retry(
+    name: str, stage: str | None, ids: tuple[str, ...], everything: bool, format_: str, quiet: bool, **which: Any
+) -> None:
     """Make dead letters and cancelled jobs ready again. They keep their ids and all that is on record.
 
     With --all the dead letters that the options mean; cancelled jobs by their ids only.
     """
-    factory = find(find_home(), name, stage)
+    factory = _find(name, stage, which["bot"])
     done = jobs.retry(factory, _wanted(ids, everything, which, ("dead",)))
-    _report(factory, done, "ready again", quiet=quiet)
+    _report(factory, done, "ready again", format_, quiet=quiet)
 
 
 @command.command(epilog=CANCEL_EXAMPLES)
@@ -163,18 +175,26 @@ def retry(name: str, stage: str | None, ids: tuple[str, ...], everything: bool, 
 @_all
 @_filters
 @click.option("--yes", is_flag=True, help="With --all: ask nothing.")
+@_answer
 @quiet_option
 def cancel(
-    name: str, stage: str | None, ids: tuple[str, ...], everything: bool, yes: bool, quiet: bool, **which: Any
+    name: str,
+    stage: str | None,
+    ids: tuple[str, ...],
+    everything: bool,
+    yes: bool,
+    format_: str,
+    quiet: bool,
+    **which: Any,
 ) -> int:
     """Cancel jobs before they are done. One that is in hand is not interrupted, but what becomes of it is dropped."""
-    factory = find(find_home(), name, stage)
+    factory = _find(name, stage, which["bot"])
     wanted = _wanted(ids, everything, which, jobs.CANCELLED)
     if isinstance(wanted, Search) and not yes:
-        count = len(jobs.find_jobs(factory, wanted))
-        if not click.confirm(f"cancel {count} {'job' if count == 1 else 'jobs'}?", err=True):
+        count = len(jobs.find_ids(factory, wanted))
+        if count and not confirmed(f"cancel {count} {'job' if count == 1 else 'jobs'}?"):
             return 1
-    _report(factory, jobs.cancel(factory, wanted), "cancelled", quiet=quiet)
+    _report(factory, jobs.cancel(factory, wanted), "cancelled", format_, quiet=quiet)
     return 0
 
 
@@ -189,8 +209,16 @@ def stats(name: str, stage: str | None, format_: str, **which: Any) -> None:
     Waiting is from being sent to the first attempt; processing is the last attempt of jobs that are done or dead.
     Seconds: half of the jobs took at most p50, 95 % at most p95.
     """
-    factory = find(find_home(), name, stage)
+    factory = _find(name, stage, which["bot"])
     print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which))), format_)
+
+
+def _find(name: str, stage: str | None, bot: str | None) -> Factory:
+    """The stage, which has the bot if one is named. FactoryError."""
+    factory = find(find_home(), name, stage)
+    if bot is not None:
+        jobs.refuse_stranger(factory, bot)
+    return factory
 
 
 def _print_found(factory: Factory, search: Search, limit: int, format_: str) -> None:
@@ -212,8 +240,10 @@ def _wanted(
     return ids or search
 
 
-def _report(factory: Factory, done: list[str], what: str, *, quiet: bool) -> None:
-    if not quiet:
+def _report(factory: Factory, done: list[str], what: str, format_: str, *, quiet: bool) -> None:
+    if format_ == "json":
+        print_json(done)
+    elif not quiet:
         click.echo(f"{len(done)} {'job' if len(done) == 1 else 'jobs'} {what}")
-        if note := warning(factory):
-            say(note)
+    if not quiet and (note := warning(factory)):
+        say(note)

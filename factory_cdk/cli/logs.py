@@ -7,17 +7,19 @@ import sys
 import click
 
 from factory_cdk.cli.moments import since_option, until_option
-from factory_cdk.cli.running import built_stage_option, name_option
+from factory_cdk.cli.running import built_stage_option, name_option, say
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
+from factory_cdk.local.jobs import known_id
 from factory_cdk.local.logfilter import LEVELS, LogFilter, matcher
 
 EXAMPLES = """\b
 Examples:
   factory-cdk logs --name works
   factory-cdk logs --name works --bot greet -f
-  factory-cdk logs --name works --level warning --since 2h
+  factory-cdk logs --name works --level error --since 2h
   factory-cdk logs --name works --job 1d2a78f0b3c44e55-1
+  factory-cdk logs --name works --since 1m -f
 """
 
 
@@ -25,7 +27,7 @@ Examples:
 @name_option
 @built_stage_option
 @click.option("--bot", metavar="NAME", help="This bot's lines alone.")
-@click.option("--job", metavar="ID", help="Lines of this job alone.")
+@click.option("--job", metavar="ID", help="Lines of this job alone; the start of its id will do.")
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS), case_sensitive=False),
@@ -46,13 +48,19 @@ def command(
 ) -> None:
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
-    `info` says where the files are: one per process, and this stream of all of them.
+    The runner adds a line of the level error for every attempt that failed, with its traceback. `info` says where
+    the files are: one per process, and this stream of all of them.
     """
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
-    is_wanted = matcher(LogFilter(job, since, until, level))
-    for line in factory.logs(find_home(), name, stage, bot, follow=follow):
+    home = find_home()
+    wanted = LogFilter(job and known_id(factory.find(home, name, stage), job), since, until, level)
+    is_wanted, count = matcher(wanted), 0
+    for line in factory.logs(home, name, stage, bot, follow=follow):
         if is_wanted(line):
+            count += 1
             click.echo(line)
             if follow:
                 sys.stdout.flush()
+    if not count and wanted != LogFilter():
+        say("no such lines")

@@ -137,8 +137,17 @@ def summary(found: Iterable[Diagnostic]) -> str:
 
 def print_json(value: Any) -> None:
     """`value` as JSON on stdout, what a terminal would obey or cannot show in JSON's own escapes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    click.echo(text if text.isascii() else re.sub(r"[^\x20-\x7e\n]", _json_escape, text))
+    click.echo(_json(value, indent=2))
+
+
+def one_line_json(value: Any) -> str:
+    """`value` as JSON on one line, escaped like that of `print_json`."""
+    return _json(value)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return re.sub(r"[^\x20-\x7e\n]", _json_escape, text)
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.logfilter import TRACEBACK
 from factory_cdk.local.logs import Stream
 from factory_cdk.local.member import Member, State, restart_delay, retry_delay
 from factory_cdk.local.process import Message, WorkerProcess, ending, failure, worker_command, worker_environ
@@ -17,6 +18,8 @@ from factory_cdk.local.status import CrewStatus, WorkerStatus
 from factory_cdk.local.understudy import Understudy
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.workflow.router import forwards
+
+DEAD = "it is a dead letter now"
 
 LIVE = (State.STARTING, State.READY, State.BUSY, State.STOPPING)
 
@@ -33,14 +36,14 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What a crew asks of its runner: settle a job, give jobs back, look for new ones, note an event, publish a
-    change, and hear of trouble.
+    """What a crew asks of its runner: settle a job, give jobs back, look for new ones, note an event and how
+    severe it is, publish a change, and hear of trouble.
     """
 
     settle: Callable[[Finished | Failed], None]
     release: Callable[[Sequence[Lease]], None]
     look: Callable[[], None]
-    note: Callable[[str], None]
+    note: Callable[[str, str], None]
     changed: Callable[[], None]
     trouble: Callable[[Trouble], None]
 
@@ -114,6 +117,7 @@ class Crew:
         """Hand a job to the member with the least in hand; `flush` follows."""
         if lease.job.attempt > self.posting.max_attempts:
             spent = f"all of its {self.posting.max_attempts} attempts were begun and none of them ended"
+            self.members[0].log.say(f"LeaseExpired: {spent}; {DEAD}", "ERROR", lease.job.id)
             self._office.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
             return
         max(self.members, key=lambda member: member.free).take(lease)
@@ -165,7 +169,7 @@ class Crew:
             lease = member.finish()
             member.failed += 1
             member.deaths = 0
-            self._fail(lease, message["error"], crashed=False, final=message.get("final", False))
+            self._fail(member, lease, message["error"], crashed=False, final=message.get("final", False))
         elif kind == "ready":
             member.was_ready = True
             if member.state is State.STARTING:
@@ -190,7 +194,7 @@ class Crew:
             member.held = kind == "held"
             self._office.look()
         elif kind == "leaving":
-            self._office.note(f"{member.label}: ends because its bot wants so")
+            self._office.note(f"{member.label}: ends because its bot wants so", "INFO")
             member.stop()
         else:
             return False
@@ -199,12 +203,28 @@ class Crew:
     def _is_in_hand(self, member: Member, message: Message) -> bool:
         return bool(member.hand) and member.hand[0].job.id == message["id"]
 
-    def _fail(self, lease: Lease, error: Mapping[str, Any], *, crashed: bool, final: bool = False) -> None:
+    def _fail(
+        self, member: Member, lease: Lease, error: Mapping[str, Any], *, crashed: bool, final: bool = False
+    ) -> None:
         attempt = lease.job.attempt
         kind, message, trace = (_storable(error[part]) for part in ("type", "message", "traceback"))
         failed = Failure(kind, message, trace, attempt)
         delay = retry_delay(self._tempo, attempt, self.posting.max_attempts, crashed=crashed)
-        self._office.settle(Failed(lease, failed, None if final else delay))
+        settled = Failed(lease, failed, None if final else delay)
+        self._log_failure(member, settled, traced=TRACEBACK in trace.partition("\n")[0])
+        self._office.settle(settled)
+
+    def _log_failure(self, member: Member, failed: Failed, *, traced: bool) -> None:
+        """Say in the member's log what its bot would not: that the attempt failed, where (unless what is kept with
+        the failure is that log itself), and what comes next. The last line ends what belongs to the error.
+        """
+        failure, job = failed.failure, failed.lease.job.id
+        where = f"\n{failure.traceback.rstrip()}" if traced else ""
+        number = f"attempt {failure.attempt} of {self.posting.max_attempts}"
+        member.log.say(f"{number} failed: {failure.type}: {failure.message}{where}", "ERROR", job)
+        again = "at once" if not failed.delay else f"in {failed.delay:g} s"
+        member.log.say(DEAD if failed.delay is None else f"it is tried again {again}", "INFO", job)
+        member.log.forget(job)
 
     def _miss(self, member: Member, code: int) -> None:
         """A member's process has ended: its job is tried again, the others in its hand were not begun."""
@@ -214,24 +234,25 @@ class Crew:
             self._office.release(hand)
         elif hand:
             self._office.release(hand[1:])
-            self._fail(hand[0], self._why(member, code), crashed=member.killed_for is None)
+            self._fail(member, hand[0], self._why(member, hand[0], code), crashed=member.killed_for is None)
         if self._ending or member.state is State.STOPPING:
             member.state = State.ENDED
         elif member.state is not State.BROKEN:
             self._replace(member, code)
         self._office.changed()
 
-    def _why(self, member: Member, code: int) -> dict[str, Any]:
+    def _why(self, member: Member, lease: Lease, code: int) -> dict[str, Any]:
         member.failed += 1
+        printed = member.log.last_lines(lease.job.id)
         if member.killed_for == "timeout":
             message = f"not done after {self.posting.timeout:g} s; its worker was killed"
-            return failure("JobTimeout", message, 1, member.log.last_lines())
-        return failure("WorkerDied", f"the worker {ending(code)}", 1, member.log.last_lines())
+            return failure("JobTimeout", message, 1, printed)
+        return failure("WorkerDied", f"the worker {ending(code)}", 1, printed)
 
     def _replace(self, member: Member, code: int) -> None:
         loop = asyncio.get_running_loop()
         if member.killed_for == "timeout":
-            self._office.note(f"{member.label}: killed, its job took longer than {self.posting.timeout:g} s")
+            self._office.note(f"{member.label}: killed, its job took longer than {self.posting.timeout:g} s", "WARNING")
             member.wait(0.0, lambda: self._start(member))
             return
         if member.age > self._tempo.steady:
@@ -250,7 +271,7 @@ class Crew:
                 self._give_up(reason)
                 return
         delay = restart_delay(self._tempo, member.deaths, was_ready=member.was_ready)
-        self._office.note(f"{reason}; restarting {f'in {delay:g} s' if delay else 'at once'}")
+        self._office.note(f"{reason}; restarting {f'in {delay:g} s' if delay else 'at once'}", "WARNING")
         member.wait(delay, lambda: self._start(member))  # even without delay: its job goes to another one first
 
     def _reason(self, member: Member, code: int) -> str:
@@ -268,7 +289,7 @@ class Crew:
     def _give_up(self, reason: str) -> None:
         count, window = self._tempo.loop_deaths, self._tempo.loop_window
         self.broken = f"crash loop: {count} deaths before ready within {window:g} s; the last: {reason}"
-        self._office.note(f"{self.posting.label}: {self.broken}; stopped")
+        self._office.note(f"{self.posting.label}: {self.broken}; stopped", "ERROR")
         for member in self.members:
             if member.state not in (State.READY, State.BUSY):
                 member.stop()

@@ -19,7 +19,7 @@ from factory_cdk.local.describing import describe, summary, workers
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.logs import follow_stream, read_stream
-from factory_cdk.local.roster import Roster
+from factory_cdk.local.roster import Roster, refuse_unknown_bot
 from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.standing import Factory, find, list_factories, matches
 from factory_cdk.local.state import StageState, holding, take_folder
@@ -88,8 +88,8 @@ def logs(
     the runner is gone. FactoryError.
     """
     factory = find(home, name, stage)
-    if bot is not None and factory.roster and bot not in {posting.bot for posting in factory.roster.postings}:
-        raise FactoryError(f"{factory.state.name} has no bot {bot}")
+    if bot is not None and factory.roster:
+        refuse_unknown_bot(factory.roster, bot)
     if not follow:
         yield from read_stream(factory.state.logs, bot)
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.logs import stamp
+from factory_cdk.local.roster import refuse_unknown_bot
 from factory_cdk.local.standing import Factory
 from factory_cdk.local.submission import open_queues
 from factory_cdk.queues.port import JobRecord
@@ -19,10 +20,25 @@ RETRIED = ("dead", "cancelled")
 CANCELLED = ("ready", "delayed", "leased")
 
 
+def refuse_stranger(factory: Factory, bot: str) -> None:
+    """FactoryError when the stage neither has such a bot nor has had a job for one."""
+    roster = factory.roster
+    if roster is None or bot in {posting.bot for posting in roster.postings}:
+        return
+    if not find_jobs(factory, Search(bot=bot), 1):
+        refuse_unknown_bot(roster, bot)
+
+
 def find_jobs(factory: Factory, search: Search, n: int = -1) -> list[JobRecord]:
     """Up to `n` jobs (all when negative) that `search` means, the last to be sent first. FactoryError."""
     with open_queues(factory.state) as queues:
         return queues.history.find(search, n)
+
+
+def find_ids(factory: Factory, search: Search) -> list[str]:
+    """The ids of all jobs that `search` means, in the order in which they were sent. FactoryError."""
+    with open_queues(factory.state) as queues:
+        return queues.history.ids(search)
 
 
 def one_job(factory: Factory, job_id: str) -> tuple[JobRecord, list[str]]:
@@ -37,6 +53,21 @@ def one_job(factory: Factory, job_id: str) -> tuple[JobRecord, list[str]]:
     raise FactoryError(
         f"{factory.state.name} has no job {job_id}", f"factory-cdk jobs list --name {factory.name} shows them"
     )
+
+
+def known_id(factory: Factory, job_id: str) -> str:
+    """The id of the one job whose id starts with `job_id`; that itself when no job on record has such an id, as logs
+    may be older than what is on record. FactoryError when several have.
+    """
+    if not factory.state.database.exists():
+        return job_id
+    with open_queues(factory.state) as queues:
+        if queues.history.job(job_id):
+            return job_id
+        found = queues.history.ids(Search(id=job_id))
+    if len(found) > 1:
+        raise FactoryError(f"several jobs have an id that starts with {job_id}", "give more of it")
+    return found[0] if found else job_id
 
 
 def retry(factory: Factory, wanted: Sequence[str] | Search) -> list[str]:

@@ -11,6 +11,9 @@ from factory_cdk.local.logs import stamp
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """The levels of Python's logging, by their names."""
 
+TRACEBACK = "Traceback (most recent call last):"
+"""How Python begins one."""
+
 _OTHER_NAMES = {"WARN": 30, "FATAL": 50}
 _LEVEL = re.compile(rf"\b({'|'.join([*LEVELS, *_OTHER_NAMES])})\b")
 _WHERE = 80
@@ -32,21 +35,27 @@ class LogFilter:
 def matcher(wanted: LogFilter) -> Callable[[str], bool]:
     """Whether a line is `wanted`; to be asked of every line of the stream in order.
 
-    A line's level is the first that it names near its start. A line without one goes on with what the same process
-    said before (a traceback below its ERROR); where that named none either, it is INFO.
+    A line's level is the first that it names near its start. A line without one, or in a traceback, goes on with what
+    the same process said before; where that named none either, it is INFO.
     """
     since = stamp(wanted.since) if wanted.since is not None else None
     until = stamp(wanted.until) if wanted.until is not None else None
     least = LEVELS[wanted.level] if wanted.level is not None else None
     last: dict[tuple[str, str], int] = {}
+    in_traceback: set[tuple[str, str]] = set()
 
     def is_wanted(line: str) -> bool:
         moment, label, job, text = _parts(line)
         if least is not None:
-            named = _LEVEL.search(text[:_WHERE])
+            who = label, job
+            named = None if who in in_traceback else _LEVEL.search(text[:_WHERE])
             if named:
-                last[label, job] = LEVELS.get(named[1]) or _OTHER_NAMES[named[1]]
-            if last.get((label, job), LEVELS["INFO"]) < least:
+                last[who] = LEVELS.get(named[1]) or _OTHER_NAMES[named[1]]
+            if text.startswith(TRACEBACK):
+                in_traceback.add(who)
+            elif not text.startswith(" "):  # the exception, below the lines of code
+                in_traceback.discard(who)
+            if last.get(who, LEVELS["INFO"]) < least:
                 return False
         if wanted.job not in (None, job):
             return False

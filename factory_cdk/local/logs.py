@@ -123,7 +123,7 @@ class ProcessLog:
         self._partial = b""
         self._unmarked = b""
         self._marked: str | None = None
-        self._last: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._last: deque[tuple[str | None, bytes]] = deque(maxlen=REMEMBERED)
 
     def write(self, output: bytes, jobs: Sequence[str] = ()) -> None:
         """Take what the process printed, in pieces of any size; `jobs` are the ids of those that it has in hand, the
@@ -148,14 +148,19 @@ class ProcessLog:
             self._partial = self._partial[LONGEST_LINE:]
         if lines:
             job = self._marked if self._marked in jobs else jobs[0] if jobs else None
+            self._last.extend((job, line) for line in lines)
             self._pass_on(lines, job)
 
-    def say(self, text: str) -> None:
-        """Add a line of the runner's own: its file tells the time as the stream does."""
-        lines = text.encode().split(b"\n")
+    def say(self, text: str, level: str = "INFO", job: str | None = None) -> None:
+        """Add lines of the runner's own, about `job` if given, below what the process printed until now: its file
+        tells their time as the stream does. `level` is one of logfilter.LEVELS.
+        """
+        if self._partial:
+            self._take(b"\n", (job,) if job else ())
+        lines = f"{level} {text}".encode().split(b"\n")
         moment = stamp(time.time()).encode()
         self._file.write(b"".join(moment + b" " + line + b"\n" for line in lines))
-        self._pass_on(lines, None)
+        self._pass_on(lines, job)
 
     def end(self) -> None:
         """The process ended: what it left of a line is one."""
@@ -166,12 +171,16 @@ class ProcessLog:
             self.write(b"\n")
         self._marked = None
 
-    def last_lines(self) -> str:
-        """The end of the log, for messages."""
-        return b"\n".join(self._last).decode(errors="replace")
+    def last_lines(self, job: str | None = None) -> str:
+        """The last that the process printed, or that `job` did, for messages."""
+        lines = [line for whose, line in self._last if job in (None, whose)]
+        return b"\n".join(lines).decode(errors="replace")
+
+    def forget(self, job: str) -> None:
+        """An attempt at `job` is over: what it printed says nothing about the next one."""
+        self._last = deque(((whose, line) for whose, line in self._last if whose != job), maxlen=REMEMBERED)
 
     def _pass_on(self, lines: list[bytes], job: str | None) -> None:
-        self._last.extend(lines)
         start = f"{stamp(time.time())} {self._label} {job or '-'} | ".encode()
         self._stream.write(b"".join(start + line + b"\n" for line in lines))
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import SecretReference, Successor
+from factory_cdk.plan.spelling import closest
 
 VERSION = 2
 
@@ -98,6 +100,15 @@ class Roster:
     def secrets(self) -> dict[tuple[str, str], Mapping[str, SecretReference]]:
         """Where the values of secrets come from, by place."""
         return {posting.place: posting.secrets for posting in self.postings if posting.secrets}
+
+
+def refuse_unknown_bot(roster: Roster, bot: str) -> None:
+    """FactoryError, naming the closest or all, when the stage has no such bot."""
+    bots = dict.fromkeys(posting.bot for posting in roster.postings)
+    if bot not in bots:
+        near = closest(bot, bots)
+        remedy = f"did you mean {near}?" if near else f"its bots: {', '.join(bots)}" if bots else None
+        raise FactoryError(f"{roster.factory}/{roster.stage} has no bot {bot}", remedy)
 
 
 def roster_as_json(roster: Roster) -> dict[str, Any]:

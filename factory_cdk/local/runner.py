@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.crew import Crew, Office, Trouble, crew_status, worker_statuses
+from factory_cdk.local.crew import DEAD, Crew, Office, Trouble, crew_status, worker_statuses
 from factory_cdk.local.desired import Desired, open_bell, read_desired
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
@@ -106,7 +106,7 @@ class Runner:
         self._loop.add_reader(wish_bell, self._hear_wish, wish_bell)
         self._log.say(f"runner {os.getpid()} of {self._state.name} started")
         if not self._state.shares_queues and (found := self._queues.reclaim()):
-            self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again")
+            self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again", "WARNING")
         for crew in self._crews:
             crew.start()
         self._carry_out(self._wish())
@@ -151,7 +151,7 @@ class Runner:
         """
         error = context.get("exception")
         trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
-        self._log.say(f"a fault in the runner: {context.get('message', '')}\n{trace}".rstrip())
+        self._log.say(f"a fault in the runner: {context.get('message', '')}\n{trace}".rstrip(), "CRITICAL")
         os._exit(70)
 
     # Jobs
@@ -165,7 +165,7 @@ class Runner:
             try:
                 self._queues.release(lease)
             except FactoryError as error:  # its lease will end
-                self._log.say(f"job {lease.job.id} could not be given back: {error.message}")
+                self._log.say(f"job {lease.job.id} could not be given back: {error.message}", "WARNING", lease.job.id)
 
     def _look(self) -> None:
         """Exchange with the queues soon, once for all that happens until then."""
@@ -208,7 +208,7 @@ class Runner:
         reason = self._queues.unstorable(settled)
         if reason is None:
             return settled
-        self._log.say(f"{reason}; the job is dead")
+        self._log.say(f"ResultNotJson: {reason}; {DEAD}", "ERROR", settled.lease.job.id)
         return Failed(settled.lease, Failure("ResultNotJson", reason, "", settled.lease.job.attempt), None)
 
     def _give(self, leases: Sequence[Lease]) -> None:
@@ -222,7 +222,7 @@ class Runner:
     def _be_refused(self, error: FactoryError) -> None:
         """The queues cannot be written: keep everything that is done, and try again."""
         if self._trouble != error.message:
-            self._log.say(f"{error.message}; trying again ({error.remedy})")
+            self._log.say(f"{error.message}; trying again ({error.remedy})", "ERROR")
             self._trouble = error.message
             self._note_change()
         self._looking = self._loop.call_later(QUEUE_TROUBLE_PAUSE, self._exchange)
@@ -232,7 +232,9 @@ class Runner:
             if not kept:
                 self._lost_leases += 1
                 self._log.say(
-                    f"job {settled.lease.job.id} was lost to another holder; what became of it here is dropped"
+                    f"job {settled.lease.job.id} was lost to another holder; what became of it here is dropped",
+                    "WARNING",
+                    settled.lease.job.id,
                 )
 
     async def _beat(self) -> None:
@@ -250,7 +252,7 @@ class Runner:
         try:
             self._queues.extend(leases, self._lease)
         except FactoryError as error:
-            self._log.say(f"leases could not be renewed: {error.message}")
+            self._log.say(f"leases could not be renewed: {error.message}", "WARNING")
 
     async def _poll(self) -> None:
         """Look at the queues now and then: delays and leases end without a bell."""
@@ -266,7 +268,7 @@ class Runner:
             try:
                 await asyncio.to_thread(tidy, database, tempo.keep, self._end_tidying)
             except FactoryError as error:
-                self._log.say(f"what is old could not be tidied away: {error.message}")
+                self._log.say(f"what is old could not be tidied away: {error.message}", "WARNING")
             await asyncio.sleep(tempo.tidy)
 
     # Wishes
@@ -284,7 +286,7 @@ class Runner:
         try:
             return read_desired(self._state)
         except FactoryError as error:
-            self._log.say(f"{error.message}; the last wish holds")
+            self._log.say(f"{error.message}; the last wish holds", "ERROR")
             return self._desired
 
     def _hear_launcher(self, word: str | None) -> None:
@@ -399,7 +401,7 @@ class Runner:
         except FactoryError as error:
             if self._trouble is None:
                 self._trouble = error.message
-                self._log.say(f"the status could not be written: {error.message}")
+                self._log.say(f"the status could not be written: {error.message}", "ERROR")
 
     def _status(self) -> Status:
         return Status(

@@ -10,6 +10,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Roster, roster_from_json
 from factory_cdk.local.state import StageState, read_json, stage_states
 from factory_cdk.local.status import Status, read_status, runner_pid
+from factory_cdk.plan.spelling import closest
 
 Standing = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged"]
 
@@ -53,14 +54,20 @@ def find(home: Path, name: str, stage: str | None = None) -> Factory:
     found = matches(home, name, stage)
     if not found:
         wanted = f"{name}/{stage}" if stage else name
-        known = ", ".join(factory.state.name for factory in list_factories(home))
-        raise FactoryError(
-            f"{wanted} is not built here", f"built: {known}" if known else "factory-cdk build --plan FILE --stage STAGE"
-        )
+        raise FactoryError(f"{wanted} is not built here", _instead(list_factories(home), name, stage))
     if len(found) > 1:
         stages = ", ".join(factory.stage for factory in found)
         raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
     return found[0]
+
+
+def _instead(built: list[Factory], name: str, stage: str | None) -> str:
+    """What to do when `name`, or its `stage`, is not among what is `built`."""
+    if not built:
+        return "factory-cdk build --plan FILE --stage STAGE"
+    stages = [one.stage for one in built if one.name == name]
+    near = closest(stage, stages) if stage and stages else closest(name, {one.name for one in built} - {name})
+    return f"did you mean {near}?" if near else f"built: {', '.join(one.state.name for one in built)}"
 
 
 def _factory(state: StageState) -> Factory:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.roster import Posting, Roster
+from factory_cdk.local.roster import Posting, Roster, refuse_unknown_bot
 from factory_cdk.local.state import StageState, holding, take_folder
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import Json
@@ -36,13 +36,11 @@ class Submission:
 
 def entry(roster: Roster, bot: str) -> Posting:
     """The posting whose queue gets jobs that are submitted to `bot`: the first in plan order. FactoryError."""
-    for posting in roster.postings:
-        if posting.bot == bot:
-            if posting.launcher == "qalx":
-                raise FactoryError(f"bot {bot} gets its jobs from qalx", f"add them to the qalx queue {posting.queue}")
-            return posting
-    bots = ", ".join(dict.fromkeys(posting.bot for posting in roster.postings))
-    raise FactoryError(f"{roster.factory}/{roster.stage} has no bot {bot}", f"its bots: {bots}")
+    refuse_unknown_bot(roster, bot)
+    posting = next(one for one in roster.postings if one.bot == bot)
+    if posting.launcher == "qalx":
+        raise FactoryError(f"bot {bot} gets its jobs from qalx", f"add them to the qalx queue {posting.queue}")
+    return posting
 
 
 def submit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
 from factory_cdk.plan.nodes import MappingNode, Node, Path, ScalarNode, locate
 from factory_cdk.plan.scalars import reads_otherwise
+from factory_cdk.plan.spelling import did_you_mean
 
 MAX_COMPARISONS = 100_000
 """How many names a plan's misspelled names are compared with (about 10 µs each)."""
@@ -21,9 +21,6 @@ MAX_MESSAGE = 800
 """Characters of a message; an attacker's plan could put a name of a million into each."""
 
 MAX_ALIASES = 8
-
-MAX_COMPARED = 80
-"""Longer names are not compared: no name of a plan is."""
 
 
 class Findings:
@@ -124,16 +121,3 @@ def shortened(text: str, limit: int = 60) -> str:
     """`text` for a message: on one line, and cut when it is long."""
     text = " ".join(text[: limit + 1].split()) if not text.isprintable() else text
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The hint for a misspelled `name`: the closest of `known`, else all of them when they are few."""
-    names = list(known)
-    if len(name) > MAX_COMPARED:
-        return None
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    if 0 < len(names) <= 12:
-        return "known: " + ", ".join(f"`{known_name}`" for known_name in names)
-    return None

@@ -16,7 +16,8 @@ import yaml
 
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
-from factory_cdk.plan.findings import did_you_mean, shortened
+from factory_cdk.plan.findings import shortened
+from factory_cdk.plan.spelling import did_you_mean
 
 UNUSED, UNKNOWN = "F023", "F022"
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
 from factory_cdk.plan.facts import partitions
-from factory_cdk.plan.findings import did_you_mean
 from factory_cdk.plan.model import (
     Plan,
     Position,
@@ -19,6 +18,7 @@ from factory_cdk.plan.model import (
     StagePlan,
     StageSector,
 )
+from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
 
 

@@ -31,10 +31,10 @@ from factory_cdk.design.naming import Names, queue_id
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import pack_cache
 from factory_cdk.pack.compiling import design_at_hand, design_packed
-from factory_cdk.plan.findings import did_you_mean
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import SectorType
 from factory_cdk.plan.names import logical
+from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.stacks.app import CONTEXT
 from factory_cdk.stacks.assets import asset_file
 from factory_cdk.stacks.written import as_written

@@ -103,7 +103,45 @@ def test_lists_are_narrowed_by_options(shell: Shell, options: list[str], ids: li
 def test_a_list_that_was_cut_says_so(shell: Shell) -> None:
     assert "--limit 0 shows all" in shell.run("list", "--limit", "2")[1]
     assert shell.run("list", "--limit", "0")[1] == ""
-    assert shell.run("list", "--bot", "nobody") == ("", "no such jobs\n")
+    assert shell.run("list", "--bot", "weld", "--until", "1h") == ("", "no such jobs\n")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("dead",), ("stats",), ("retry", "--all"), ("cancel", "--all")])
+def test_a_bot_that_nobody_knows_is_named(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "works/test has no bot wled" in shell.run(*arguments, "--bot", "wled", code=1)[1]
+
+
+def test_cells_of_csv_are_neither_formulas_nor_escape_sequences(shell: Shell) -> None:
+    said = "=HYPERLINK(1)\x1b[2J\r\nnext"
+    with shell.queues() as queues:
+        queues.send("weld", [Job("bb-1", "weld", said, "bb", tags={"=1+1": "@x"})])
+        (lease,) = queues.receive("weld", 1, lease=60)
+        queues.fail(lease, Failure("ValueError", said, "", 1), delay=None)
+    out, _ = shell.run("list", "--run", "bb", "--format", "csv")
+    assert "\x1b" not in out
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert json.loads(row["payload"]) == said
+    assert json.loads(row["tags"]) == {"=1+1": "@x"}
+    assert row["error_message"] == "'=HYPERLINK(1)\\x1b[2J\\x0d\nnext"
+    assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_a_failure_without_a_traceback_is_shown_with_what_it_said(shell: Shell) -> None:
+    with shell.queues() as queues:
+        queues.send("weld", [Job("bb-1", "weld", "text", "bb")])
+        (lease,) = queues.receive("weld", 1, lease=60)
+        queues.fail(lease, Failure("WorkerDied", "the worker exited with 3", "last words", 1), delay=None)
+    text, _ = shell.run("show", "bb-1")
+    assert text.endswith("attempt 1 failed\nWorkerDied: the worker exited with 3\nlast words\n")
+    assert '  "text"\n' in text, "a payload is shown as JSON"
+
+
+def test_retry_and_cancel_answer_with_ids_to_programs(shell: Shell) -> None:
+    assert shell.json("retry", "--all") == ["aa-2"]
+    assert shell.json("cancel", "aa-1-next", "aa-2") == ["aa-1-next", "aa-2"]
+    assert shell.run("cancel", "--all")[0] == "0 jobs cancelled\n", "there is nothing to ask about"
+    shell.run("retry", "aa-2")
+    assert "say --yes" in shell.run("cancel", "--all", code=1)[1], "nobody is there to answer"
 
 
 def test_a_job_is_shown_with_its_failures_and_what_follows_from_it(shell: Shell) -> None:

@@ -60,6 +60,11 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong_on_stderr(arguments: tuple[s
     assert "Error: " in result.stderr
 
 
+def test_a_misspelled_command_is_answered_with_the_one_that_was_meant() -> None:
+    assert "No such command 'sbumit'. Did you mean `submit`?" in factory_cdk("sbumit").stderr
+    assert "No such command 'nonsense'.\n" in factory_cdk("nonsense").stderr
+
+
 def test_an_error_names_its_remedy_and_has_no_traceback() -> None:
     result = factory_cdk("synth", "--plan", str(REFERENCE), "--stage", "tst")
     assert result.returncode == 1

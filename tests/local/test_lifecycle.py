@@ -300,6 +300,6 @@ def test_what_bots_print_is_in_the_stream_with_label_and_job(gated: Works) -> No
         f"here/talk.1 {run}-1 | two",
     ]
     assert (gated.state().logs / "here.talk.1.log").read_text() == "one ü\ntwo\n"
-    assert any("runner - | runner" in line for line in factory.logs(gated.home, "works"))
+    assert any("runner - | INFO runner" in line for line in factory.logs(gated.home, "works"))
     with pytest.raises(FactoryError, match="no bot nobody"):
         list(factory.logs(gated.home, "works", None, "nobody"))

@@ -25,22 +25,28 @@ LINES = [
     "1970-01-01T00:00:40.000Z here/weld.1 j1 | INFO cool",
     "1970-01-01T00:00:50.000Z here/weld.1 j3 | 2026-11-22 03:04:05 mine.module WARN odd | even",
     "1970-01-01T00:00:60.000Z here/weld.1 j3 | INFORMATION is no level, nor is ERRORS",
+    "1970-01-01T00:01:01.000Z here/weld.1 j4 | ERROR attempt 1 of 3 failed: ValueError: hot",
+    "1970-01-01T00:01:01.000Z here/weld.1 j4 | Traceback (most recent call last):",
+    "1970-01-01T00:01:01.000Z here/weld.1 j4 |     log.debug('DEBUG')",
+    "1970-01-01T00:01:01.000Z here/weld.1 j4 | ValueError: INFO",
+    "1970-01-01T00:01:01.000Z here/weld.1 j4 | INFO it is tried again in 1 s",
+    "1970-01-01T00:01:02.000Z here/weld.1 j4 | plain words of the next attempt",
 ]
 
 
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
     [
-        (LogFilter(), range(9)),
+        (LogFilter(), range(15)),
         (LogFilter(job="j1"), [1, 2, 4, 5, 6]),
         (LogFilter(job="j"), []),
-        (LogFilter(since=30.0), range(2, 9)),
+        (LogFilter(since=30.0), range(2, 15)),
         (LogFilter(until=30.0), [0, 1]),
         (LogFilter(since=31.0, until=40.0), [4, 5]),
-        (LogFilter(level="ERROR"), [2, 4, 5]),
-        (LogFilter(level="WARNING"), [2, 4, 5, 7, 8]),
-        (LogFilter(level="INFO"), [0, 1, 2, 4, 5, 6, 7, 8]),
-        (LogFilter(level="DEBUG"), range(9)),
+        (LogFilter(level="ERROR"), [2, 4, 5, 9, 10, 11, 12]),
+        (LogFilter(level="WARNING"), [2, 4, 5, 7, 8, 9, 10, 11, 12]),
+        (LogFilter(level="INFO"), [0, 1, 2, *range(4, 15)]),
+        (LogFilter(level="DEBUG"), range(15)),
         (LogFilter(job="j1", level="ERROR", since=32.0), [5]),
     ],
 )
@@ -75,6 +81,6 @@ def test_the_options_of_logs(
     assert logs("--job", "j1") == ["one", "two"]
     assert logs("--level", "warning") == ["two", "three"]
     assert logs("--since", "1h", "--level", "error") == ["two"]
-    assert logs("--until", "1h") == []
+    assert logs("--until", "1h") == ["lines"], "none: it says so"
     assert logs("--until", stamp(time.time() + 60)) == ["one", "two", "three"]
     assert logs("--until", "1h", "-f", code=2)[-1] == "together"

@@ -1,0 +1,29 @@
+"""What a misspelled name may have been meant to be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MAX_COMPARED = 80
+"""Longer names are not compared: no name of a plan is."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that a misspelled `name` is most likely to mean, if any is like it."""
+    if len(name) > MAX_COMPARED:
+        return None
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The hint for a misspelled `name`: the closest of `known`, else all of them when they are few."""
+    names = list(known)
+    if len(name) > MAX_COMPARED:
+        return None
+    near = closest(name, names)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if 0 < len(names) <= 12:
+        return "known: " + ", ".join(f"`{known_name}`" for known_name in names)
+    return None
