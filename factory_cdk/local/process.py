@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import factory_cdk.worker
+from factory_cdk.local.allowance import Allowance
 from factory_cdk.worker.frames import FrameBuffer, FrameError, check_said, encode
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
@@ -21,6 +26,12 @@ HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PY
 """Variables that would lead a bot's interpreter out of its environment."""
 
 CHUNK = 1 << 18
+
+TURN_MESSAGES = 32
+"""So many messages of a worker are heard in one turn of the loop: more than a shim has to say at once."""
+
+TURN_OUTPUT = 4096
+"""So many bytes of its log are taken in one turn, unless a job has ended: then all that it printed comes first."""
 
 Message = dict[str, Any]
 """One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
@@ -55,6 +66,8 @@ class WorkerProcess:
         self._frames = FrameBuffer()
         self._unsent = bytearray()
         self._ended = False
+        self._printed = 0
+        self._allowance = Allowance(self._loop)
         self._socket, theirs = socket.socketpair()
         self._output, their_output = os.pipe()
         try:
@@ -79,7 +92,7 @@ class WorkerProcess:
         self._socket.setblocking(False)
         os.set_blocking(self._output, False)
         self._loop.add_reader(self._socket, self._read_messages)
-        self._loop.add_reader(self._output, self._read_output)
+        self._loop.add_reader(self._output, self._hear_output)
         self._pidfd = os.pidfd_open(self.pid) if sys.platform.startswith("linux") else -1
         if self._pidfd >= 0:
             self._loop.add_reader(self._pidfd, self._see_end)
@@ -144,57 +157,109 @@ class WorkerProcess:
             if self._pidfd < 0:
                 self._loop.call_soon(self._see_end)
             return
-        self._read_output()  # all that a job printed was written before its end was sent: it comes first
-        self._take(received)
+        if not self._allowance.overdrawn:
+            self._read_output(CHUNK)  # all that a job printed was written before its end was sent: it comes first
+        if self._take(received):
+            self._loop.remove_reader(self._socket)
+            self._allowance.when_left(self._take_more)
 
-    def _take(self, received: bytes) -> None:
+    def _take_more(self) -> None:
+        """Go on with what was received, and only then with what is yet to come: whoever floods us has to wait."""
+        if self._ended:
+            return
+        if self._take(b""):
+            self._allowance.when_left(self._take_more)
+        else:
+            self._loop.add_reader(self._socket, self._read_messages)
+
+    def _take(self, received: bytes) -> bool:
+        """Hear a turn's worth of messages; whether there may be more of them."""
+        began = time.monotonic()
         try:
-            messages = self._frames.feed(received)
+            messages = self._frames.feed(received, TURN_MESSAGES)
             for message in messages:
                 check_said(message)
         except FrameError as error:
             self._on_output(f"factory_cdk: something other than the shim wrote to its socket: {error}\n".encode())
             self.kill()
-            return
+            return False
         for message in messages:
             self._on_message(message)
-
-    def _read_output(self) -> bool:
-        """Read what is there, up to one chunk; False when there was nothing."""
-        try:
-            output = os.read(self._output, CHUNK)
-        except BlockingIOError:
+        if len(messages) < TURN_MESSAGES:
             return False
-        if not output:
-            self._loop.remove_reader(self._output)
-            return False
-        self._on_output(output)
+        self._allowance.take(time.monotonic() - began)
         return True
 
+    def _hear_output(self) -> None:
+        self._read_output(TURN_OUTPUT)
+        if self._allowance.overdrawn:
+            self._loop.remove_reader(self._output)
+            self._allowance.when_left(self._hear_output_again)
+
+    def _hear_output_again(self) -> None:
+        if not self._ended:
+            self._loop.add_reader(self._output, self._hear_output)
+
+    def _read_output(self, most: int) -> int:
+        """Take up to `most` bytes of the log that are there; how many there were."""
+        began = time.monotonic()
+        try:
+            output = os.read(self._output, most)
+        except BlockingIOError:
+            return 0
+        if not output:
+            self._loop.remove_reader(self._output)
+            return 0
+        self._on_output(output)
+        self._allowance.take(time.monotonic() - began)
+        return len(output)
+
     def _see_end(self) -> None:
-        """The process has ended: take what it still said, end its group while its pid is still its own, reap."""
+        """The process has ended: end its group while its pid is still its own, and take what it left us to read. What
+        a process that it left behind adds from now on is not its own.
+        """
         if self._ended:
             return
         self._ended = True
-        for descriptor in (self._pidfd, self._socket):
+        for descriptor in (self._pidfd, self._socket, self._output):
             if descriptor != -1:
                 self._loop.remove_reader(descriptor)
         self._loop.remove_writer(self._socket)
-        self._read_output()
-        with contextlib.suppress(BlockingIOError, ConnectionError):
-            while received := self._socket.recv(CHUNK):
-                self._take(received)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
             os.killpg(self.pid, signal.SIGKILL)
-        while self._read_output():
-            pass
+        expected, said = _waiting(self._socket.fileno()), bytearray()
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            while len(said) < expected and (received := self._socket.recv(CHUNK)):
+                said += received
+        self._frames.feed(bytes(said), 0)
+        self._printed = _waiting(self._output)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Take what it left, a turn's worth at a time, and say in the end how it ended."""
+        if self._take_printed() or self._take(b""):
+            self._loop.call_soon(self._conclude)
+            return
         code = self._process.wait()
-        self._loop.remove_reader(self._output)
         self._socket.close()
         os.close(self._output)
         if self._pidfd >= 0:
             os.close(self._pidfd)
         self._on_end(code)
+
+    def _take_printed(self) -> bool:
+        """Take a turn's worth of what it had printed; whether there is more of it."""
+        if self._printed:
+            read = self._read_output(min(TURN_OUTPUT, self._printed))
+            self._printed = self._printed - read if read else 0
+        return self._printed > 0
+
+
+def _waiting(descriptor: int) -> int:
+    """How many bytes are there to be read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 def ending(code: int) -> str:

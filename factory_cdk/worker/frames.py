@@ -6,6 +6,7 @@ import json
 import os
 import select
 import struct
+import sys
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -67,13 +68,15 @@ class FrameBuffer:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def feed(self, received: bytes) -> list[Message]:
-        """Add `received`; returns the messages that it completed, in order. Raises FrameError."""
+    def feed(self, received: bytes, most: int = sys.maxsize) -> list[Message]:
+        """Add `received`; returns the messages that are complete, in order, up to `most` of them: the rest is for the
+        next time. Raises FrameError.
+        """
         self._bytes += received
         messages: list[Message] = []
         start = 0
         available = len(self._bytes)
-        while available - start >= HEADER.size:
+        while available - start >= HEADER.size and len(messages) < most:
             (length,) = HEADER.unpack_from(self._bytes, start)
             if length > LARGEST:
                 raise FrameError(f"a frame of {length} bytes")

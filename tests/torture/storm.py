@@ -71,6 +71,8 @@ PLAN = {
 CALM = 0.2
 """The share of the time, at its start, in which nothing but workers in the middle of a job is killed, one at a time."""
 
+COLD = "end runner cold"
+
 EVENTS = {
     "kill worker": 30,
     "kill submitter": 6,
@@ -171,7 +173,8 @@ class Storm:
         notes = storm_oracle.read_notes(self.notes)
         with open_queues(self.state) as queues:
             records = queues.history.find(Search())
-        found = storm_oracle.faults(notes, records, FOLLOWING)
+        cold = [when for when, what, _ in self.happened if what == COLD]
+        found = storm_oracle.faults(notes, records, FOLLOWING, cold)
         offsets = {round((begin.wall - begin.moment) / 10) for begin in notes.begins}
         started = {round((record.finished or 0) / 3600) for record in records}
         counts = Counter(what for _, what, _ in self.happened)
@@ -221,6 +224,8 @@ class Storm:
                 longer = self._dice.uniform(0.1, 1.0) if whom == "submitter" else LEASE * self._dice.uniform(1.2, 2.5)
                 self._suspended.append((time.monotonic() + longer, process))
         else:
+            if (event, process) in [before[1:] for before in self.happened]:
+                event = COLD  # a second SIGTERM: jobs in hand go back as if they had not been begun
             self.happened.append((time.monotonic(), event, process))
             _send(process, signal.SIGKILL if verb == "kill" else signal.SIGTERM)
             return

@@ -3,15 +3,17 @@
 *Lost*: an acknowledged job, or one that follows from it along the workflow, that was not done in the end. *Finished
 twice*: a job that was begun again although a success of it was acknowledged, that began the same attempt twice, whose
 result went on in two versions, or that has not exactly one job for each successor. That a job is begun more often than
-once is no fault: delivery is at least once, and every attempt that was lost must be on record.
+once is no fault: delivery is at least once, and every attempt that was lost must be on record (but for those that a
+cold end gave back).
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +64,12 @@ def read_notes(folder: Path) -> Notes:
     return notes
 
 
-def faults(notes: Notes, records: Iterable[JobRecord], following: dict[str, list[str]]) -> list[str]:
-    """Everything that is not as it must be; `following` names the successors of each bot."""
+def faults(
+    notes: Notes, records: Iterable[JobRecord], following: dict[str, list[str]], cold: Sequence[float]
+) -> list[str]:
+    """Everything that is not as it must be; `following` names the successors of each bot, `cold` the moments of cold
+    ends.
+    """
     jobs = {record.job.id: record for record in records}
     children = defaultdict(list)
     for record in jobs.values():
@@ -74,6 +80,7 @@ def faults(notes: Notes, records: Iterable[JobRecord], following: dict[str, list
         found += _faults_of(record, children[record.job.id], following[record.job.bot])
         if record.job.parent is not None and record.job.parent not in jobs:
             found.append(f"{record.job.id} has no parent {record.job.parent}")
+    found += _begun_twice(notes, cold)
     found += _twice(notes, jobs)
     return found
 
@@ -100,10 +107,17 @@ def _faults_of(record: JobRecord, children: list[JobRecord], successors: list[st
         yield f"{name}: what went on is not its result"
 
 
+def _begun_twice(notes: Notes, cold: Sequence[float]) -> Iterator[str]:
+    attempts = defaultdict(list)
+    for begin in notes.begins:
+        attempts[begin.job, begin.attempt].append(begin)
+    for (job, attempt), begins in attempts.items():
+        for before, after in pairwise(begins):
+            if not any(before.moment < moment < after.moment for moment in cold):
+                yield f"attempt {attempt} of {job} was begun again: {before}, {after}"
+
+
 def _twice(notes: Notes, jobs: dict[str, JobRecord]) -> Iterator[str]:
-    for (job, attempt), times in Counter((begin.job, begin.attempt) for begin in notes.begins).items():
-        if times > 1:
-            yield f"attempt {attempt} of {job} was begun {times} times"
     for begin in notes.begins:
         record = jobs.get(begin.job)
         if record is None:

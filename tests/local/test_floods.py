@@ -1,0 +1,103 @@
+"""A worker that talks without end, on its socket or its log, takes a bounded share of the runner's every turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_works import PATIENCE, Works, bot, lives, until
+
+from factory_cdk.local.allowance import SHARE, WINDOW, Allowance
+from factory_cdk.local.process import TURN_MESSAGES, TURN_OUTPUT, WorkerProcess
+
+FLOODS = {
+    "messages": """
+import os, struct, sys
+body = b'{"kind":"status","status":"well"}'
+while True:
+    os.write(int(sys.argv[1]), (struct.pack(">I", len(body)) + body) * 1000)
+""",
+    "output": "import os\nwhile True: os.write(1, b'y\\n' * 10_000)",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_one_turn_of_the_loop_takes_no_more_than_its_share_of_a_flood(tmp_path: Path, flood: str) -> None:
+    heard = asyncio.run(asyncio.wait_for(turns_of(FLOODS[flood], tmp_path), PATIENCE))
+    assert sum(heard) >= 100 * TURN_MESSAGES
+    turn = TURN_MESSAGES if flood == "messages" else TURN_OUTPUT
+    assert max(heard) <= 2 * turn  # the place of this test's own step within a turn may change
+
+
+async def turns_of(program: str, folder: Path) -> list[int]:
+    """How many messages and bytes of output were heard in each turn of the loop, until it is a flood."""
+    loop = asyncio.get_running_loop()
+    process = WorkerProcess(
+        lambda descriptor: [sys.executable, "-c", program, str(descriptor)], str(folder), os.environ
+    )
+    heard, ended = [0], loop.create_future()
+
+    def count(what: Any) -> None:
+        heard[-1] += len(what) if isinstance(what, bytes) else 1
+
+    process.report_to(on_message=count, on_output=count, on_end=ended.set_result)
+    while not ended.done():
+        if sum(heard) >= 100 * TURN_MESSAGES:
+            process.kill()
+        heard.append(0)
+        await asyncio.sleep(0)
+    return heard
+
+
+def test_who_took_too_much_of_a_window_waits_for_the_next_one() -> None:
+    async def spend() -> tuple[bool, bool, float]:
+        loop = asyncio.get_running_loop()
+        allowance, began = Allowance(loop), loop.time()
+        allowance.take(SHARE * WINDOW / 2)
+        before = allowance.overdrawn
+        allowance.take(SHARE * WINDOW)
+        after, again = allowance.overdrawn, asyncio.Event()
+        allowance.when_left(again.set)
+        await again.wait()
+        return before, after, loop.time() - began
+
+    before, after, waited = asyncio.run(spend())
+    assert (before, after) == (False, True)
+    assert waited >= WINDOW * 0.9
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_process_that_a_dead_worker_left_behind_cannot_hold_up_the_runner(
+    works: Works, tmp_path: Path, flood: str
+) -> None:
+    works.write(
+        "leaving.py",
+        f"""
+        import os
+        from pathlib import Path
+
+        def leave(job):
+            if job.attempt > 1:
+                return "done"
+            if os.fork() == 0:
+                os.setsid()  # out of the worker's group
+                Path(job.payload + ".new").write_text(str(os.getpid()))
+                os.rename(job.payload + ".new", job.payload)
+                try:
+                    exec({FLOODS[flood]!r})
+                finally:
+                    os._exit(0)
+            while not os.path.exists(job.payload):
+                pass
+            os._exit(1)
+        """,
+    )
+    works.build(bot("leave", "leaving:leave"))
+    (record,) = works.run("leave", str(tmp_path / "child"))
+    assert (record.result, record.attempts) == ("done", 2)
+    assert record.failures[0].type == "WorkerDied"
+    until(lambda: not lives(int((tmp_path / "child").read_text())))
