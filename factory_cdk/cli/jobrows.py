@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from factory_cdk.cli.report import coloured, one_line_json, print_json, printable
+from factory_cdk.cli.report import coloured, one_line_json, print_json, print_json_rows, printable
 from factory_cdk.cli.table import print_table
 
 FORMATS = ("text", "json", "csv")
@@ -18,6 +18,7 @@ _JOB_COLUMNS = (
     "id", "parent", "run", "bot", "queue", "state", "attempts", "tags", "enqueued", "first_started", "started",
     "finished", "waiting", "processing", "payload", "result",
 )  # fmt: skip
+_LISTED = ("id", "bot", "state", "attempts", "enqueued")
 _COUNTS = ("bot", "count", "success", "dead", "cancelled", "live", "attempts", "failures")
 _SPREADS = tuple((name, part) for name in ("waiting", "processing") for part in ("p50", "p95", "max"))
 _JSON_COLUMNS = ("tags", "payload", "result")  # nothing in JSON begins like a formula, but for negative numbers
@@ -25,31 +26,25 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff2
 LONGEST_ERROR = 100
 
 
-def print_jobs(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
+def print_jobs(rows: Iterable[Mapping[str, Any]], format_: str) -> None:
     """Jobs as `jobs.job_as_json` makes them. JSON has it all; CSV has tags, payload and result as JSON (empty where
     they are null), and the last failure.
     """
     if format_ == "json":
-        print_json(list(rows))
+        print_json_rows(rows)
     elif format_ == "csv":
         header = (*_JOB_COLUMNS, "error_type", "error_message")
-        _print_csv(header, [(*_cells(row), *map(_text_cell, _last_error(row))) for row in rows])
-    elif rows:
-        columns = ("id", "bot", "state", "attempts", "enqueued")
-        print_table(
-            (*columns, "waiting", "processing", "error"),
-            [
-                (
-                    *(row[column] for column in columns),
-                    _seconds(row["waiting"]),
-                    _seconds(row["processing"]),
-                    _error_in_short(row) if row["state"] != "success" else None,
-                )
-                for row in rows
-            ],
-        )
+        _print_csv(header, ((*_cells(row), *map(_text_cell, _last_error(row))) for row in rows))
+    elif lines := [_line(row) for row in rows]:
+        print_table((*_LISTED, "waiting", "processing", "error"), lines)
     else:
         click.echo("no such jobs", err=True)
+
+
+def _line(row: Mapping[str, Any]) -> Sequence[object]:
+    """A job as a row of a table; a failure that was made good again is not of interest there."""
+    error = _error_in_short(row) if row["state"] != "success" else None
+    return (*(row[column] for column in _LISTED), _seconds(row["waiting"]), _seconds(row["processing"]), error)
 
 
 def print_job(row: Mapping[str, Any], format_: str) -> None:
@@ -121,7 +116,7 @@ def _text_cell(text: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
-def _print_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)

@@ -224,7 +224,7 @@ def _find(name: str, stage: str | None, bot: str | None) -> Factory:
 def _print_found(factory: Factory, search: Search, limit: int, format_: str) -> None:
     found = jobs.find_jobs(factory, search, limit + 1 if limit else -1)
     shown = found[:limit] if limit else found
-    print_jobs([jobs.job_as_json(record) for record in shown], format_)
+    print_jobs(map(jobs.job_as_json, shown), format_)
     if len(found) > len(shown):
         say(f"there are more than {limit}: --limit 0 shows all")
 

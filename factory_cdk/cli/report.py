@@ -140,6 +140,15 @@ def print_json(value: Any) -> None:
     click.echo(_json(value, indent=2))
 
 
+def print_json_rows(rows: Iterable[Any]) -> None:
+    """A JSON array on stdout, every element on a line of its own, printed as it comes."""
+    separator = "["
+    for row in rows:
+        click.echo(f"{separator}\n{_json(row)}", nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
 def one_line_json(value: Any) -> str:
     """`value` as JSON on one line, escaped like that of `print_json`."""
     return _json(value)

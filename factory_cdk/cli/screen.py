@@ -10,7 +10,7 @@ from rich.text import Text
 
 from factory_cdk.cli.report import printable
 from factory_cdk.cli.toprows import COLUMNS, cells, failures, title
-from factory_cdk.local.overview import StageView
+from factory_cdk.local.overview import BotView, StageView
 
 _STATES = {
     "busy": "green", "ready": "cyan", "starting": "yellow", "waiting": "yellow", "stopping": "yellow",
@@ -18,19 +18,26 @@ _STATES = {
 }  # fmt: skip
 _STANDINGS = {"running": "bold green", "killed": "bold red", "unfinished": "bold red"}
 _TEXT = ("sector", "bot", "state", "status")
+_LEAST_WANTED = ("failures/s", "restarts", "in hand", "sector", "workers", "jobs/s", "done", "status", "failed")
+"""Columns in the order in which they are left out where the screen is too narrow."""
+
+_GAP = 2
 
 
 def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType:
     """Everything as one renderable, at most as high as the screen. User text is never read as markup."""
     if not stages:
         return Text("nothing is built here; q ends")
-    room = size.height - 1 - sum(len(stage.bots) + 3 for stage in stages)
+    rows = max(1, size.height // len(stages) - 4)  # of a stage, when there are too many
+    room = size.height - 1 - sum(min(rows, len(stage.bots)) + 4 for stage in stages)
     failed = sum(bool(stage.failures) for stage in stages)
     share = max(0, room // failed) if failed else 0
     parts: list[RenderableType] = []
     for stage in stages:
         parts.append(Text(printable(title(stage)), style=_STANDINGS.get(stage.standing, "bold yellow"), no_wrap=True))
-        parts.append(_table(stage, size.width))
+        parts.append(_table(stage, rows, size.width))
+        if len(stage.bots) > rows:
+            parts.append(Text(f"  … {len(stage.bots) - rows} more bots: --once prints all", style="dim", no_wrap=True))
         lines = list(failures(stage))[:share]
         parts += [Text(f"  {printable(line)}", style="red", no_wrap=True, overflow="ellipsis") for line in lines]
         parts.append(Text())
@@ -38,25 +45,34 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     return Group(*parts)
 
 
-def _table(stage: StageView, width: int) -> Table:
-    """The bots of a stage. The last column gives way first when there is no room for all."""
-    rows = [[printable(str(cell)) for cell in cells(bot)] for bot in stage.bots]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)][:-1]
-    fits = sum(widths) + 2 * len(widths) + len(COLUMNS[-1]) <= width
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column, needed in zip(COLUMNS, (*widths, 1), strict=True):
+def _table(stage: StageView, rows: int, width: int) -> Table:
+    """The first bots of a stage, in the columns that there is room for; names are cut only when all others are out."""
+    bots = stage.bots[:rows]
+    texts = {
+        name: [printable(str(cell)) for cell in column]
+        for name, column in zip(COLUMNS, zip(*map(cells, bots), strict=True), strict=True)
+    }
+    needed = {name: max(map(len, (name, *column))) for name, column in texts.items()}
+    needed["status"] = len("status")
+    for name in _LEAST_WANTED:
+        if sum(needed.values()) + _GAP * (len(needed) - 1) <= width:
+            break
+        del needed[name]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    for name, least in needed.items():
         table.add_column(
-            column,
-            justify="left" if column in _TEXT else "right",
+            name,
+            justify="left" if name in _TEXT else "right",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=needed if fits else 1,
+            min_width=1 if name == "bot" else least,
         )
-    for bot, row in zip(stage.bots, rows, strict=True):
-        texts = [Text(cell) for cell in row]
-        texts[COLUMNS.index("state")].stylize(_STATES.get(bot.state, ""))
-        for column in ("dead", "failed"):
-            if getattr(bot, column):
-                texts[COLUMNS.index(column)].stylize("red")
-        table.add_row(*texts)
+    for number, bot in enumerate(bots):
+        table.add_row(*(_cell(name, bot, texts[name][number]) for name in needed))
     return table
+
+
+def _cell(column: str, bot: BotView, text: str) -> Text:
+    if column == "state":
+        return Text(text, style=_STATES.get(bot.state, ""))
+    return Text(text, style="red" if column in ("dead", "failed") and text != "0" else "")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import click
 
+from factory_cdk.cli.report import print_json
+from factory_cdk.cli.running import format_option
 from factory_cdk.cli.table import print_table
 from factory_cdk.cli.toprows import COLUMNS, cells, failures, title
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local.overview import Overview, StageView
+from factory_cdk.local.standing import find, matches
 
 EXAMPLES = """\b
 Examples:
   factory-cdk top
   factory-cdk top --name works --interval 0.5
   factory-cdk top --once
+  factory-cdk top --format json | jq '.[].bots[] | select(.dead > 0)'
 """
 
 
@@ -36,16 +42,23 @@ Examples:
     help="Between two looks.",
 )
 @click.option("--once", is_flag=True, help="Print how everything stands, and end; so it is where no terminal is.")
-def command(name: str | None, stage: str | None, interval: float, once: bool) -> None:
+@format_option
+def command(name: str | None, stage: str | None, interval: float, once: bool, format_: str) -> None:
     """Watch bots, queues, rates and the last failures; q or Ctrl-C ends it.
 
-    Waiting jobs are ready or delayed. Rates are attempts per second, over the last ten seconds.
+    Waiting jobs are ready or delayed. Rates are attempts per second, over the last ten seconds. A narrow screen
+    leaves columns out. JSON is printed once.
     """
-    overview = Overview(find_home(), name, stage)
-    if once or not sys.stdout.isatty():
+    home = find_home()
+    if name is not None and not matches(home, name, stage):
+        find(home, name, stage)  # says what is built instead
+    overview = Overview(home, name, stage)
+    if format_ == "json":
+        print_json([asdict(view) for view in overview.look()])
+    elif once or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         print_once(overview.look())
-        return
-    watch(overview, interval)
+    else:
+        watch(overview, interval)
 
 
 def print_once(stages: tuple[StageView, ...]) -> None:

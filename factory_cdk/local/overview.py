@@ -97,7 +97,7 @@ class Overview:
         if postings and factory.state.database.exists():
             with open_queues(factory.state) as queues:
                 depths = queues.history.depths({posting.queue for posting in postings})
-                failures = tuple(queues.history.last_failures(FAILURES))
+                failures = _last_of_each(queues.history.last_failures(10 * FAILURES))
         return StageView(
             factory=factory.name,
             stage=factory.stage,
@@ -144,6 +144,14 @@ class Overview:
             max(0, late - early) / (last - first) for early, late in zip(before[key], now[key], strict=True)
         )
         return done, failed
+
+
+def _last_of_each(found: Iterable[FailedAttempt]) -> tuple[FailedAttempt, ...]:
+    """Of each job its last failure alone: three attempts at one say no more than the last of them."""
+    jobs: dict[str, FailedAttempt] = {}
+    for failed in found:
+        jobs.setdefault(failed.job, failed)
+    return tuple(jobs.values())[:FAILURES]
 
 
 def _counts(factories: Iterable[Factory]) -> Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from rich.console import Console
 
 from factory_cdk.cli.screen import draw
 from factory_cdk.local.desired import ask
-from factory_cdk.local.overview import Overview
+from factory_cdk.local.overview import Overview, StageView
 from factory_cdk.local.roster import Posting, Roster, roster_as_json
 from factory_cdk.local.state import StageState, holding, stage_state, take_lock, write_json
 from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
@@ -137,11 +139,53 @@ def test_it_is_never_higher_or_wider_than_the_screen(state: StageState, tmp_path
         assert len(lines) <= height
 
 
-def test_where_there_is_room_for_the_numbers_the_status_alone_is_cut(state: StageState, tmp_path: Path) -> None:
-    console = Console(width=125, height=20, force_terminal=True, color_system=None)
+def drawn(stages: tuple[StageView, ...], width: int, height: int) -> str:
+    console = Console(width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as captured:
-        console.print(draw(Overview(tmp_path).look(), console.size))
-    assert "failures/s" in captured.get()
+        console.print(draw(stages, console.size))
+    return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (125, "sector bot state busy workers waiting in hand dead done failed jobs/s failures/s restarts status"),
+        (80, "sector bot state busy workers waiting dead done failed jobs/s status"),
+        (60, "bot state busy waiting dead done failed status"),
+        (40, "bot state busy waiting dead"),
+    ],
+)
+def test_a_narrow_screen_leaves_columns_out_and_cuts_none(
+    state: StageState, tmp_path: Path, width: int, heads: str
+) -> None:
+    head, row = drawn(Overview(tmp_path).look(), width, 24).splitlines()[1:3]
+    assert head.split() == heads.split()
+    assert "weld" in row
+    assert "\u2026" not in row.partition("heating")[0]
+
+
+def test_bots_that_there_is_no_room_for_are_counted(state: StageState, tmp_path: Path) -> None:
+    (stage,) = Overview(tmp_path).look()
+    crowd = (replace(stage, bots=stage.bots * 20),) * 2
+    lines = drawn(crowd, 100, 24).splitlines()
+    assert len(lines) <= 24
+    assert lines.count("  … 32 more bots: --once prints all") == 2
+    assert lines[-1] == "q ends"
+
+
+def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageState, tmp_path: Path) -> None:
+    with SqliteQueues(state.database / "queues.sqlite3") as queues:
+        queues.history.retry(["w-0"])
+        (lease,) = queues.receive("weld", 1, lease=1000)
+        queues.fail(lease, Failure("OSError", "once more", "", 1), delay=None)
+    (stage,) = Overview(tmp_path).look()
+    assert [(one.job, one.failure.message) for one in stage.failures] == [("w-0", "once more"), ("w-1", "rod [stuck]")]
+
+
+def test_programs_get_it_as_json_once(state: StageState, tmp_path: Path) -> None:
+    (stage,) = json.loads(run(tmp_path, "--format", "json").stdout)
+    assert (stage["factory"], stage["standing"], stage["bots"][0]["waiting"]) == ("works", "killed", 3)
+    assert stage["failures"][0]["failure"]["type"] == "OSError"
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -161,7 +205,9 @@ def test_without_a_terminal_it_prints_once(state: StageState, tmp_path: Path) ->
     assert done.stdout.splitlines()[0] == "works/test killed"
     assert re.search(r"^here +weld +gone +0 +2 +3 +1 +1 ", done.stdout, re.MULTILINE)
     assert "weld w-0 dead: ValueError: too hot" in done.stdout
-    assert "nothing is built here" in run(tmp_path, "--name", "nobody").stderr
+    absent = run(tmp_path, "--name", "wroks")
+    assert absent.returncode == 1
+    assert "wroks is not built here\n  help: did you mean works?" in absent.stderr
 
 
 def test_on_a_terminal_it_fills_the_screen_until_q(state: StageState, tmp_path: Path) -> None:
