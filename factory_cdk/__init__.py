@@ -20,18 +20,32 @@ from factory_cdk.version import __version__
 
 if TYPE_CHECKING:
     from factory_cdk.api import Factory
+    from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
     from factory_cdk.local.following import JobFailed, JobFuture
     from factory_cdk.worker.bot import Bot
     from factory_cdk.worker.job import Job
 
-__all__ = ["Bot", "Factory", "Job", "JobFailed", "JobFuture", "__version__"]
+__all__ = [
+    "Bot",
+    "Diagnostic",
+    "Factory",
+    "FactoryError",
+    "Job",
+    "JobFailed",
+    "JobFuture",
+    "PlanError",
+    "__version__",
+]
 
 _HOMES = {
     "Bot": "factory_cdk.worker.bot",
+    "Diagnostic": "factory_cdk.diagnostics",
     "Factory": "factory_cdk.api",
+    "FactoryError": "factory_cdk.diagnostics",
     "Job": "factory_cdk.worker.job",
     "JobFailed": "factory_cdk.local.following",
     "JobFuture": "factory_cdk.local.following",
+    "PlanError": "factory_cdk.diagnostics",
 }
 
 
@@ -39,3 +53,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'factory_cdk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,8 +13,9 @@ What is built outlives the program that built it; another one, or the command li
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
@@ -42,10 +43,10 @@ class Factory:
     """
 
     def __init__(self, plan: str | PathLike[str], stage: str | None = None) -> None:
-        self.plan = fspath(plan)
+        self.plan = os.fspath(plan)
         self.stage = stage
         self._names: dict[str | None, tuple[str, str]] = {}
-        self._followers: dict[tuple[str, float], Follower] = {}
+        self._followers: dict[tuple[str, float, int], Follower] = {}
 
     def __repr__(self) -> str:
         return f"Factory({self.plan!r}, {self.stage!r})"
@@ -173,7 +174,7 @@ class Factory:
         factory = find(find_home(), *self._names[stage])
         if factory.roster is None:
             raise FactoryError(f"{factory.state.name} was never built to the end", "demolish it, or build it again")
-        key = (str(factory.state.folder), factory.roster.built_at)
+        key = (str(factory.state.folder), factory.roster.built_at, os.getpid())  # a fork has none of our threads
         return self._followers.setdefault(key, Follower(factory.state, factory.roster))
 
 

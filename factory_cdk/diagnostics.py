@@ -43,8 +43,8 @@ class Diagnostic:
 class FactoryError(Exception):
     """Something went wrong that the user can cause or mend; the command line prints it without a traceback.
 
-    `message` says what and where, `remedy` what to do about it (or is None). `exit_code` is 1 (refused or
-    failed) unless the command documents another.
+    `message` says what and where, `remedy` what to do about it (or is None), which is also a note of the exception, so
+    that Python shows it. `exit_code` is 1 (refused or failed) unless the command documents another.
     """
 
     def __init__(self, message: str, remedy: str | None = None, *, exit_code: int = 1) -> None:
@@ -52,6 +52,8 @@ class FactoryError(Exception):
         self.message = message
         self.remedy = remedy
         self.exit_code = exit_code
+        if remedy:
+            self.add_note(f"help: {remedy}")
 
 
 class PlanError(FactoryError):
@@ -64,3 +66,6 @@ class PlanError(FactoryError):
         first = f"{errors[0].code} {errors[0].message}" if errors else "the plan was refused"
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(f"{where}{first}{more}")
+
+    def __reduce__(self) -> tuple[type[PlanError], tuple[object]]:
+        return type(self), (self.diagnostics,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +31,11 @@ from factory_cdk.workflow.router import child_id
 
 class JobFailed(FactoryError):
     """A job became a dead letter. `type`, `message` and `traceback` are those of its last failure; `job` is its
-    id, `bot` whose it was, `attempts` how many were begun.
+    id, `bot` whose it was, `attempts` how many were begun. Python shows the bot's traceback below its own.
     """
 
     def __init__(self, record: JobRecord) -> None:
+        self._record = record
         last = record.failures[-1] if record.failures else None
         self.type = last.type if last else "unknown"
         self.traceback = last.traceback if last else ""
@@ -44,6 +46,11 @@ class JobFailed(FactoryError):
             f"{'attempt' if self.attempts == 1 else 'attempts'}: {what}",
             f"factory-cdk jobs show and jobs retry take its id, {self.job}",
         )
+        if self.traceback:
+            self.add_note(f"in the worker of {self.bot}:\n{self.traceback.rstrip()}")
+
+    def __reduce__(self) -> tuple[type[JobFailed], tuple[JobRecord]]:
+        return type(self), (self._record,)
 
 
 class JobFuture(Future[Json]):
@@ -52,19 +59,40 @@ class JobFuture(Future[Json]):
     The result is what the last bot returned. Where the workflow branches it is a mapping from the name of each
     last bot to what that returned (a list when the bot was reached several times). The exception is JobFailed as
     soon as one job is a dead letter, and FactoryError when the runner is gone. `cancel` takes the job off its queue.
+    It belongs to the process that submitted: a fork of that submits anew.
     """
 
     def __init__(self, state: StageState, run: str, job: str) -> None:
         super().__init__()
         self._stage_state = state
         self._ending = threading.Lock()
+        self._pid = os.getpid()
         self.run = run
         self.job = job
+
+    def result(self, timeout: float | None = None) -> Json:
+        """What the last bot returned, waited for up to `timeout` seconds. TimeoutError; else see the class."""
+        self._refuse_fork()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Why there is no result, None when there is one; waits as `result` does."""
+        self._refuse_fork()
+        return super().exception(timeout)
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid and not self.done():  # nobody here would ever end it
+            raise FactoryError(
+                f"job {self.job} was submitted by process {self._pid}, of which this is a fork",
+                "wait for it there, or submit from here",
+            )
 
     def cancel(self) -> bool:
         """Cancel the job unless it is in hand or done; whether it is cancelled now."""
         if self.cancelled():
             return True
+        if self.done() or not self._stage_state.database.exists():  # the stage may be gone
+            return False
         with open_queues(self._stage_state) as queues:
             record = queues.history.job(self.job)
             if record is None or record.state not in ("ready", "delayed") or not queues.history.cancel([self.job])[0]:
