@@ -70,7 +70,15 @@ class Crew:
         self._ending = False
         self.lease = min(float(posting.lease), tempo.lease_most)
         self.members = tuple(
-            Member(posting, number, stream.log(f"{posting.label}.{number}"), guardian, self._hear, self._miss)
+            Member(
+                posting,
+                number,
+                stream.log(f"{posting.label}.{number}"),
+                guardian,
+                on_message=self._hear,
+                on_end=self._miss,
+                on_return=office.release,
+            )
             for number in range(1, posting.processes + 1)
         )
 
@@ -120,7 +128,7 @@ class Crew:
             self.members[0].log.say(f"LeaseExpired: {spent}; {DEAD}", "ERROR", lease.job.id)
             self._office.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
             return
-        max(self.members, key=lambda member: member.free).take(lease)
+        min((member for member in self.members if member.free > 0), key=lambda member: len(member.hand)).take(lease)
 
     def flush(self) -> None:
         """Send what was given."""
@@ -154,7 +162,7 @@ class Crew:
 
     def _new_process(self) -> WorkerProcess:
         posting = self.posting
-        return WorkerProcess(lambda fd: worker_command(posting.python, fd), posting.folder, self._environ)
+        return WorkerProcess(lambda *fds: worker_command(posting.python, *fds), posting.folder, self._environ)
 
     def _hear(self, member: Member, message: Message) -> None:
         kind = message.get("kind")

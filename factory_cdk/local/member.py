@@ -15,6 +15,17 @@ from factory_cdk.local.process import Message, WorkerProcess
 from factory_cdk.local.roster import Posting, Tempo
 from factory_cdk.queues.port import Job, Lease
 
+QUICK = 0.002
+"""Seconds within which a job is done whose worker is then handed more than its batch: it need not wait for its runner's
+turn, and its runner settles many jobs in one transaction. A worker whose last job took longer has no more than that.
+"""
+
+AHEAD = 16
+"""How many jobs beyond its batch a worker of quick jobs has in hand at most."""
+
+SLOW = 0.05
+"""Seconds after which a job turns out not to be quick: what its worker was handed ahead is taken back."""
+
 
 class State(StrEnum):
     """What a member is at: loading its bot, ready for a job, busy with one, waiting to be restarted, finishing
@@ -44,7 +55,8 @@ def job_message(job: Job) -> dict[str, Any]:
 
 
 class Member:
-    """One place of a crew. `on_message` and `on_end` get this member and what its process said or its exit code.
+    """One place of a crew. `on_message` and `on_end` get this member and what its process said or its exit code, and
+    `on_return` the jobs that were taken back from it.
 
     `hand` holds the jobs in hand in the order in which the worker does them: the first is being done.
     `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one. `held`: its bot
@@ -59,16 +71,20 @@ class Member:
         guardian: Guardian,
         on_message: Callable[[Member, Message], None],
         on_end: Callable[[Member, int], None],
+        on_return: Callable[[Sequence[Lease]], None],
     ) -> None:
         self.posting, self.number, self.log = posting, number, log
         self._guardian = guardian
-        self._on_message, self._on_end = on_message, on_end
+        self._on_message, self._on_end, self._on_return = on_message, on_end, on_return
         self._process: WorkerProcess | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self._given: list[Job] = []
         self.state = State.ENDED
         self.hand: deque[Lease] = deque()
+        self._ahead = 0
+        self._turn = 0.0
         self._began = 0.0
         self.started_at = 0.0
         self.was_ready = False
@@ -101,7 +117,7 @@ class Member:
         """How many more jobs it takes."""
         if self.held or self.state not in (State.READY, State.BUSY):
             return 0
-        return self.posting.batch - len(self.hand)
+        return max(0, self.posting.batch + self._ahead - len(self.hand))
 
     def start(self, process: WorkerProcess, secrets: Mapping[str, str]) -> None:
         """Put `process`, which has been told nothing yet, in this place, and tell it what to be."""
@@ -134,6 +150,7 @@ class Member:
         self.was_ready, self.broken, self.killed_for = False, None, None
         self.held, self.said = False, None
         self.restarts += 1
+        self._ahead = 0
 
     def take(self, lease: Lease) -> None:
         """Take a job in hand; `flush` hands over what was taken."""
@@ -145,14 +162,20 @@ class Member:
         if not self._given or self._process is None:
             return
         jobs, self._given = self._given, []
-        self._process.send({"kind": "jobs", "jobs": [job_message(job) for job in jobs]})
+        self._process.hand_over([job_message(job) for job in jobs])
+        if self._watching is None and len(self.hand) > self.posting.batch:
+            self._watch_in(SLOW)
         if self.state is State.READY:
             self.state = State.BUSY
+            self._turn = time.monotonic()
             self._set_timer()
 
     def finish(self) -> Lease:
         """The job being done is done: take it out of the hand; the next one's time starts."""
         lease = self.hand.popleft()
+        now = time.monotonic()
+        self._ahead = min(AHEAD, 2 * self._ahead + 1) if now - self._turn < QUICK else 0
+        self._turn = now
         self._go_on()
         return lease
 
@@ -196,6 +219,23 @@ class Member:
             self.state = State.READY
         if self.posting.timeout is not None:
             self._set_timer()
+
+    def _watch_in(self, seconds: float) -> None:
+        self._watching = asyncio.get_running_loop().call_later(seconds, self._watch)
+
+    def _watch(self) -> None:
+        """Take back what was handed ahead when the job being done has turned out to be slow."""
+        self._watching = None
+        if self._process is None or len(self.hand) <= self.posting.batch:
+            return
+        left = self._turn + SLOW - time.monotonic()
+        if left > 0:
+            self._watch_in(left)
+            return
+        self._ahead = 0
+        if back := self._process.take_back():
+            leases = [self.hand.pop() for _ in range(back)]
+            self._on_return(leases[::-1])
 
     def _set_timer(self) -> None:
         self._clear_timer()

@@ -20,6 +20,7 @@ from typing import Any
 import factory_cdk.worker
 from factory_cdk.local.allowance import Allowance
 from factory_cdk.worker.frames import FrameBuffer, FrameError, check_said, encode
+from factory_cdk.worker.permits import NUMBERS
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
@@ -45,9 +46,9 @@ def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[st
     return {**environ, **variables}
 
 
-def worker_command(python: str, descriptor: int) -> list[str]:
+def worker_command(python: str, *descriptors: int) -> list[str]:
     """The command line of a worker: isolated from PYTHON* variables, the user's site and the working folder."""
-    return [python, "-I", str(SHIM), str(descriptor)]
+    return [python, "-I", str(SHIM), *map(str, descriptors)]
 
 
 class WorkerProcess:
@@ -58,7 +59,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        command: Callable[[int], list[str]],
+        command: Callable[[int, int], list[str]],
         folder: str,
         environ: Mapping[str, str],
     ) -> None:
@@ -70,20 +71,24 @@ class WorkerProcess:
         self._allowance = Allowance(self._loop)
         self._socket, theirs = socket.socketpair()
         self._output, their_output = os.pipe()
+        self._permits, self._permit = os.pipe()
+        self._handed_over = 0
+        os.set_blocking(self._permits, False)
         try:
             self._process = subprocess.Popen(
-                command(theirs.fileno()),
+                command(theirs.fileno(), self._permits),
                 cwd=folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=their_output,
                 stderr=their_output,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), self._permits],
                 process_group=0,
             )
         except BaseException:
             self._socket.close()
-            os.close(self._output)
+            for descriptor in (self._output, self._permits, self._permit):
+                os.close(descriptor)
             raise
         finally:
             theirs.close()
@@ -127,6 +132,21 @@ class WorkerProcess:
             frame = frame[sent:]
             self._loop.add_writer(self._socket, self._write)
         self._unsent += frame
+
+    def hand_over(self, jobs: Sequence[Message]) -> None:
+        """Send jobs, each with the permit to begin it."""
+        if self._ended:
+            return
+        first, self._handed_over = self._handed_over, self._handed_over + len(jobs)
+        os.write(self._permit, bytes(number % NUMBERS for number in range(first, self._handed_over)))
+        self.send({"kind": "jobs", "jobs": jobs})
+
+    def take_back(self) -> int:
+        """Take back all jobs that it has not begun, the last ones that it was handed; answers how many they are."""
+        try:
+            return 0 if self._ended else len(os.read(self._permits, NUMBERS))
+        except BlockingIOError:
+            return 0
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
@@ -242,9 +262,9 @@ class WorkerProcess:
             return
         code = self._process.wait()
         self._socket.close()
-        os.close(self._output)
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
+        for descriptor in (self._output, self._permits, self._permit, self._pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
         self._on_end(code)
 
     def _take_printed(self) -> bool:

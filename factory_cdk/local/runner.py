@@ -166,6 +166,7 @@ class Runner:
                 self._queues.release(lease)
             except FactoryError as error:  # its lease will end
                 self._log.say(f"job {lease.job.id} could not be given back: {error.message}", "WARNING", lease.job.id)
+        self._look()  # another worker may be free
 
     def _look(self) -> None:
         """Exchange with the queues soon, once for all that happens until then."""

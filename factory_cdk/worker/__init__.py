@@ -21,5 +21,7 @@ What a bot asks for through its Job::
     runner -> worker   resume    jobs follow
     worker -> runner   leaving   no more jobs: say stop
 
+A runner may take back what the worker has not begun (`permits`): the worker then passes over it and says nothing.
+
 A socket that ends means that the other side is gone: the worker then ends itself and its children at once.
 """

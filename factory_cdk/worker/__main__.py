@@ -1,4 +1,6 @@
-"""Starts the shim by path: `python -I .../factory_cdk/worker/__main__.py FD`, FD being the runner's socket.
+"""Starts the shim by path: `python -I .../factory_cdk/worker/__main__.py FD [PERMITS]`.
+
+FD is the runner's socket and PERMITS the pipe of its permits (permits.py).
 
 The shim's modules are loaded under a private package name, so that neither their names nor their versions can
 meet those of the bot, which may have a factory_cdk of its own in its environment.
@@ -17,7 +19,7 @@ def main() -> int:
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
     sys.modules[PACKAGE] = package
     shim = __import__(PACKAGE + ".shim", fromlist=["serve"])
-    code: int = shim.serve(int(sys.argv[1]))
+    code: int = shim.serve(*map(int, sys.argv[1:]))
     return code
 
 

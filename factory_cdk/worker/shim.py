@@ -12,6 +12,7 @@ from .errors import describe
 from .frames import Channel
 from .job import Job
 from .marking import mark_streams
+from .permits import Permits
 from .roots import use_roots
 from .working import Worker
 
@@ -41,16 +42,18 @@ class FactoryModule:
         module.__dict__.update(Bot=Bot, Job=Job)
 
 
-def serve(descriptor: int) -> int:
+def serve(descriptor: int, permits: int | None = None) -> int:
     """Be a worker on the runner's socket `descriptor`; returns the exit code (1: the bot cannot be loaded)."""
     os.set_inheritable(descriptor, False)  # the bot's children must not keep the socket open
+    if permits is not None:
+        os.set_inheritable(permits, False)
     channel = Channel(descriptor)
     lifeline.tie(descriptor)
     order = channel.receive()
     if order is None:
         lifeline.end_group()
         return 1
-    worker = Worker(channel, order["bot"], mark_streams())
+    worker = Worker(channel, order["bot"], mark_streams(), Permits(permits))
     try:
         if order.get("launcher") == "qalx":
             from . import launched  # noqa: PLC0415

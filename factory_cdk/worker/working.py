@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .frames import Channel, Message
     from .life import Life
     from .marking import MarkedStream
+    from .permits import Permits
 
 FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = 0.1, 1.0, 60.0
 """Seconds without a job before `onwait` is called, and before it is called again; doubling from the second on."""
@@ -37,8 +38,9 @@ class Worker:
     they were handed and did not begin.
     """
 
-    def __init__(self, channel: Channel, bot: str, streams: Sequence[MarkedStream]) -> None:
+    def __init__(self, channel: Channel, bot: str, streams: Sequence[MarkedStream], permits: Permits) -> None:
         self._channel = channel
+        self._permits = permits
         self._streams = streams
         self._pid = os.getpid()
         self._sending = threading.Lock()  # a bot's threads may publish
@@ -62,7 +64,9 @@ class Worker:
             if self._jobs and (self._held or self._leaving):
                 self._give_back()
             if self._jobs and not self._channel.waiting():
-                self._run(self._jobs.popleft())
+                job = self._jobs.popleft()
+                if self._permits.take():
+                    self._run(job)
                 continue
             message = self._receive()
             if message is None:
@@ -119,9 +123,10 @@ class Worker:
         return self._channel.receive()
 
     def _give_back(self) -> None:
-        if self._jobs:
-            self._tell({"kind": "returned", "ids": [job["id"] for job in self._jobs]})
-            self._jobs.clear()
+        ids = [job["id"] for job in self._jobs if self._permits.take()]
+        self._jobs.clear()
+        if ids:
+            self._tell({"kind": "returned", "ids": ids})
 
     def _run(self, message: dict[str, Any]) -> None:
         self._last = job = Job(context=dict(self._idle.context), worker=self, **message)

@@ -24,23 +24,30 @@ class Shim:
 
     def __init__(self, log: Path, python: str) -> None:
         self._socket, theirs = socket.socketpair()
+        self.permits, self._permit = os.pipe()
+        os.set_blocking(self.permits, False)
+        self._handed_over = 0
         self._socket.settimeout(PATIENCE)
         self._frames = FrameBuffer()
         self._heard: list[dict[str, Any]] = []
         self.log = log
         with theirs, log.open("wb") as output:
             self.process = subprocess.Popen(
-                [python, "-I", str(SHIM), str(theirs.fileno())],
+                [python, "-I", str(SHIM), str(theirs.fileno()), str(self.permits)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), self.permits],
                 cwd=log.parent,
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": "/nonexistent"},
             )
 
     def say(self, kind: str, **details: Any) -> None:
+        """Send a message; jobs go with their permits."""
+        for _ in details.get("jobs", ()):
+            os.write(self._permit, bytes([self._handed_over % 256]))
+            self._handed_over += 1
         self._socket.sendall(encode({"kind": kind, **details}))
 
     def start(self, folder: Path, target: str | None = None, **details: Any) -> dict[str, Any]:
@@ -68,9 +75,17 @@ class Shim:
         self.say("jobs", jobs=[job(payload, **details)])
         return self.hear()
 
+    def take_back(self) -> int:
+        """Take back what was not begun; how many jobs that are."""
+        return len(os.read(self.permits, 256))
+
     def hang_up(self) -> None:
         """Do what the death of a runner does to the socket."""
         self._socket.close()
+        for descriptor in (self.permits, self._permit):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.permits = self._permit = -1
 
     def printed(self) -> str:
         """What the bot printed, without the marks that say which job did."""
