@@ -15,6 +15,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+class DiskFullError(FactoryError):
+    """There is no room for what was to be written."""
+
+
 def find_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The absolute folder that holds all state: FACTORY_CDK_HOME, else the platform's data directory.
 
@@ -64,7 +68,7 @@ def disk_error(error: OSError, path: Path) -> FactoryError:
     """The FactoryError that says what `error` means for the user of the state under `path`."""
     where = error.filename if isinstance(error.filename, str) else path
     if error.errno in FULL:
-        return FactoryError(f"the disk of {where} is full", f"free some space, or set {VARIABLE} to another disk")
+        return DiskFullError(f"the disk of {where} is full", f"free some space, or set {VARIABLE} to another disk")
     if error.errno in REFUSED:
         return FactoryError(
             f"{where} cannot be written: {error.strerror}", f"set {VARIABLE} to a folder that you may write"

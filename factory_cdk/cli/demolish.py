@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import confirmed, name_option, no_word, say
+from factory_cdk.cli.running import confirmed, name_option, no_word, say, timeout_option
 from factory_cdk.cli.table import print_table
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
@@ -17,6 +19,7 @@ Examples:
   factory-cdk demolish --name works
   factory-cdk demolish --name works --stage test --yes
   factory-cdk demolish --name works --drain --timeout 600 --yes
+  factory-cdk demolish --name works --cold --yes
 """
 
 
@@ -25,22 +28,20 @@ Examples:
 @click.option("--stage", metavar="NAME", help="The stage; without it, the one that matches, or you choose.")
 @click.option("--yes", is_flag=True, help="Ask nothing, and discard the jobs that are left in the queues.")
 @click.option("--drain", is_flag=True, help="First let the bots work on until their queues are empty.")
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0),
-    help="With --drain: wait no longer; the stage goes on.",
-)
+@click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back to their queues.")
+@timeout_option
 @quiet_option
-def command(name: str, stage: str | None, yes: bool, drain: bool, timeout: float | None, quiet: bool) -> int:
+def command(
+    name: str, stage: str | None, yes: bool, drain: bool, cold: bool, timeout: float | None, quiet: bool
+) -> int:
     """Take a stage down: finish the jobs in hand, bot after bot along the workflow, end it, delete its state.
 
-    Jobs that are left in the queues are counted, and discarded only with --yes or when you say so. Exit code 1:
-    nothing matches, or you said no; 2: several stages match and --yes does not say which; with --drain 3: not
-    empty in time, 4: the runner is gone.
+    Jobs that are left in the queues are counted, and discarded only with --yes or when you say so. What is waited for
+    is said after a moment; Ctrl-C, or --timeout, lets the stage go on. Exit code 1: nothing matches, or you said no;
+    2: several stages match and --yes does not say which; 3: not done in time; 4: with --drain, the runner is gone.
     """
-    if timeout is not None and not drain:
-        raise click.UsageError("--timeout goes with --drain")
+    if drain and cold:
+        raise click.UsageError("--drain and --cold do not go together")
     home = find_home()
     found = factory.matches(home, name, stage)
     if not found:
@@ -59,8 +60,10 @@ def command(name: str, stage: str | None, yes: bool, drain: bool, timeout: float
     if not yes and not confirmed(f"demolish {chosen.state.name}?"):
         return 1
 
+    began = time.monotonic()
     if drain:
         empty_queues(chosen, no_word if quiet else say, timeout)
+    rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
 
     def discard(left: factory.Left) -> bool:
         if yes:
@@ -68,7 +71,7 @@ def command(name: str, stage: str | None, yes: bool, drain: bool, timeout: float
             return True
         return confirmed(f"{left} are left in its queues: discard them?")
 
-    if not factory.demolish(chosen, no_word if quiet else say, discard):
+    if not factory.demolish(chosen, no_word if quiet else say, discard, timeout=rest, cold=cold):
         say(f"{chosen.state.name} goes on")
         return 1
     if not quiet:

@@ -14,6 +14,10 @@ name_option = click.option("--name", metavar="NAME", required=True, help="The fa
 
 built_stage_option = click.option("--stage", metavar="NAME", help="A stage of it; needed when several are built.")
 
+timeout_option = click.option(
+    "--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait no longer for the jobs; exit code 3."
+)
+
 format_option = click.option(
     "--format",
     "format_",

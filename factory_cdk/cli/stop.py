@@ -5,25 +5,31 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import built_stage_option, name_option, no_word, say
+from factory_cdk.cli.running import built_stage_option, name_option, no_word, say, timeout_option
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
 
 EXAMPLES = """\b
 Examples:
   factory-cdk stop --name works --stage test
+  factory-cdk stop --name works --timeout 60 || factory-cdk stop --name works --cold
 """
 
 
 @click.command(epilog=EXAMPLES)
 @name_option
 @built_stage_option
+@timeout_option
+@click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back, and the runner ends.")
 @quiet_option
-def command(name: str, stage: str | None, quiet: bool) -> None:
+def command(name: str, stage: str | None, timeout: float | None, cold: bool, quiet: bool) -> None:
     """Stop the bots of a stage, in the order of its workflow; returns when the jobs in hand are done.
 
-    The workers stay, loaded; jobs wait in their queues until `resume`.
+    The workers stay, loaded; jobs wait in their queues until `resume`. What is waited for is said after a moment;
+    Ctrl-C ends the waiting, not the stopping. Exit code 3: jobs are still in hand after --timeout.
     """
-    factory.stop(find_home(), name, stage, no_word if quiet else say)
+    lives = factory.stop(find_home(), name, stage, no_word if quiet else say, timeout=timeout, cold=cold)
     if not quiet:
-        click.echo(f"{name} is stopped")
+        click.echo(
+            f"{name} is stopped" if lives else f"{name} is stopped, its runner has ended; resume starts it again"
+        )

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, remove, said
+from factory_cdk.local.control import LONGEST_END, Say, await_ready, changing, said
 from factory_cdk.local.describing import describe, summary, workers
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
@@ -22,9 +20,11 @@ from factory_cdk.local.logs import follow_stream, read_stream
 from factory_cdk.local.roster import Roster, refuse_unknown_bot
 from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.standing import Factory, find, list_factories, matches
-from factory_cdk.local.state import StageState, holding, take_folder
+from factory_cdk.local.state import StageState
 from factory_cdk.local.status import read_status, runner_pid
-from factory_cdk.local.submission import Submission, open_queues, record_as_json
+from factory_cdk.local.stopping import Left, demolish, left
+from factory_cdk.local.stopping import stop as stop_stage
+from factory_cdk.local.submission import Submission, record_as_json
 from factory_cdk.local.submission import submit as submit_jobs
 from factory_cdk.local.submission import wait as wait_for_run
 from factory_cdk.plan.model import Json
@@ -49,18 +49,6 @@ __all__ = [
     "wait",
     "workers",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What is in the queues of a stage: jobs to be done, and dead letters."""
-
-    jobs: int
-    dead: int
-
-    def __str__(self) -> str:
-        jobs = f"{self.jobs} {'job' if self.jobs == 1 else 'jobs'}"
-        return f"{jobs} and {self.dead} dead {'letter' if self.dead == 1 else 'letters'}"
 
 
 def submit(
@@ -100,11 +88,14 @@ def logs(
             return
 
 
-def stop(home: Path, name: str, stage: str | None, say: Say) -> None:
-    """Close the gate, bot after bot along the workflow; returns when nothing is in hand any more. FactoryError."""
+def stop(
+    home: Path, name: str, stage: str | None, say: Say, *, timeout: float | None = None, cold: bool = False
+) -> bool:
+    """Close the gate of a stage whose runner runs: see `stopping.stop`. Whether its runner lives on. FactoryError."""
     factory = find(home, name, stage)
     _need_runner(factory)
-    _close_gate(factory.state, say)
+    stop_stage(factory, say, timeout=timeout, cold=cold)
+    return runner_pid(factory.state) is not None
 
 
 def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -154,90 +145,6 @@ def attend(launch: Launch, state: StageState) -> Iterator[str]:
             signal.signal(number, handler)
         launch.hang_up()
         launch.process.wait()
-
-
-def left(factory: Factory) -> Left:
-    """What is in the queues of `factory`. FactoryError when they cannot be read."""
-    if not factory.state.database.exists():
-        return Left(0, 0)
-    with open_queues(factory.state) as queues:
-        depths = queues.history.depths().values()
-        return Left(
-            sum(depth.ready + depth.delayed + depth.leased for depth in depths), sum(depth.dead for depth in depths)
-        )
-
-
-def demolish(factory: Factory, say: Say, discard: Callable[[Left], bool]) -> bool:
-    """Finish what is in hand, bot after bot along the workflow, end the runner and delete the stage.
-
-    When anything is left in the queues, `discard` is asked; if it says no, the stage goes on as before and the
-    answer is False. Nobody can submit between the count and the end. FactoryError.
-    """
-    state = factory.state
-    with changing(state):
-        was_open = factory.status is not None and factory.status.gate == "open"
-        if runner_pid(state) is not None:
-            _close_gate(state, say)
-        with _nobody_submitting(state):
-            remaining = left(factory)
-            goes = not (remaining.jobs or remaining.dead) or discard(remaining)
-            if goes:
-                _end_runner(state)
-                remove(state)
-                _tidy(state)
-        if not goes and was_open and runner_pid(state) is not None:
-            ask(state, gate="open")
-    return goes
-
-
-@contextmanager
-def _nobody_submitting(state: StageState) -> Iterator[None]:
-    """Wait for those who submit, and keep all others from it, so that no job is acknowledged and then deleted."""
-    try:
-        lock = take_folder(state.folder, shared=False, wait=LONGEST_END)
-    except FileNotFoundError:
-        raise FactoryError(f"{state.name} is not built here any more", "see `factory-cdk list`") from None
-    if lock is None:
-        raise FactoryError(
-            f"jobs are being submitted to {state.name} all the time",
-            f"end what submits them, then try again; "
-            f"factory-cdk resume --name {state.factory} --stage {state.stage} opens its gate again",
-        )
-    with holding(lock):
-        yield
-
-
-def _end_runner(state: StageState) -> None:
-    for end in ("warm", "cold"):
-        if runner_pid(state) is None:
-            return
-        ask(state, gate="closed", end=end)
-        if await_end(state, LONGEST_END):
-            return
-    raise FactoryError(f"the runner of {state.name} does not end (process {runner_pid(state)})", "kill it, try again")
-
-
-def _tidy(state: StageState) -> None:
-    """Remove the stage's lock, which we hold, and the factory's folder when this was its last stage."""
-    state.change_lock.unlink(missing_ok=True)
-    if not any(state.folder.parent.iterdir()):
-        state.folder.parent.rmdir()
-
-
-def _close_gate(state: StageState, say: Say) -> None:
-    request = ask(state, gate="closed")
-    said_in_hand = -1
-    while True:
-        status = read_status(state)
-        if status and status.request == request and status.gate == "closed":
-            return
-        if runner_pid(state) is None:
-            return
-        in_hand = sum(worker.in_hand for worker in status.workers) if status else 0
-        if in_hand and in_hand != said_in_hand:
-            say(f"finishing {in_hand} {'job' if in_hand == 1 else 'jobs'} in hand")
-            said_in_hand = in_hand
-        time.sleep(0.02)
 
 
 def _await_request(state: StageState, request: str, gate: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import disk, disk_error, make_private
+from factory_cdk.home import FULL, disk, disk_error, make_private
 
 FACTORIES = "factories"
 
@@ -183,14 +183,25 @@ def _open_locked(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if _try_lock(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path):
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            _name_holder(descriptor)
             return descriptor
     except BaseException:
         os.close(descriptor)
         raise
     os.close(descriptor)
     return None
+
+
+def _name_holder(descriptor: int) -> None:
+    """Write down who holds the lock. A full disk keeps nobody from holding it: the name is for messages."""
+    name = str(os.getpid()).encode()
+    try:
+        os.pwrite(descriptor, name, 0)  # over the last one, whose room is kept for it
+        os.truncate(descriptor, len(name))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.truncate(descriptor, 0)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -77,6 +77,10 @@ class History:
         """Up to `n` dead letters of `queue`, the first to die first."""
         return self._records("queue = ? AND outcome = 'dead' ORDER BY final LIMIT ?", (queue, max(0, n)))
 
+    def in_hand(self) -> list[JobRecord]:
+        """Every job that is leased, the first to be begun first."""
+        return self._records("due > 0 AND token IS NOT NULL ORDER BY started", ())
+
     def remaining(self, run: str) -> int:
         """How many jobs of `run` are not final yet. When it is 0 after `send`, the run is complete."""
         return self._count("SELECT count(*) FROM jobs WHERE run = ? AND final IS NULL", (run,))

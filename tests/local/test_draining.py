@@ -122,7 +122,7 @@ def test_demolish_drains_first(
 
     monkeypatch.setenv("FACTORY_CDK_HOME", str(written.home))
     written.build(bot("first", "bots:slow", to=["second"]), bot("second", "bots:slow"))
-    assert demolish("--timeout", "1")[0] == 2
+    assert demolish("--drain", "--cold")[0] == 2
     written.submit("first", *range(50))
     code, said = demolish("--drain", "--timeout", "60", "--yes")
     assert code == 0, said

@@ -222,13 +222,47 @@ def test_on_a_full_disk_every_command_says_so_and_what_was_acknowledged_is_done_
     _, err = shell.run(*base, json.dumps("x" * 100_000), code=1)
     assert "full" in err
     assert len(shell.workers()) == 5
-    for command in (("resume",), ("demolish", "--yes")):
-        _, err = shell.run(command[0], "--name", "journey", *command[1:], code=1)
-        assert "full" in err
+    _, err = shell.run("resume", "--name", "journey", code=1)
+    assert "full" in err
     filler.unlink()
     shell.run("resume", "--name", "journey")
     with SqliteQueues(small_disk / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
         until(lambda: [str(record.outcome) for record in queues.history.run_jobs(run)] == ["success"])
+
+
+def test_on_a_full_disk_a_stage_can_be_stopped_and_goes_on_once_there_is_room(shell: Shell, small_disk: Path) -> None:
+    shell.build("other")
+    gate = shell.folder / "gate"
+    job = shell.run("submit", "--name", "journey", "--bot", "hold", "--payload", json.dumps(str(gate)))[0].strip()
+    until(gate.with_name("gate.begun").exists)
+    filler = fill(small_disk)
+    _, err = shell.run("stop", "--name", "journey", "--timeout", "0.2", code=3)
+    assert "full" in err
+    assert "bot hold" in err
+    out, _ = shell.run("stop", "--name", "journey", "--cold")
+    assert "its runner has ended" in out
+    filler.unlink()
+    gate.touch()
+    shell.run("resume", "--name", "journey")
+    listed = ("jobs", "list", "--name", "journey", "--run", job, "--format", "json")
+    until(lambda: [one["state"] for one in json.loads(shell.run(*listed)[0])] == ["success"])
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_full_disk_is_freed_by_demolishing_what_is_on_it(shell: Shell, small_disk: Path, running: bool) -> None:
+    shell.build("other")
+    gate = shell.folder / "gate"
+    shell.run("submit", "--name", "journey", "--bot", "hold", "--payload", json.dumps(str(gate)))
+    until(gate.with_name("gate.begun").exists)
+    if not running:
+        shell.run("stop", "--name", "journey", "--cold")
+    workers = shell.workers()
+    fill(small_disk)
+    out, err = shell.run("demolish", "--name", "journey", "--yes")
+    assert "is demolished" in out
+    assert "discarding" in err
+    assert not (small_disk / "factories" / "journey").exists()
+    assert not any(lives(row["pid"]) for row in workers if row["pid"])
 
 
 def test_in_a_home_that_cannot_be_written_every_command_says_so(shell: Shell, small_disk: Path) -> None:

@@ -290,7 +290,7 @@ class Storm:
             if what != "kill busy":
                 continue
             begun = [begin for begin in notes.begins if begin.process == process and begin.moment < killed]
-            if begun and (begun[-1].job, begun[-1].attempt) not in notes.ends:
+            if begun and (begun[-1].job, begun[-1].attempt) not in {*notes.ends, *notes.fails}:
                 job = begun[-1].job
                 again = min(begin.moment for begin in notes.begins if begin.job == job and begin.moment > killed)
                 yield (again - killed) * 1000

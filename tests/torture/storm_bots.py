@@ -1,8 +1,9 @@
 """The bots of the storm. Each notes what it begins and ends in a file of its own process, which only grows, so that
 what happened is known without asking the engine.
 
-The lines: `begin ID ATTEMPT NONCE WALL MONOTONIC`, the nonce being the one that came with the payload, and
-`end ID ATTEMPT NONCE`, with the one that goes on. A nonce is random, so it says which execution a result is of.
+The lines: `begin ID ATTEMPT NONCE WALL MONOTONIC`, the nonce being the one that came with the payload, then
+`fail ID ATTEMPT`, or `end ID ATTEMPT NONCE`, with the one that goes on. A nonce is random, so it says which execution a
+result is of.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def work(job: Any) -> dict[str, Any]:
     note("begin", job.id, job.attempt, job.payload["nonce"], time.time(), time.monotonic())
     dice = random.Random(f"{job.id} {job.attempt}")  # noqa: S311
     if dice.random() < 0.02:
+        note("fail", job.id, job.attempt)
         raise OSError("by chance")
     time.sleep(dice.choice([0, 0.002, 0.01] if dice.random() < 0.95 else [0.1, 0.5]))
     nonce = os.urandom(8).hex()

@@ -35,13 +35,14 @@ class Begin:
 @dataclass
 class Notes:
     """What submitters and bots noted: `acknowledged` nonces by job, what was `refused`, what was begun in order of
-    time, and which nonces the ends of an attempt passed on.
+    time, which nonces the ends of an attempt passed on, and which attempts failed.
     """
 
     acknowledged: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     begins: list[Begin] = field(default_factory=list)
     ends: dict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    fails: set[tuple[str, int]] = field(default_factory=set)
 
 
 def read_notes(folder: Path) -> Notes:
@@ -54,12 +55,14 @@ def read_notes(folder: Path) -> Notes:
             notes.refused += [said["refused"]] if "refused" in said else []
     for file in folder.glob("*.notes"):
         for line in file.read_text().splitlines():
-            kind, job, attempt, nonce, *times = line.split()
+            kind, job, attempt, *more = line.split()
             if kind == "begin":
                 process = int(file.name.partition(".")[0])
-                notes.begins.append(Begin(process, job, int(attempt), nonce, float(times[0]), float(times[1])))
+                notes.begins.append(Begin(process, job, int(attempt), more[0], float(more[1]), float(more[2])))
+            elif kind == "end":
+                notes.ends[job, int(attempt)] += more
             else:
-                notes.ends[job, int(attempt)].append(nonce)
+                notes.fails.add((job, int(attempt)))
     notes.begins.sort(key=lambda begin: begin.moment)
     return notes
 

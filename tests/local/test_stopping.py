@@ -1,0 +1,123 @@
+"""Stopping and demolishing: who waits is told for what, can stop waiting, and knows how things are left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_works import Works, bot, lives, until
+from shell import Shell
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local import factory
+
+HOLD = """
+import time
+from pathlib import Path
+
+def hold(gate):
+    Path(gate + ".begun").touch()
+    while not Path(gate).exists():
+        time.sleep(0.001)
+    return "held"
+"""
+
+
+@pytest.fixture
+def gate(works: Works, tmp_path: Path) -> Path:
+    """A stage whose one bot has a job in hand until this file exists."""
+    works.write("holding.py", HOLD)
+    works.build(bot("hold", "holding:hold"))
+    return tmp_path / "gate"
+
+
+def in_hand(works: Works, gate: Path) -> str:
+    """The run of a job that has been begun."""
+    run = works.submit("hold", str(gate))
+    until(gate.with_name("gate.begun").exists)
+    return run
+
+
+def demolish(works: Works, **how: Any) -> bool:
+    return factory.demolish(factory.find(works.home, "works"), works.said.append, lambda left: True, **how)
+
+
+def test_who_waits_is_told_after_a_moment_which_job_of_which_bot_is_waited_for(works: Works, gate: Path) -> None:
+    run = in_hand(works, gate)
+    stopping = threading.Thread(target=factory.stop, args=(works.home, "works", None, works.said.append))
+    stopping.start()
+    (line,) = until(lambda: [line for line in works.said if line.startswith("waiting for")])
+    gate.touch()
+    stopping.join()
+    (record,) = works.wait(run)
+    assert f"bot hold, job {record.job.id}, begun 20" in line
+
+
+def test_a_stop_that_takes_too_long_goes_on_and_a_cold_one_puts_the_job_back(works: Works, gate: Path) -> None:
+    run = in_hand(works, gate)
+    with pytest.raises(FactoryError, match=r"still busy after 0.1 s: bot hold, job") as refused:
+        factory.stop(works.home, "works", None, works.said.append, timeout=0.1)
+    assert refused.value.exit_code == 3
+    assert factory.find(works.home, "works").standing == "stopping"
+    worker = works.worker("hold").pid
+    assert not factory.stop(works.home, "works", None, works.said.append, cold=True)
+    assert factory.find(works.home, "works").standing == "ended"
+    assert worker
+    assert not lives(worker)
+    gate.touch()
+    factory.resume(works.home, "works", None, works.said.append)
+    (record,) = works.wait(run)
+    assert (record.result, record.attempts) == ("held", 1)
+
+
+def test_a_demolition_that_takes_too_long_lets_the_stage_go_on(works: Works, gate: Path) -> None:
+    run = in_hand(works, gate)
+    with pytest.raises(FactoryError, match="still busy"):
+        demolish(works, timeout=0.1)
+    assert works.said[-1] == "works/test is not demolished; it goes on"
+    gate.touch()
+    assert works.wait(run)[0].result == "held"
+    assert works.run("hold", str(gate))[0].result == "held"
+
+
+def test_a_cold_demolition_waits_for_no_job(works: Works, gate: Path) -> None:
+    in_hand(works, gate)
+    found = factory.find(works.home, "works")
+    left: list[factory.Left] = []
+    assert factory.demolish(found, works.said.append, lambda one: not left.append(one), cold=True)
+    assert left == [factory.Left(1, 0)]
+    assert not found.state.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "says", "standing"),
+    [
+        (("stop",), "goes on stopping: what is in hand is finished", "stopping"),
+        (("demolish", "--yes"), "is not demolished; it goes on", "running"),
+    ],
+)
+def test_ctrl_c_ends_the_waiting_and_says_how_things_are_left(
+    shell: Shell, tmp_path: Path, command: tuple[str, ...], says: str, standing: str
+) -> None:
+    shell.build("other")
+    gate = tmp_path / "gate"
+    shell.run("submit", "--name", "journey", "--bot", "hold", "--payload", json.dumps(str(gate)))
+    until(gate.with_name("gate.begun").exists)
+    waiting = shell.start(command[0], "--name", "journey", *command[1:])
+    assert waiting.stderr
+    said = [waiting.stderr.readline()]
+    while "finishing 1 job" not in said[-1] and said[-1]:
+        said.append(waiting.stderr.readline())
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert says in err
+    assert "Traceback" not in err
+    assert until(lambda: json.loads(shell.run("list", "--format", "json")[0])[0]["standing"] == standing)
+    gate.touch()
+    listed = ("jobs", "list", "--name", "journey", "--format", "json")
+    until(lambda: json.loads(shell.run(*listed)[0])[0]["state"] == "success")
