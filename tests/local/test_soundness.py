@@ -20,7 +20,7 @@ from factory_cdk.local.desired import Desired, read_desired
 from factory_cdk.local.factory import Left
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.state import holding, stage_state, take_folder
-from factory_cdk.local.status import runner_pid
+from factory_cdk.local.status import read_status, runner_pid
 from factory_cdk.local.submission import submit
 from factory_cdk.queues.doorbell import Ringer
 
@@ -165,6 +165,7 @@ def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_dem
 
 def test_a_wish_that_is_none_is_noted_and_the_runner_goes_on(echo: Works) -> None:
     state, pid = echo.state(), echo.runner()
+    until(lambda: (status := read_status(state)) and status.gate == "open")  # the last wish was heard
     for noted, text in enumerate(
         ("", "[]", '{"gate": []}', '{"gate": "open", "held": 1}', '{"end": {}}', '{"request": null}'), 1
     ):
