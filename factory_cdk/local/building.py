@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -49,16 +50,14 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     """
     refuse_what_cannot_run(design.stage, design.sectors)
     refuse_mixtures(design.sectors)
-    cast = [(sector, bot, equipment(order.home, bot)) for sector in local_sectors(design) for bot in sector.bots]
+    cast = cast_of(design, order.home)
     references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in cast if bot.secrets}
     secrets = resolve_secrets(references, order.environ)
     state = stage_state(order.home, design.factory, design.stage)
     with changing(state):
         _clear_the_place(state, say)
-        for _, bot, _ in cast:
-            lay_out(order.home, bot.bundle)
-        build_all([given.environment for *_, given in cast], say)
-        roster = _roster(design, cast, order)
+        install(cast, order.home, say)
+        roster = roster_of(design, cast, order)
         try:
             _write(state, roster, order.queues)
             return _start(state, roster, secrets, design, say, foreground=foreground)
@@ -107,9 +106,23 @@ def _clear_the_place(state: StageState, say: Say) -> None:
 
 
 Cast = list[tuple[SectorDesign, BotDesign, Equipment]]
+"""The bots of the local sectors, and what each runs with."""
 
 
-def _roster(design: StageDesign, cast: Cast, order: Order) -> Roster:
+def cast_of(design: StageDesign, home: Path) -> Cast:
+    """The cast of a stage; nothing is made yet. FactoryError when a bundle is not here."""
+    return [(sector, bot, equipment(home, bot)) for sector in local_sectors(design) for bot in sector.bots]
+
+
+def install(cast: Cast, home: Path, say: Say, stop: threading.Event | None = None) -> None:
+    """Lay out the bundles and build the environments that are not there yet, until told to `stop`. FactoryError."""
+    for _, bot, _ in cast:
+        lay_out(home, bot.bundle)
+    build_all([given.environment for *_, given in cast], say, stop)
+
+
+def roster_of(design: StageDesign, cast: Cast, order: Order) -> Roster:
+    """The roster of a stage whose cast is installed."""
     bytecode = order.home / "cache" / "bytecode"
     return Roster(
         factory=design.factory,

@@ -121,6 +121,17 @@ class Crew:
         for member in self.members:
             member.resume()
 
+    def relieve(self, other: Crew) -> None:
+        """Take over from a crew of the same bot: whether jobs are taken, and the count of those that were done."""
+        self.open = other.open
+        self.inherit(other)
+
+    def inherit(self, other: Crew) -> None:
+        """Go on counting where `other` has come to."""
+        for member, before in zip(self.members, other.members, strict=False):  # the bot may have more or fewer now
+            member.done, member.failed = member.done + before.done, member.failed + before.failed
+            before.done = before.failed = 0
+
     def give(self, lease: Lease) -> None:
         """Hand a job to the member with the least in hand; `flush` follows."""
         if lease.job.attempt > self.posting.max_attempts:

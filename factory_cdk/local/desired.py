@@ -1,4 +1,8 @@
-"""What a runner is asked to do: a small file that it reads when its bell rings, and again when it restarts."""
+"""What a runner is asked to do, in files that it reads when its bell rings.
+
+A wish holds until another one takes its place, and a runner that restarts reads it again. The next roster is there
+until the runner takes it up: what it changed to is then the present roster, and whoever asked asks again otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import disk
+from factory_cdk.local.roster import Roster, roster_as_json, roster_from_json
 from factory_cdk.local.state import StageState, read_json, write_json
 from factory_cdk.queues.doorbell import Doorbell, Ringer
 
@@ -60,10 +66,44 @@ def ask(
     """Write down what is wanted and ring; returns the request's name. FactoryError when it cannot be written."""
     desired = Desired(gate, held, end, os.urandom(16).hex())
     write_json(state.desired, asdict(desired))
+    _ring(state)
+    return desired.request
+
+
+def ask_for_roster(state: StageState, roster: Roster) -> str:
+    """Ask the runner to change to `roster` while it works; returns the request's name, by which the status says what
+    becomes of it. FactoryError when it cannot be written.
+    """
+    request = os.urandom(16).hex()
+    write_json(state.next_roster, {"request": request, **roster_as_json(roster)})
+    _ring(state)
+    return request
+
+
+def take_next_roster(state: StageState) -> tuple[str, Roster] | None:
+    """The request and the roster that is asked for, which is then asked for no more; None when none is.
+
+    For the runner alone. FactoryError when it cannot be read.
+    """
+    taken = state.next_roster.with_suffix(".taken")
+    with disk(state.next_roster):
+        try:
+            state.next_roster.replace(taken)  # whoever asks meanwhile asks for another one
+        except FileNotFoundError:
+            return None
+    try:
+        content = read_json(taken)
+        return content["request"], roster_from_json(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FactoryError(f"{taken} holds no roster ({error})", "ask again") from error
+    finally:
+        taken.unlink(missing_ok=True)
+
+
+def _ring(state: StageState) -> None:
     ringer = Ringer(state.bell.parent)
     ringer.ring([state.bell.name])
     ringer.close()
-    return desired.request
 
 
 def open_bell(state: StageState) -> Doorbell:

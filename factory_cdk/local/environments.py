@@ -111,15 +111,17 @@ def with_project(base: Environment, project: Project) -> Environment:
     return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project)
 
 
-def build_all(environments: Iterable[Environment], say: Callable[[str], None]) -> None:
+def build_all(
+    environments: Iterable[Environment], say: Callable[[str], None], stop: threading.Event | None = None
+) -> None:
     """Build those of `environments` that are not ready, two at a time; `say` gets a line for each.
 
     FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
-    interrupts it (Ctrl-C) ends uv too, and leaves nothing half built.
+    interrupts it (Ctrl-C) ends uv too, and leaves nothing half built; so does `stop`, with `Stopped`.
     """
     missing = list({found.key: found for found in environments if not found.ready}.values())
     bases = {found.key: found for one in missing for found in (one.base or one,) if not found.ready}
-    stop = threading.Event()
+    stop = stop or threading.Event()
     tool = uv_for_environments(missing[0].folder.parent.parent, stop) if missing else None
     for wave in (bases.values(), [one for one in missing if one.base]):
         if tool is not None:

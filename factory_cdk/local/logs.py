@@ -96,22 +96,24 @@ class Stream:
     def __init__(self, folder: Path) -> None:
         self._folder = make_private(folder)
         self._stream = RotatedFile(folder / STREAM)
-        self._files: list[RotatedFile] = [self._stream]
+        self._files: dict[str, RotatedFile] = {"": self._stream}
 
     def log(self, label: str) -> ProcessLog:
-        """The log of the process with the label `label`; its file is named after it."""
-        file = RotatedFile(self._folder / f"{label.replace('/', '.')}.log")
-        self._files.append(file)
-        return ProcessLog(label, file, self._stream)
+        """The log of the process with the label `label`; its file is named after it. A worker and the one that relieves
+        it have one label, and share the file.
+        """
+        if label not in self._files:
+            self._files[label] = RotatedFile(self._folder / f"{label.replace('/', '.')}.log")
+        return ProcessLog(label, self._files[label], self._stream)
 
     @property
     def lost(self) -> int:
         """Bytes that could not be written."""
-        return sum(file.lost for file in self._files)
+        return sum(file.lost for file in self._files.values())
 
     def close(self) -> None:
         """Let go of all files."""
-        for file in self._files:
+        for file in self._files.values():
             file.close()
 
 

@@ -23,8 +23,9 @@ from factory_cdk.local.desired import Desired, open_bell, read_desired
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
 from factory_cdk.local.report import Reporter
-from factory_cdk.local.roster import Roster
+from factory_cdk.local.roster import Posting, Roster
 from factory_cdk.local.secrets import Values
+from factory_cdk.local.staff import Staff
 from factory_cdk.local.state import StageState, write_json
 from factory_cdk.local.status import Status, status_as_json
 from factory_cdk.local.tidying import tidy
@@ -52,12 +53,13 @@ class Runner:
         guardian: Guardian,
         report: socket.socket | None = None,
     ) -> None:
-        self._state, self._roster, self._queues, self._guardian = state, roster, queues, guardian
+        self._state, self._queues, self._guardian = state, queues, guardian
+        self._secrets, self._tempo = secrets, roster.tempo
         self._loop = asyncio.get_running_loop()
         self._report = Reporter(report, self._hear_launcher) if report else None
         self._stream = Stream(state.logs)
         self._log = self._stream.log(RUNNER)
-        office = Office(
+        self._office = Office(
             settle=self._settle,
             release=self._release,
             look=self._look,
@@ -65,18 +67,7 @@ class Runner:
             changed=self._note_change,
             trouble=self._tell_trouble,
         )
-        self._crews = [
-            Crew(
-                posting,
-                secrets.get(posting.place, {}),
-                roster.tempo,
-                self._stream,
-                guardian,
-                office,
-            )
-            for posting in roster.postings
-        ]
-        self._lease = min((crew.lease for crew in self._crews), default=roster.tempo.lease_most)
+        self._staff = Staff(state, roster, self._crew, self._office, self._publish)
         self._settled: list[Finished | Failed] = []
         self._looking: asyncio.Handle | None = None
         self._publishing: asyncio.TimerHandle | None = None
@@ -99,7 +90,7 @@ class Runner:
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._end_by_signal)
-        bells = [self._queues.doorbell(queue) for queue in {crew.posting.queue for crew in self._crews}]
+        bells = [self._queues.doorbell(queue) for queue in {crew.posting.queue for crew in self._staff.at_work}]
         for bell in bells:
             self._loop.add_reader(bell, self._hear_bell, bell)
         wish_bell = open_bell(self._state)
@@ -107,8 +98,7 @@ class Runner:
         self._log.say(f"runner {os.getpid()} of {self._state.name} started")
         if not self._state.shares_queues and (found := self._queues.reclaim()):
             self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again", "WARNING")
-        for crew in self._crews:
-            crew.start()
+        self._staff.start()
         self._carry_out(self._wish())
         self._publish()
         beating = self._task(self._beat())
@@ -178,10 +168,10 @@ class Runner:
         if self._looking:
             self._looking.cancel()
             self._looking = None
-        if self._loop.time() - self._beaten_at > self._lease / 2:
+        if self._loop.time() - self._beaten_at > self._staff.lease / 2:
             self._extend()  # this process was held up: keep what is in hand before taking more
         room: dict[str, Wanted] = {}
-        for crew in self._crews:
+        for crew in self._staff.at_work:
             if free := crew.free:
                 queue = crew.posting.queue
                 wanted = room.get(queue)
@@ -214,9 +204,9 @@ class Runner:
 
     def _give(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            takers = [crew for crew in self._crews if crew.posting.queue == lease.queue]
+            takers = [crew for crew in self._staff.at_work if crew.posting.queue == lease.queue]
             max(takers, key=lambda crew: crew.free).give(lease)
-        for crew in self._crews:
+        for crew in self._staff.at_work:
             crew.flush()
         self._note_change()
 
@@ -240,30 +230,30 @@ class Runner:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await asyncio.sleep(self._staff.lease / 3)
             self._extend()
 
     def _extend(self) -> None:
         """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
         self._beaten_at = self._loop.time()
         unsettled = [settled.lease for settled in self._settled]
-        leases = [lease for crew in self._crews for lease in crew.in_hand] + unsettled
+        leases = [lease for crew in self._staff.everyone for lease in crew.in_hand] + unsettled
         if not leases:
             return
         try:
-            self._queues.extend(leases, self._lease)
+            self._queues.extend(leases, self._staff.lease)
         except FactoryError as error:
             self._log.say(f"leases could not be renewed: {error.message}", "WARNING")
 
     async def _poll(self) -> None:
         """Look at the queues now and then: delays and leases end without a bell."""
         while True:
-            await asyncio.sleep(self._roster.tempo.poll)
+            await asyncio.sleep(self._tempo.poll)
             self._look()
 
     async def _tidy(self) -> None:
         """Keep house at the start and now and then, in a thread."""
-        tempo = self._roster.tempo
+        tempo = self._tempo
         database = self._state.database / "queues.sqlite3"
         while True:
             try:
@@ -281,6 +271,7 @@ class Runner:
     def _hear_wish(self, bell: Doorbell) -> None:
         bell.drain()
         self._carry_out(self._wish())
+        self._staff.take_up(refused="the runner is ending" if self._ending else None)
 
     def _wish(self) -> Desired:
         """What is asked, or what was asked last when that cannot be read."""
@@ -315,7 +306,7 @@ class Runner:
             self._closing.cancel()
             self._closing = None
         self._gate = "open"
-        for crew in self._crews:
+        for crew in self._staff.at_work:
             crew.open = not (held and crew.posting.stopped)
             if not held:
                 crew.resume()
@@ -325,7 +316,7 @@ class Runner:
 
     async def _close(self, then: str) -> None:
         """Stop taking jobs, one bot after the other along the workflow, each when its jobs in hand are done."""
-        for crews in self._in_order():
+        for crews in self._staff.in_order():
             for crew in crews:
                 crew.open = False
             await self._until(lambda: not any(crew.in_hand for crew in crews) and not self._settled)  # noqa: B023
@@ -333,9 +324,9 @@ class Runner:
         self._publish()  # someone waits for this
         self._note_change()
 
-    def _in_order(self) -> list[list[Crew]]:
-        order = list(dict.fromkeys([*self._roster.end_order, *(crew.posting.bot for crew in self._crews)]))
-        return [[crew for crew in self._crews if crew.posting.bot == bot] for bot in order]
+    def _crew(self, posting: Posting, office: Office) -> Crew:
+        secrets = self._secrets.get(posting.place, {})
+        return Crew(posting, secrets, self._tempo, self._stream, self._guardian, office)
 
     # The end
 
@@ -347,8 +338,9 @@ class Runner:
         self._log.say("ending cold: jobs in hand go back" if cold else "ending warm: jobs in hand are finished")
         if self._closing:
             self._closing.cancel()
+        self._staff.drop("the runner is ending")
         if cold:
-            for crew in self._crews:
+            for crew in self._staff.everyone:
                 crew.kill("end")
         if self._ending is None:
             self._ending = self._task(self._wind_up(cold=cold))
@@ -358,14 +350,14 @@ class Runner:
     async def _wind_up(self, *, cold: bool) -> None:
         if not cold:
             await self._close("ending")
-        for crew in self._crews:
+        for crew in self._staff.everyone:
             crew.stop()
-        impatient = self._loop.call_later(self._roster.tempo.grace, self._lose_patience)
-        await self._until(lambda: not any(crew.alive for crew in self._crews))
+        impatient = self._loop.call_later(self._tempo.grace, self._lose_patience)
+        await self._until(lambda: not any(crew.alive for crew in self._staff.everyone))
         impatient.cancel()
 
     def _lose_patience(self) -> None:
-        for crew in self._crews:
+        for crew in self._staff.everyone:
             crew.kill("end")
 
     async def _until(self, reached: Callable[[], bool]) -> None:
@@ -380,7 +372,8 @@ class Runner:
 
     def _note_change(self) -> None:
         self._changed.set()
-        if not self._told_ready and all(crew.ready for crew in self._crews):
+        self._staff.go_on(may_take_over=self._closing is None or self._closing.done())
+        if not self._told_ready and all(crew.ready for crew in self._staff.at_work):
             self._told_ready = True
             if self._report:
                 self._report.tell("ready")
@@ -410,9 +403,10 @@ class Runner:
             started_at=self._started_at,
             gate=self._gate,
             request=self._desired.request,
-            workers=tuple(status for crew in self._crews for status in worker_statuses(crew)),
-            crews=tuple(crew_status(crew) for crew in self._crews),
+            workers=tuple(status for crew in self._staff.everyone for status in worker_statuses(crew)),
+            crews=tuple(crew_status(crew) for crew in self._staff.at_work),
             trouble=self._trouble,
             lost_log_bytes=self._stream.lost,
             lost_leases=self._lost_leases,
+            relief=self._staff.relief_status,
         )

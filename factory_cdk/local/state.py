@@ -42,6 +42,11 @@ class StageState:
         return self.folder / "desired.json"
 
     @property
+    def next_roster(self) -> Path:
+        """The roster that the runner is asked to change to (desired.py), until it takes it up."""
+        return self.folder / "next-roster.json"
+
+    @property
     def bell(self) -> Path:
         """The FIFO that tells the runner to look at `desired`."""
         return self.folder / "bell"

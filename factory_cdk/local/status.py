@@ -46,9 +46,24 @@ class CrewStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliefStatus:
+    """What became of the roster that was asked for last, by its `request`: its crews are `starting`, the change is
+    `done` (then `in_hand` jobs are finished by the crews from before), or it `failed`: `reason` says why and `log` is
+    the end of the log of the worker that could not be made ready.
+    """
+
+    request: str
+    outcome: str
+    reason: str = ""
+    log: str = ""
+    in_hand: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the runner said last. `gate` is `open`, `closed`, `closing`, `ending` or `ended`; `trouble` is what
-    it cannot do at the moment (a full disk), or None; `lost_log_bytes` counts what logs could not take.
+    it cannot do at the moment (a full disk), or None; `lost_log_bytes` counts what logs could not take. `workers` has
+    those of crews that are about to take over, or that were relieved and finish what they have in hand, too.
     """
 
     pid: int
@@ -60,6 +75,7 @@ class Status:
     trouble: str | None = None
     lost_log_bytes: int = 0
     lost_leases: int = 0
+    relief: ReliefStatus | None = None
     version: int = field(default=VERSION)
 
 
@@ -79,6 +95,7 @@ def read_status(state: StageState) -> Status | None:
                 **content,
                 "workers": tuple(WorkerStatus(**worker) for worker in content["workers"]),
                 "crews": tuple(CrewStatus(**crew) for crew in content["crews"]),
+                "relief": ReliefStatus(**content["relief"]) if content.get("relief") else None,
             }
         )
     except (FactoryError, KeyError, TypeError):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.ignore import FACTORYIGNORE, IGNORE_FILES, Rules, never_packed, rules_above
+from factory_cdk.pack.ignore import (
+    FACTORYIGNORE,
+    IGNORE_FILES,
+    Rules,
+    left_by_editor,
+    never_packed,
+    rule_files_above,
+    rules_above,
+)
 from factory_cdk.pack.names import checked, native, portable
 from factory_cdk.pack.tree import File, Tree, bounded, hashed, tree_of
 
@@ -22,15 +30,58 @@ class _Found:
     path: str
     file: Path
     executable: bool
+    written: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a path source stands, told by the file system's own facts: two are equal unless something was written.
+
+    `files` has these facts by the path of every file that would be packed, the file's real path first. `folders`
+    are the real paths of the folders that are looked through, `rules` the ignore files above that have a say.
+    `error` is why it cannot be packed as it stands, or None.
+    """
+
+    files: Mapping[str, tuple[str, bool, tuple[int, ...]]]
+    folders: frozenset[str]
+    rules: tuple[Path, ...] = ()
+    error: str | None = None
+
+    def has(self, path: str) -> bool:
+        """Whether what lies at the real `path` may be part of it."""
+        return path in self.folders or os.path.dirname(path) in self.folders  # noqa: PTH120 - a text, and many of them
+
+
+def snapshot_of_folder(folder: Path, shown: str, subdirectory: str | None = None) -> Snapshot:
+    """How the source that `tree_of_folder` would read stands; no file is read but ignore files."""
+    files: dict[str, tuple[str, bool, tuple[int, ...]]] = {}
+    walk: _Walk | None = None
+    rule_files: tuple[Path, ...] = ()
+    error = None
+    try:
+        start = inside(folder, subdirectory, shown)
+        rule_files = rule_files_above(start)
+        rules, prefix = rules_above(start)
+        walk = _Walk(folder.resolve(), prefix, IGNORE_FILES, shown)
+        for found in walk.files(start, "", rules, (walk.root, start)):
+            files[found.path] = (str(found.file), found.executable, found.written)
+    except FactoryError as refused:
+        error = refused.message
+    except OSError as refused:  # it went away while it was looked at
+        error = str(refused)
+    folders = {str(one) for one in walk.folders} if walk else set()
+    folders.update(str(Path(real).parent) for real, *_ in files.values())  # links lead there
+    return Snapshot(files, frozenset(folders), rule_files, error)
 
 
 def tree_of_folder(folder: Path, shown: str, subdirectory: str | None = None) -> Tree:
     """The tree of a path source, hashed where it lies; nothing is written.
 
     Left out: what .gitignore and .factoryignore say (also those above the folder in its git work tree),
-    version control's own folders, byte code, and virtual environments (folders that hold a pyvenv.cfg). A
-    link is followed, and what it points at is packed in its place. With `subdirectory` that folder is the
-    root of the bundle, and links may lead anywhere in `folder`. `shown` is what messages call the folder.
+    version control's own folders, byte code, what editors keep beside open files, and virtual environments
+    (folders that hold a pyvenv.cfg). A link is followed, and what it points at is packed in its place. With
+    `subdirectory` that folder is the root of the bundle, and links may lead anywhere in `folder`. `shown` is what
+    messages call the folder.
 
     Raises FactoryError for a folder that does not exist or cannot be read, a link that leaves the folder or
     turns in a circle, a device or socket, a name that a bundle cannot hold, an empty folder, or too much.
@@ -79,15 +130,17 @@ class _Walk:
     entries: int = 0
     linked: int = 0
     size: int = 0
+    folders: set[Path] = field(default_factory=set)
 
     def files(self, folder: Path, path: str, rules: Rules, within: tuple[Path, ...]) -> Iterator[_Found]:
         """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it,
         the second of them the bundle's root.
         """
+        self.folders.add(folder)
         rules = rules.with_files_of(folder, self.prefix + path, self.ignore_files)
         for entry in self._entries(folder):
             name, linked = path + portable(entry.name), entry.is_symlink()
-            if never_packed(entry.name):
+            if never_packed(entry.name) or (self.ignore_files == IGNORE_FILES and left_by_editor(entry.name)):
                 continue
             if rules.ignore(self.prefix + name, folder=not linked and entry.is_dir(follow_symlinks=False)):
                 continue
@@ -95,7 +148,8 @@ class _Walk:
             about = real.stat()
             self._count(about.st_size if stat.S_ISREG(about.st_mode) else 0, linked=real != within[1] / native(name))
             if stat.S_ISREG(about.st_mode):
-                yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN))
+                written = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino)
+                yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN), written)
             elif not stat.S_ISDIR(about.st_mode):
                 raise self._error(f"{name!r} is no regular file", "leave it out with a line in .factoryignore")
             elif real in within:

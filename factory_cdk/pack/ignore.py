@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ IGNORE_FILES = (".gitignore", FACTORYIGNORE)
 """Read in every folder, in this order: the later and the deeper line decides."""
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", ".DS_Store"})
+_EDITORS = re.compile(r".+~|\.#.+|#.+#|\..+\.sw[a-p]|\.goutputstream-.+|.+___jb_(?:tmp|old)___")
+"""What Emacs, Vim, Kate, gedit and JetBrains' editors write beside a file while it is open or being saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,18 @@ def spec_of(lines: Iterable[str], where: str) -> pathspec.GitIgnoreSpec:
 def never_packed(name: str) -> bool:
     """Whether a file or folder of this name is left out whatever the ignore files say."""
     return name in _NEVER or name.endswith((".pyc", ".pyo"))
+
+
+def left_by_editor(name: str) -> bool:
+    """Whether a file of this name is one that an editor keeps beside the file that it has open, and removes again."""
+    return _EDITORS.fullmatch(name) is not None
+
+
+def rule_files_above(folder: Path) -> tuple[Path, ...]:
+    """The ignore files above `folder` that have a say in it, whether they exist or not."""
+    above = [folder, *folder.parents]
+    root = next((parent for parent in above if (parent / ".git").exists()), folder)
+    return tuple(parent / name for parent in above[1 : above.index(root) + 1] for name in IGNORE_FILES)
 
 
 def rules_above(folder: Path) -> tuple[Rules, str]:

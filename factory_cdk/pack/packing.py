@@ -40,6 +40,7 @@ def pack(
     fresh: Collection[str] = (),
     jobs: int = AT_ONCE,
     env: Mapping[str, str] | None = None,
+    stop: threading.Event | None = None,
 ) -> PackReport:
     """Make a bundle of every one of `bots`, which are bots of `plan`, in the cache below `cache`.
 
@@ -48,14 +49,14 @@ def pack(
     remote is asked for the commit of a branch, and requirements stay as they were resolved before for the
     same manifest. Bots named in `fresh` are asked anew in both. `keep` gets every bundle's tree, unpacked, in
     a folder of the bot's name. `on_progress` is called from several threads, one at a time. `env` is the
-    environment for git and uv (that of this process).
+    environment for git and uv (that of this process). `stop` ends it from another thread, with `Stopped`.
 
     One bot's failure, as a FactoryError in the report, leaves the others alone. A Ctrl-C ends all of them,
     and what they started, before it goes on to the caller; nothing half-written is left. Raises FactoryError
     itself only when the cache cannot be written.
     """
     said = dict(os.environ if env is None else env)
-    stop = threading.Event()
+    stop = stop or threading.Event()
     work = _Work(plan, Store(cache), git_with(said, stop), uv_with(said, stop), _in_turn(on_progress))
     work.store.prepare()
     held = {bot.name: lock for bot in bots if lock is not None and bot.name not in fresh}

@@ -193,6 +193,12 @@ def lives(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
+def children(pid: int) -> set[int]:
+    """The processes that `pid` started and that live."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in found if lives(int(child))}
+
+
 def with_arguments(design: BotDesign, **arguments: Any) -> BotDesign:
     """The same bot, run otherwise."""
     return replace(design, arguments=replace(design.arguments, **arguments))

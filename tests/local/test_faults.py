@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_works import QUICK, Works, bot, lives, until
+from local_works import QUICK, Works, bot, children, lives, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
@@ -71,12 +71,6 @@ def test_the_job_of_a_killed_worker_runs_again_at_once_and_the_attempt_counts(
     print(f"{processes} workers: running again after {(again - killed) * 1000:.1f} ms")
     assert again - killed < 10  # the bound that is promised is measured in benchmarks/, on a quiet machine
     assert until(lambda: works.worker("hold", 1).restarts + works.worker("hold", processes).restarts)
-
-
-def children(pid: int) -> set[int]:
-    """The processes that `pid` started and that live."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in found if lives(int(child))}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are looked for in /proc")
