@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import click
 
+from factory_cdk.cli.foreground import how_it_ended, print_log, print_log_and_reload
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.packing import packed
-from factory_cdk.cli.report import as_text, coloured, print_json
+from factory_cdk.cli.report import as_text, coloured, print_error, print_json
 from factory_cdk.cli.running import format_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.design.designing import design_stage
-from factory_cdk.design.model import StageDesign
+from factory_cdk.design.model import BotDesign, StageDesign
 from factory_cdk.home import find_home, make_private, pack_cache
-from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run
 from factory_cdk.local.dryrun import dry_run as run_dry
 from factory_cdk.local.state import stage_state
+from factory_cdk.local.watching import Subject, Watch
 from factory_cdk.pack.compiling import design_at_hand, stage_bots, stage_lock, stage_plan
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import PathSource, Plan
@@ -28,6 +30,7 @@ Examples:
   factory-cdk build --plan factory-plan.yml --stage test
   factory-cdk build --plan factory-plan.yml --stage test --dry-run --format json
   factory-cdk build --plan factory-plan.yml --stage test --foreground
+  factory-cdk build --plan factory-plan.yml --stage test --watch
 """
 
 
@@ -36,6 +39,9 @@ Examples:
 @stage_option
 @click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")
 @click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
+@click.option(
+    "--watch", is_flag=True, help="As --foreground; reload, warm, the bots whose code is in a folder and was changed."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done; fetch and start nothing.")
 @format_option
 @locked_option
@@ -46,6 +52,7 @@ def command(
     stage: str,
     yes: bool,
     foreground: bool,
+    watch: bool,
     dry_run: bool,
     format_: str,
     locked: bool,
@@ -56,33 +63,52 @@ def command(
 
     If one cannot be installed or loaded, everything is taken down again, unless the plan says
     `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
+
+    With --watch, what is saved is packed, installed and loaded beside what runs, and then takes over: jobs in hand are
+    finished by the code from before. What cannot be loaded is shown, and changes nothing. Bots' arguments in the plan
+    are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the factory and keeps its jobs.
     """
+    if watch and dry_run:
+        raise click.UsageError("--watch and --dry-run do not go together")
     plan = read_plan(plan_file)
     home = find_home()
+    words = no_word if quiet else say
     if dry_run:
         _print_dry_run(_dry_run(plan, stage, region, locked=locked), format_)
         return 0
     refuse_what_cannot_run(stage, find_stage(plan, stage).sectors)
     refuse_built(stage_state(home, plan.name, stage))
     make_private(home)
+    order = Order(home, plan_file)
+    stop = threading.Event()
+    watching = (
+        Watch(Subject(plan_file, stage, pack_cache(), region, locked), plan, order, stop, words, print_error)
+        if watch
+        else None
+    )
     design = _packed(plan, stage, region, locked=locked, quiet=quiet)
     if not quiet:
         for one in design.diagnostics:
             click.echo(as_text(one, None, to_stderr=True), err=True)
-    launch = build(design, Order(home, plan_file), no_word if quiet else say, foreground=foreground)
+    launch = build(design, order, words, foreground=foreground or watch)
     if not quiet:
         click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
     if launch is None:
         return 0
-    built = factory.find(home, design.factory, design.stage)
-    for line in factory.attend(launch, built.state):
-        click.echo(line)
-    say(f"the runner has ended, {factory.left(built)} are kept: factory-cdk resume, or factory-cdk demolish")
-    return launch.process.returncode
+    state = stage_state(home, design.factory, design.stage)
+    if watching is None:
+        print_log(launch, state)
+    else:
+        print_log_and_reload(launch, state, watching, {bot.name: bot.bundle for bot in _bots(design)}, stop)
+    return how_it_ended(launch, state)
+
+
+def _bots(design: StageDesign) -> list[BotDesign]:
+    return [bot for sector in design.sectors for bot in sector.bots]
 
 
 def _size(design: StageDesign) -> str:
-    bots = [bot for sector in design.sectors for bot in sector.bots]
+    bots = _bots(design)
     processes = sum(bot.arguments.processes for bot in bots)
     return (
         f"{len(bots)} {'bot' if len(bots) == 1 else 'bots'}, {processes} {'process' if processes == 1 else 'processes'}"

@@ -93,7 +93,11 @@ def await_ready(launch: Launch, state: StageState) -> Mapping[str, Any] | None:
 
 def said(trouble: Mapping[str, Any]) -> str:
     """A runner's trouble as a message: the bot, the reason, the end of its log."""
-    log = "\n".join(f"  | {line}" for line in trouble["log"].splitlines())
-    return f"bot {trouble['bot']} of {trouble['sector']} {trouble['reason']}" + (
-        f"\nthe end of its log:\n{log}" if log else "\nits log is empty"
-    )
+    reason = f"bot {trouble['bot']} of {trouble['sector']} {trouble['reason']}"
+    return with_log(reason, trouble["log"]) if trouble["log"] else f"{reason}\nits log is empty"
+
+
+def with_log(reason: str, log: str) -> str:
+    """A reason, and the end of the log that goes with it, if anything was printed."""
+    lines = "\n".join(f"  | {line}" for line in log.splitlines())
+    return f"{reason}\nthe end of its log:\n{lines}" if lines else reason

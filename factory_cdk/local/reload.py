@@ -28,11 +28,14 @@ class Asked:
     bots: tuple[str, ...]
 
 
-def reload(design: StageDesign, order: Order, say: Say, stop: threading.Event) -> Asked | None:
-    """Install what `design` needs and ask the runner of the stage for it; None when it is what runs.
+def reload(
+    design: StageDesign, order: Order, say: Say, stop: threading.Event, *, pending: bool = False
+) -> Asked | None:
+    """Install what `design` needs and ask the runner of the stage for it; None when it is what runs and no other change
+    is `pending`. `decision` tells what becomes of it.
 
-    `decision` tells what becomes of it. FactoryError, and nothing asked, when something cannot be installed or is more
-    than a reload can change; `Stopped` when told to `stop`.
+    FactoryError, and nothing asked, when something cannot be installed or is more than a reload can change; `Stopped`
+    when told to `stop`.
     """
     refuse_what_cannot_run(design.stage, design.sectors)
     refuse_mixtures(design.sectors)
@@ -43,7 +46,7 @@ def reload(design: StageDesign, order: Order, say: Say, stop: threading.Event) -
     cast = cast_of(design, order.home)
     planned = roster_of(design, cast, order)
     wanted = replace(present, postings=planned.postings, end_order=planned.end_order)
-    if wanted == present:
+    if wanted == present and not pending:
         return None
     if reason := misfit(present, wanted):
         stage = f"--name {design.factory} --stage {design.stage}"
@@ -51,9 +54,6 @@ def reload(design: StageDesign, order: Order, say: Say, stop: threading.Event) -
     changed = list(changed_postings(present, wanted))
     places = {posting.place for posting in changed}
     install([one for one in cast if (one[0].name, one[1].name) in places], order.home, say, stop)
-    processes = sum(posting.processes for posting in changed)
-    if processes:
-        say(f"starting {processes} {'process' if processes == 1 else 'processes'} beside those at work")
     with changing(found.state):
         request = ask_for_roster(found.state, wanted)
     return Asked(request, tuple(dict.fromkeys(posting.bot for posting in changed)))

@@ -47,10 +47,10 @@ class Staff:
         try:
             left = take_next_roster(self._state)
         except FactoryError as error:
-            self._office.note(error.message)
+            self._office.note(error.message, "WARNING")
         else:
             if left:
-                self._office.note("the roster that was asked for last is not taken up: ask again")
+                self._office.note("the roster that was asked for last is not taken up: ask again", "WARNING")
         for crew in self.at_work:
             crew.start()
 
@@ -61,7 +61,7 @@ class Staff:
         try:
             asked = take_next_roster(self._state)
         except FactoryError as error:
-            self._office.note(f"{error.message}; the present roster holds")
+            self._office.note(f"{error.message}; the present roster holds", "WARNING")
             return
         if asked is None:
             return
@@ -120,12 +120,13 @@ class Staff:
         return min((crew.lease for crew in self.at_work), default=self._roster.tempo.lease_most)
 
     def _decide(self, status: ReliefStatus) -> None:
+        first_line = status.reason.partition("\n")[0]
         words = {
             "starting": "starting the crews of the next roster",
             "done": f"the crews of the next roster took over; in hand of those they relieved: {status.in_hand}",
-            "failed": f"the next roster is not taken up: {status.reason}",
+            "failed": f"the next roster is not taken up: {first_line}",
         }
-        self._office.note(words[status.outcome])
+        self._office.note(words[status.outcome], "ERROR" if status.outcome == "failed" else "INFO")
         self.relief_status = status
         self._publish()
 

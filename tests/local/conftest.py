@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,3 +32,17 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     made = Shell(folder, plan)
     yield made
     take_down(made.home)
+
+
+@pytest.fixture
+def small_disk(shell: Shell) -> Iterator[Path]:
+    """The home of `shell`, on a disk of 4 MB of its own."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root on Linux")
+    shell.home.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(shell.home)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield shell.home
+    take_down(shell.home)
+    subprocess.run(["umount", "-l", str(shell.home)], check=True)

@@ -108,3 +108,16 @@ class Shell:
         rows = json.loads(self.run("ps", "--format", "json")[0])
         assert isinstance(rows, list)
         return rows
+
+
+def fill(disk: Path) -> Path:
+    """Leave no byte free; the file that takes them."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 512, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
+    return path

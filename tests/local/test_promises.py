@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_works import lives, take_down, until
-from shell import Shell
+from local_works import lives, until
+from shell import Shell, fill
 
 from factory_cdk.local.logs import LARGEST_FILE, RotatedFile, Stream, follow_stream
 from factory_cdk.queues.sqlite import SqliteQueues
@@ -177,33 +175,6 @@ def test_the_journey_without_a_home_or_a_locale(shell: Shell, variables: dict[st
     workers = shell.workers()
     shell.run("demolish", "--name", "journey", "--yes")
     assert not any(lives(row["pid"]) for row in workers)
-
-
-@pytest.fixture
-def small_disk(shell: Shell) -> Iterator[Path]:
-    """The home of `shell`, on a disk of 4 MB of its own."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root on Linux")
-    shell.home.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(shell.home)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a tmpfs cannot be mounted here")
-    yield shell.home
-    take_down(shell.home)
-    subprocess.run(["umount", "-l", str(shell.home)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no byte free; the file that takes them."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 512, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-    return path
 
 
 def test_on_a_full_disk_every_command_says_so_and_what_was_acknowledged_is_done_once_there_is_room(

@@ -1,0 +1,178 @@
+"""Watching: while its code is edited a stage runs what was saved last, or, if that is broken, what it ran before."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory_cdk.bundle import Bundle, kind_of, origin_of
+from factory_cdk.design.designing import design_stage
+from factory_cdk.diagnostics import FactoryError, PlanError
+from factory_cdk.local.building import Order
+from factory_cdk.local.control import Say, with_log
+from factory_cdk.local.lookout import Lookout, Watched
+from factory_cdk.local.reload import Asked, decision, reload
+from factory_cdk.local.state import stage_state
+from factory_cdk.local.status import ReliefStatus
+from factory_cdk.pack.command import Stopped
+from factory_cdk.pack.compiling import stage_bots, stage_lock, stage_plan
+from factory_cdk.pack.packing import pack
+from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.model import Bot, PathSource, Plan
+
+LONG = 5.0
+"""Seconds of loading after which it is said that it goes on; doubling."""
+
+GOES_ON = "the bots go on as before; the next save tries again"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is watched: a `stage` of the plan in `file`, designed for `region`, with its plan.lock `locked` or not; the
+    `cache` of bundles.
+    """
+
+    file: str
+    stage: str
+    cache: Path
+    region: str | None = None
+    locked: bool = False
+
+    def bots(self, plan: Plan) -> tuple[Bot, ...]:
+        """The bots of the stage."""
+        return stage_bots(plan, self.stage)
+
+
+class Watch:
+    """Watches the sources of a stage from the moment it is made, so that nothing is missed that is saved while the
+    stage is built; `run` then reloads what changes until `stop` is set. FactoryError when there is nothing to watch.
+
+    `say` gets lines of progress, `fail` what was not reloaded and why.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        plan: Plan,
+        order: Order,
+        stop: threading.Event,
+        say: Say,
+        fail: Callable[[FactoryError], None],
+    ) -> None:
+        self._subject, self._plan, self._order, self._stop = subject, plan, order, stop
+        self._say, self._fail = say, fail
+        self._state = stage_state(order.home, plan.name, subject.stage)
+        if not any(isinstance(bot.source, PathSource) for bot in subject.bots(plan)):
+            raise FactoryError(
+                f"no bot of {self._state.name} has its code in a folder: there is nothing to watch",
+                "build without --watch, or give a bot `source: {path: …}`",
+            )
+        self._lookout = self._look_out(plan)
+        self._bundles: dict[str, Bundle] = {}
+        self._unpacked: set[str] = set()
+        self._asked: Asked | None = None
+        self._asked_at = self._said_at = 0.0
+
+    def run(self, bundles: Mapping[str, Bundle]) -> None:
+        """Reload until told to stop, or until there is nothing any more that could be reloaded; the bots run `bundles`
+        at first. FactoryError when files cannot be watched.
+        """
+        self._bundles = dict(bundles)
+        self._say_what_is_watched()
+        while not self._stop.is_set():
+            lookout = self._lookout
+            for changed in lookout.changes():
+                if changed:
+                    self._take(changed)
+                if self._asked:
+                    self._hear(self._asked)
+                if self._lookout is not lookout:  # the plan names other folders now
+                    break
+
+    def _look_out(self, plan: Plan) -> Lookout:
+        sources = [bot.source for bot in self._subject.bots(plan) if isinstance(bot.source, PathSource)]
+        return Lookout(dict.fromkeys(sources), [Path(self._subject.file).absolute()], self._stop, self._say)
+
+    def _say_what_is_watched(self) -> None:
+        bots = self._subject.bots(self._plan)
+        named = [bot.name for bot in bots if isinstance(bot.source, PathSource)]
+        how = " (every second, for want of events)" if self._lookout.polls else ""
+        self._say(f"watching the code of {', '.join(named)}{how}; a save reloads, Ctrl-C stops the factory")
+        others = [f"{bot.name} ({kind_of(bot.source)})" for bot in bots if not isinstance(bot.source, PathSource)]
+        if others:
+            self._say(f"not watched: {', '.join(others)}")
+
+    def _take(self, changed: frozenset[Watched]) -> None:
+        """Pack what changed and ask the runner for it."""
+        try:
+            plan = self._plan_as_saved() if any(isinstance(one, Path) for one in changed) else self._plan
+            bots = [bot for bot in self._subject.bots(plan) if self._is_to_be_packed(bot, changed)]
+            self._reload(plan, bots, changed)
+        except Stopped:
+            return
+        except PlanError as error:
+            self._fail(error)
+            self._say(f"the plan is not taken; {GOES_ON}")
+        except FactoryError as error:
+            remedy = f"{error.remedy}; {GOES_ON}" if error.remedy else GOES_ON
+            self._fail(FactoryError(f"not reloaded: {error.message}", remedy))
+
+    def _plan_as_saved(self) -> Plan:
+        """The plan as it is in its file now. FactoryError when it is refused."""
+        plan = read_plan(self._subject.file)
+        if plan.name != self._plan.name:
+            raise FactoryError(f"the plan is that of another factory now: {plan.name}", "build that one")
+        self._subject.bots(plan)
+        return plan
+
+    def _is_to_be_packed(self, bot: Bot, changed: frozenset[Watched]) -> bool:
+        return bot.source in changed or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
+
+    def _reload(self, plan: Plan, bots: Sequence[Bot], changed: frozenset[Watched]) -> None:
+        what = dict.fromkeys(origin_of(one) if isinstance(one, PathSource) else self._subject.file for one in changed)
+        names = ", ".join(bot.name for bot in bots)
+        self._say(f"{', '.join(what)} changed" + (f": packing {names}" if names else ""))
+        subject = self._subject
+        lock = stage_lock(plan, subject.stage, locked=subject.locked)
+        report = pack(plan, bots, cache=subject.cache, lock=lock, stop=self._stop)
+        self._unpacked = {bot for bot, _ in report.failures}
+        for made in report.bots:
+            for note in made.notes:
+                self._say(f"warning: {made.bot}: {note}")
+        report.refuse_failures()
+        bundles = {**self._bundles, **report.bundles}
+        design = design_stage(stage_plan(plan, subject.stage, region=subject.region, lock=lock), bundles)
+        asked = reload(design, self._order, self._say, self._stop, pending=self._asked is not None)
+        if plan != self._plan:
+            self._plan, self._lookout = plan, self._look_out(plan)
+        self._bundles = bundles
+        if asked is None:
+            self._say("nothing to reload: what was saved is what runs")
+            return
+        self._asked, self._asked_at = asked, time.monotonic()
+        self._said_at = self._asked_at
+        if asked.bots:
+            self._say(f"loading {', '.join(asked.bots)}")
+
+    def _hear(self, asked: Asked) -> None:
+        """Say what became of the last request, once that is decided."""
+        relief = decision(self._state, asked)
+        now = time.monotonic()
+        if relief is not None:
+            self._asked = None
+            self._tell(relief, asked, now - self._asked_at)
+        elif now - self._said_at >= max(LONG, self._said_at - self._asked_at):
+            self._said_at = now
+            bots = ", ".join(asked.bots)
+            self._say(f"{bots}: not loaded after {now - self._asked_at:.0f} s; the code from before goes on meanwhile")
+
+    def _tell(self, relief: ReliefStatus, asked: Asked, seconds: float) -> None:
+        if relief.outcome != "done":
+            self._fail(FactoryError(f"not reloaded: {with_log(relief.reason, relief.log)}", GOES_ON))
+            return
+        jobs = f"{relief.in_hand} {'job' if relief.in_hand == 1 else 'jobs'}"
+        finished = f"; {jobs} in hand are finished by the code from before" if relief.in_hand else ""
+        self._say(f"reloaded {', '.join(asked.bots) or 'nothing'} in {seconds:.1f} s{finished}")

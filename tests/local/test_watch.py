@@ -1,0 +1,339 @@
+"""`build --watch` as a developer lives with it: saved, broken, mended, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_works import lives, until
+from shell import Shell, fill
+
+PLAN = """
+factory:
+  name: journey
+  bots:
+    cut: {source: {path: code}, bot_path: "bots:cut"}
+    paint: {source: {path: paint shop}, bot_path: "bots:paint"}
+  stages:
+    test:
+      here:
+        type: local
+        bots: {cut: , paint: {processes: 2}}
+"""
+
+CUT = """
+import os
+import time
+from pathlib import Path
+
+def cut(gate):
+    if gate:
+        Path(gate + ".begun").touch()
+        while not Path(gate).exists():
+            time.sleep(0.001)
+    blade = Path(__file__).with_name("blade")
+    return ["first", blade.read_text() if blade.exists() else None]
+"""
+
+
+@dataclass
+class Watching:
+    """A `build --watch` that runs."""
+
+    shell: Shell
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "printed").read_text()
+
+    def hears(self, *words: str, after: int = 0) -> int:
+        """Wait until it has said all of `words` in turn, in what came after the position `after`; the position then."""
+        for word in words:
+            until(lambda: word in self.said[after:] or self._must_live())  # noqa: B023
+            after = self.said.index(word, after) + len(word)
+        return after
+
+    def reloads(self, change: Callable[[], Any], *words: str) -> str:
+        """Make a change and wait until it is reloaded, or until `words` are said; what was said meanwhile."""
+        before = len(self.said)
+        change()
+        self.hears(*(words or ("reloaded ",)), after=before)
+        return self.said[before:]
+
+    def ends(self, code: int) -> str:
+        """Wait for its end; all that it said."""
+        self.process.wait(timeout=60)
+        assert self.process.returncode == code, self.said
+        assert "Traceback" not in self.said
+        return self.said
+
+    def interrupt(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def cut(self) -> Any:
+        """What `cut` makes of a job."""
+        (job,) = self.shell.submit("--bot", "cut", "--payload", "null")
+        assert job["attempts"] == 1
+        return job["result"]
+
+    def pids(self, bot: str) -> list[int]:
+        return [row["pid"] for row in self.shell.workers() if row["bot"] == bot]
+
+    def _must_live(self) -> None:
+        assert self.process.poll() is None, self.said
+
+
+@pytest.fixture
+def start(shell: Shell) -> Iterator[Callable[..., Watching]]:
+    """Starts `build --watch` on a plan of two bots, and returns when it watches."""
+    shell.plan.write_text(PLAN)
+    (shell.folder / "code" / "bots.py").write_text(CUT)
+    (shell.folder / "paint shop").mkdir()
+    (shell.folder / "paint shop" / "bots.py").write_text("def paint(part):\n    return part\n")
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str) -> Watching:
+        command = ("build", "--plan", str(shell.plan), "--stage", "test", "--watch", *options)
+        with (shell.folder / "printed").open("w") as printed, (shell.folder / "said").open("w") as said:
+            process = shell.start(*command, stdout=printed, stderr=said, process_group=0)
+        started.append(process)
+        watching = Watching(shell, process, shell.folder)
+        watching.hears("watching the code of cut, paint")
+        return watching
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def code(watching: Watching, text: str) -> None:
+    (watching.folder / "code" / "bots.py").write_text(text)
+
+
+def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_left_alone(
+    start: Callable[..., Watching],
+) -> None:
+    watching = start()
+    others, gate = watching.pids("paint"), watching.folder / "gate"
+    submitting = watching.shell.start(
+        "submit", "--name", "journey", "--bot", "cut", "--payload", json.dumps(str(gate)), "--wait", "60"
+    )
+    until(gate.with_name("gate.begun").exists)
+    said = watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
+    assert "code changed: packing cut\n" in said
+    assert "reloaded cut in " in said
+    assert "1 job in hand are finished by the code from before" in said
+    assert watching.cut() == ["second", None]
+    gate.touch()
+    out, _ = submitting.communicate(timeout=60)
+    assert (json.loads(out)["result"], json.loads(out)["attempts"]) == (["first", None], 1)
+    assert watching.pids("paint") == others
+    assert "paint" not in said
+    watching.interrupt()
+    said = watching.ends(0)
+    assert "the runner has ended, 0 jobs and 0 dead letters are kept" in said
+    assert "factory-cdk demolish --name journey --stage test" in said
+    assert not any(lives(pid) for pid in others)
+
+
+def test_new_replaced_and_deleted_files_count_and_what_is_ignored_or_an_editors_does_not(
+    start: Callable[..., Watching],
+) -> None:
+    watching = start()
+    folder = watching.folder / "code"
+    (folder / ".gitignore").write_text("*.log\nbuild/\n")
+    watching.hears("reloaded cut")
+
+    def replace_as_editors_do() -> None:
+        (folder / ".bots.py.swp").write_text("swap")
+        (folder / "fresh").write_text(CUT.replace("first", "third"))
+        (folder / "fresh").replace(folder / "bots.py")
+
+    watching.reloads(lambda: (folder / "blade").write_text("sharp"))
+    assert watching.cut() == ["first", "sharp"]
+    watching.reloads(replace_as_editors_do)
+    assert watching.cut() == ["third", "sharp"]
+    watching.reloads((folder / "blade").unlink)
+    assert watching.cut() == ["third", None]
+    watching.reloads(lambda: (folder / "blade").symlink_to("bots.py"))
+    (folder / "blade").unlink()
+    watching.hears("reloaded cut", "reloaded cut", "reloaded cut", "reloaded cut", "reloaded cut", "reloaded cut")
+    (folder / "build").mkdir()
+    for ignored in ("a.log", "build/out", ".#bots.py", "bots.py~", "#bots.py#", ".bots.py.swp"):
+        (folder / ignored).write_text("noise")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "bots.pyc").write_bytes(b"noise")
+    paint = watching.folder / "paint shop" / "colours"
+    paint.mkdir()
+    said = watching.reloads(lambda: (paint / "red.py").write_text("RED = 1\n"))
+    assert said.startswith("paint shop changed: packing paint\n")
+    said = watching.reloads(lambda: (paint / "red.py").write_text("RED = 2\n"))
+    assert said.startswith("paint shop changed: packing paint\n")
+
+
+def test_a_burst_of_saves_is_one_reload_or_few(start: Callable[..., Watching]) -> None:
+    watching = start()
+    saves = 300
+    for number in range(saves):
+        code(watching, CUT.replace("first", f"save {number}"))
+    until(lambda: watching.cut()[0] == f"save {saves - 1}")
+    assert watching.said.count("code changed") <= saves / 30
+
+
+def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_mend_is_taken(
+    start: Callable[..., Watching],
+) -> None:
+    watching = start()
+    pids = watching.pids("cut")
+    said = watching.reloads(
+        lambda: code(watching, "print('sharpening')\nimport no_such_thing\ncut = 1\n"), "the next save tries again"
+    )
+    assert "error: not reloaded: bot cut of here cannot be loaded: ModuleNotFoundError" in said
+    assert "the end of its log:\n  | sharpening" in said
+    assert watching.pids("cut") == pids
+    assert watching.cut() == ["first", None]
+    said = watching.reloads(lambda: code(watching, "def saw(job):\n    pass\n"), "the next save tries again")
+    assert "bot_path bots:cut: bots.py has no 'cut'" in said
+    assert watching.cut() == ["first", None]
+    watching.reloads(lambda: code(watching, CUT.replace("first", "mended")))
+    assert watching.cut() == ["mended", None]
+    watching.reloads(lambda: (watching.folder / "code" / "loop").symlink_to("."), "the next save tries again")
+    assert "the link 'loop' points at a folder that it lies in" in watching.said
+    said = watching.reloads(
+        (watching.folder / "code" / "loop").unlink, "nothing to reload: what was saved is what runs"
+    )
+    assert watching.cut() == ["mended", None]
+
+
+def test_code_that_is_put_back_while_the_other_is_being_loaded_stays(start: Callable[..., Watching]) -> None:
+    watching = start()
+    loading = watching.folder / "loading"
+    code(watching, f"import time\nopen({str(loading)!r}, 'w').close()\ntime.sleep(1000)\ncut = print\n")
+    until(loading.exists)
+    watching.reloads(lambda: code(watching, CUT))
+    assert watching.cut() == ["first", None]
+    until(lambda: len(watching.pids("cut")) == 1)
+
+
+def test_a_plan_that_changes_is_taken_as_far_as_a_reload_can(start: Callable[..., Watching]) -> None:
+    watching = start()
+    plan = watching.shell.plan
+    others = watching.pids("cut")
+    said = watching.reloads(lambda: plan.write_text(PLAN.replace("processes: 2", "processes: 3")))
+    assert "packing" not in said
+    until(lambda: len(watching.pids("paint")) == 3)
+    assert watching.pids("cut") == others
+    more = PLAN + "        more:\n          {type: local, bots: {cut: {queue-name: more}}}\n".replace(
+        "        more", "      more"
+    )
+    said = watching.reloads(lambda: plan.write_text(more), "the next save tries again")
+    assert "a reload cannot change this: more/cut is new" in said
+    assert "factory-cdk demolish --name journey --stage test, then build again" in said
+    said = watching.reloads(lambda: plan.write_text("factory: {name: journey"), "the plan is not taken")
+    assert "error[F010]" in said
+    (watching.folder / "elsewhere").mkdir()
+    (watching.folder / "elsewhere" / "bots.py").write_text(CUT.replace("first", "elsewhere"))
+    watching.reloads(lambda: plan.write_text(PLAN.replace("path: code", "path: elsewhere")))
+    assert watching.cut() == ["elsewhere", None]
+    elsewhere = watching.folder / "elsewhere" / "bots.py"
+    watching.reloads(lambda: elsewhere.write_text(CUT.replace("first", "there")))
+    assert watching.cut() == ["there", None]
+
+
+def test_a_folder_that_goes_and_comes_back_is_watched_on(start: Callable[..., Watching]) -> None:
+    watching = start()
+    folder = watching.folder / "code"
+    said = watching.reloads(lambda: folder.rename(watching.folder / "away"), "the next save tries again")
+    assert "code does not exist" in said
+    assert watching.cut() == ["first", None]
+
+    def come_back() -> None:
+        folder.mkdir()
+        code(watching, CUT.replace("first", "back"))
+
+    watching.reloads(come_back)
+    assert watching.cut() == ["back", None]
+    watching.reloads(lambda: code(watching, CUT.replace("first", "again")))
+    assert watching.cut() == ["again", None]
+
+
+def test_without_events_files_are_looked_at_every_second(start: Callable[..., Watching], shell: Shell) -> None:
+    shell.variables = {"WATCHFILES_FORCE_POLLING": "true"}
+    watching = start()
+    watching.reloads(lambda: code(watching, CUT.replace("first", "polled")))
+    assert watching.cut() == ["polled", None]
+
+
+def test_a_runner_that_is_killed_ends_the_watch_with_the_way_out(start: Callable[..., Watching]) -> None:
+    watching = start()
+    watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
+    runner = json.loads(watching.shell.run("list", "--format", "json")[0])[0]["runner"]
+    os.kill(runner, signal.SIGKILL)
+    assert "the runner was killed, 0 jobs and 0 dead letters are kept: factory-cdk resume" in watching.ends(1)
+    watching.shell.run("resume", "--name", "journey")
+    assert watching.cut() == ["second", None]
+
+
+def test_a_stage_that_is_demolished_meanwhile_ends_the_watch(start: Callable[..., Watching]) -> None:
+    watching = start()
+    watching.shell.run("demolish", "--name", "journey", "--yes")
+    assert "journey/test is not built here any more" in watching.ends(0)
+
+
+def test_ctrl_c_ends_what_is_being_locked_too(start: Callable[..., Watching]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        index = f"--index-url http://127.0.0.1:{mute.getsockname()[1]}/simple\nno-such-package-of-ours==1.0\n"
+        watching = start()
+        (watching.folder / "code" / "requirements.txt").write_text(index)
+        connection, _ = mute.accept()  # uv asks, and nobody answers
+        with connection:
+            workers = watching.pids("cut") + watching.pids("paint")
+            watching.interrupt()
+            watching.ends(0)
+    assert not any(lives(pid) for pid in workers)
+
+
+def test_a_second_watch_of_a_stage_is_refused_and_so_is_one_of_nothing(start: Callable[..., Watching]) -> None:
+    watching = start()
+    shell = watching.shell
+    again = ("build", "--plan", str(shell.plan), "--stage", "test", "--watch")
+    assert "journey/test is built already and runs" in shell.run(*again, code=1)[1]
+    assert "do not go together" in shell.run(*again, "--dry-run", code=2)[1]
+    other = shell.folder / "other.yml"
+    other.write_text(
+        PLAN.replace("journey", "other")
+        .replace("{path: code}", "{pypi: a, version: 1.0.0}")
+        .replace("{path: paint shop}", "{pypi: b, version: 1.0.0}")
+    )
+    _, err = shell.run("build", "--plan", str(other), "--stage", "test", "--watch", code=1)
+    assert "no bot of other/test has its code in a folder: there is nothing to watch" in err
+    assert watching.cut() == ["first", None]
+
+
+def test_on_a_full_disk_the_old_code_goes_on_and_the_next_save_is_taken_once_there_is_room(
+    small_disk: Path, start: Callable[..., Watching]
+) -> None:
+    watching = start()
+    filler = fill(small_disk)
+    said = watching.reloads(lambda: code(watching, CUT.replace("first", "x" * 100_000)), "the next save tries again")
+    assert "error: not reloaded: " in said
+    assert "full" in said
+    filler.unlink()
+    watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
+    assert watching.cut() == ["second", None]
