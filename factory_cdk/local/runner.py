@@ -189,7 +189,9 @@ class Runner:
             return
         if not all(held):
             self._note_lost(held)
-        self._settled = []
+        if self._settled:
+            self._settled = []
+            self._changed.set()  # whoever closes the gate waits for this, too
         self._trouble = None
         if leases:
             self._give(leases)

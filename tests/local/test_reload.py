@@ -198,11 +198,15 @@ def test_stopping_a_stage_waits_for_what_a_relieved_worker_has_in_hand(works: Wo
     works.build(make)
     held = hold(works, "make", gate)
     works.write("maker.py", NEW)
+    worker = works.worker("make").pid or 0
     assert reloaded(works, make).in_hand == 1
+    os.kill(works.runner(), signal.SIGSTOP)  # it will hear of all that follows at once
     stopping = threading.Thread(target=factory.stop, args=(works.home, "works", None, works.said.append))
     stopping.start()
     until(lambda: "finishing 1 job in hand" in works.said)
     gate.touch()
+    until(lambda: not lives(worker))
+    os.kill(works.runner(), signal.SIGCONT)
     stopping.join(60)
     assert not stopping.is_alive()
     assert works.wait(held)[0].result[0] == "old"
