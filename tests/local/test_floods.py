@@ -37,7 +37,7 @@ async def turns_of(program: str, folder: Path) -> list[int]:
     """How many messages and bytes of output were heard in each turn of the loop, until it is a flood."""
     loop = asyncio.get_running_loop()
     process = WorkerProcess(
-        lambda descriptor: [sys.executable, "-c", program, str(descriptor)], str(folder), os.environ
+        lambda descriptor, _permits: [sys.executable, "-c", program, str(descriptor)], str(folder), os.environ
     )
     heard, ended = [0], loop.create_future()
 
