@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -130,18 +129,6 @@ def test_the_shim_is_written_in_python_3_8_and_the_standard_library() -> None:
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
             assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names, file
-
-
-def test_the_shim_runs_in_python_3_8(start: Callable[..., Any], code: Path) -> None:
-    python = shutil.which("python3.8")
-    if python is None or subprocess.run([python, "-V"], capture_output=True, check=False).returncode:
-        pytest.skip("there is no Python 3.8 here")
-    shim = start(python)
-    assert shim.start(code, "bots:idle") == {"kind": "ready"}
-    assert shim.do(1)["kind"] == "done"
-    commands = start(python)
-    commands.start(code, command=["cat"])
-    assert commands.do([1])["result"] == [1]
 
 
 def _job(payload: Any) -> dict[str, Any]:
