@@ -80,6 +80,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F309", _W, "several bots and no workflow"),
     ("F310", _W, "a workflow that no stage uses"),
     ("F311", _W, "a bot that no stage uses"),
+    ("F312", _W, "an argument that has no effect with the bot's launcher"),
     # F4: code
     ("F401", _W, "an unpacked bot"),
     ("F402", _W, "an unpinned source"),

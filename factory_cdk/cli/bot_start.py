@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from factory_cdk.cli.running import no_word, say
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.local import factory, startbot
+from factory_cdk.plan.arguments import IDLE_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
 
@@ -38,13 +40,19 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 @click.argument("target", type=Target())
 @click.option("-q", "--queue-name", metavar="QUEUE", required=True, help="The queue that the bot reads.")
 @click.option(
-    "-p", "--processes", metavar="N", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many."
+    "-p",
+    "--processes",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Processes.",
 )
 @click.option("--name", metavar="NAME", help="The bot's name [default: the attribute's].")
 @click.option("--workflow", metavar="BOT", multiple=True, help="A bot that gets the results; repeatable.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Metadata; the value may be JSON; repeatable.")
 @click.option("--stop", is_flag=True, help="Start stopped: no jobs until `factory-cdk resume --name bot-start`.")
-@click.option("--skip-ini", is_flag=True, help="Do not read qalx's ini files (--launcher qalx).")
+@click.option("--skip-ini", is_flag=True, help="With --launcher qalx: do not read its ini files.")
 @click.option("--config", metavar="KEY=VALUE", multiple=True, help="A variable for the bot; repeatable.")
 @click.option("--secret", "secrets", metavar="NAME", multiple=True, help="A secret from the variable of that name.")
 @click.option(
@@ -62,7 +70,11 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 @click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="For one attempt.")
 @click.option("--batch", metavar="N", type=click.IntRange(1, 10), default=1, show_default=True, help="Jobs at once.")
 @click.option(
-    "--launcher", type=click.Choice(["python", "qalx"]), default="python", show_default=True, help="Who starts it."
+    "--launcher",
+    type=click.Choice(["python", "qalx"]),
+    default="python",
+    show_default=True,
+    help="What starts it: this program, or `qalx bot-start`.",
 )
 @click.option("--qalx-session-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--user-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
@@ -86,7 +98,9 @@ def command(
     It is packed, installed and run as a plan would have it, in an environment of its own. Its queue outlives it:
     jobs are kept for the next start. `submit`, `jobs`, `ps`, `logs`, `stop` and `resume` take it as the stage of its
     name in the factory `bot-start`. A --workflow BOT is a bot that was started so, or will be.
+    --config values and --meta are its variables, the latter as FACTORY_META in JSON.
     """
+    _refuse_idle_options(arguments["launcher"])
     bot = startbot.LoneBot(
         name=name or startbot.name_of(target),
         target=target,
@@ -98,7 +112,6 @@ def command(
         requirements_path=requirements_path,
         workflow=workflow,
     )
-    _refuse_idle_options(arguments)
     home = find_home()
     launch = startbot.start(bot, home, pack_cache(), no_word if quiet else say)
     try:
@@ -114,11 +127,14 @@ def command(
     return launch.process.returncode
 
 
-def _refuse_idle_options(arguments: dict[str, Any]) -> None:
-    """UsageError for options that only pyqalx understands, when it is not asked."""
-    given = [f"--{name.replace('_', '-')}" for name in arguments if name.endswith("_class") and arguments[name]]
-    if given and arguments["launcher"] != "qalx":
-        raise click.UsageError(f"{given[0]} goes with --launcher qalx")
+def _refuse_idle_options(launcher: str) -> None:
+    """UsageError for an option that was given and means nothing to bots of `launcher`."""
+    context = click.get_current_context()
+    for name in IDLE_ARGUMENTS[launcher]:
+        source = context.get_parameter_source(name.replace("-", "_"))
+        if source is ParameterSource.COMMANDLINE:
+            only = "goes with --launcher qalx" if launcher == "python" else "has no effect with --launcher qalx"
+            raise click.UsageError(f"--{name} {only}")
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import time
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import confirmed, name_option, no_word, say, timeout_option
+from factory_cdk.cli.running import confirmed, name_option, no_word, say, stage_names, timeout_option
 from factory_cdk.cli.table import print_table
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
@@ -25,7 +25,12 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @name_option
-@click.option("--stage", metavar="NAME", help="The stage; without it, the one that matches, or you choose.")
+@click.option(
+    "--stage",
+    metavar="NAME",
+    shell_complete=stage_names,
+    help="The stage [default: the one that matches, or you choose].",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing, and discard the jobs that are left in the queues.")
 @click.option("--drain", is_flag=True, help="First let the bots work on until their queues are empty.")
 @click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back to their queues.")

@@ -11,7 +11,7 @@ from factory_cdk.cli.jobrows import FORMATS, print_job, print_jobs, print_statis
 from factory_cdk.cli.moments import since_option, until_option
 from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.report import print_json
-from factory_cdk.cli.running import built_stage_option, confirmed, name_option, say, warning
+from factory_cdk.cli.running import bot_names, built_stage_option, confirmed, name_option, say, warning
 from factory_cdk.home import find_home
 from factory_cdk.local import jobs
 from factory_cdk.local.standing import Factory, find
@@ -64,7 +64,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         since_option,
         click.option("--run", metavar="ID", help="Jobs of this submission alone."),
         click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Jobs with this tag; repeatable."),
-        click.option("--bot", metavar="NAME", help="Jobs of this bot alone."),
+        click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Jobs of this bot alone."),
     ):
         command = option(command)
     return command

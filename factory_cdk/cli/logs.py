@@ -7,7 +7,7 @@ import sys
 import click
 
 from factory_cdk.cli.moments import since_option, until_option
-from factory_cdk.cli.running import built_stage_option, name_option, say
+from factory_cdk.cli.running import bot_names, built_stage_option, name_option, say
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
 from factory_cdk.local.jobs import known_id
@@ -26,7 +26,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @name_option
 @built_stage_option
-@click.option("--bot", metavar="NAME", help="This bot's lines alone.")
+@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="This bot's lines alone.")
 @click.option("--job", metavar="ID", help="Lines of this job alone; the start of its id will do.")
 @click.option(
     "--level",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.report import print_json
-from factory_cdk.cli.running import format_option, say, warning
+from factory_cdk.cli.running import factory_names, format_option, say, stage_names, warning
 from factory_cdk.cli.table import duration, print_table
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
@@ -18,8 +18,8 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--name", metavar="NAME", help="The workers of this factory alone.")
-@click.option("--stage", metavar="NAME", help="The workers of this stage alone.")
+@click.option("--name", metavar="NAME", shell_complete=factory_names, help="The workers of this factory alone.")
+@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="The workers of this stage alone.")
 @format_option
 def command(name: str | None, stage: str | None, format_: str) -> None:
     """Show one row per worker: its process, state, uptime, restarts, jobs done, failed and in hand.

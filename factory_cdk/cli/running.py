@@ -8,11 +8,38 @@ import click
 
 from factory_cdk.cli.report import printable
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.factory import Factory
+from factory_cdk.home import find_home
+from factory_cdk.local.factory import Factory, list_factories
 
-name_option = click.option("--name", metavar="NAME", required=True, help="The factory's name.")
 
-built_stage_option = click.option("--stage", metavar="NAME", help="A stage of it; needed when several are built.")
+def factory_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion: the factories that are built here."""
+    names = {one.name for one in list_factories(find_home())}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def stage_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion: the stages that are built here, of the factory that is named already, if any."""
+    wanted = context.params.get("name")
+    names = {one.stage for one in list_factories(find_home()) if wanted in (None, one.name)}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def bot_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion: the bots of what is built here."""
+    wanted = context.params.get("name")
+    built = [one for one in list_factories(find_home()) if wanted in (None, one.name)]
+    names = {posting.bot for one in built for posting in (one.roster.postings if one.roster else ())}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+name_option = click.option(
+    "--name", metavar="NAME", required=True, shell_complete=factory_names, help="The factory's name."
+)
+
+built_stage_option = click.option(
+    "--stage", metavar="NAME", shell_complete=stage_names, help="A stage of it; needed when several are built."
+)
 
 timeout_option = click.option(
     "--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait no longer for the jobs; exit code 3."

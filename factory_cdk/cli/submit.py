@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from factory_cdk.cli.running import name_option, say, warning
+from factory_cdk.cli.running import bot_names, built_stage_option, name_option, say, warning
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
@@ -30,8 +30,8 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
 
 @click.command(epilog=EXAMPLES)
 @name_option
-@click.option("--stage", metavar="NAME", help="The stage; needed when several are built.")
-@click.option("--bot", metavar="NAME", required=True, help="The bot that gets the jobs.")
+@built_stage_option
+@click.option("--bot", metavar="NAME", required=True, shell_complete=bot_names, help="The bot that gets the jobs.")
 @click.option("--payload", metavar="JSON", help="One job with this payload.")
 @click.option("--file", "file_", type=click.File(encoding="utf-8"), help="One job; its payload is this JSON file's.")
 @click.option("--lines", type=click.File(encoding="utf-8"), help="One job per line of this JSON Lines file.")

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import click
 
 from factory_cdk.cli.report import print_json
-from factory_cdk.cli.running import format_option
+from factory_cdk.cli.running import factory_names, format_option, stage_names
 from factory_cdk.cli.table import print_table
 from factory_cdk.cli.toprows import COLUMNS, cells, failures, title
 from factory_cdk.diagnostics import FactoryError
@@ -31,8 +31,8 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--name", metavar="NAME", help="This factory alone.")
-@click.option("--stage", metavar="NAME", help="This stage alone.")
+@click.option("--name", metavar="NAME", shell_complete=factory_names, help="This factory alone.")
+@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="This stage alone.")
 @click.option(
     "--interval",
     metavar="SECONDS",

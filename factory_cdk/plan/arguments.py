@@ -15,6 +15,12 @@ from factory_cdk.plan.sources import is_target
 
 CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
 
+IDLE_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "python": (*CLASS_ARGUMENTS, "skip-ini"),
+    "qalx": ("max-attempts", "timeout", "visibility-timeout", "batch"),
+}
+"""What means nothing to bots of each launcher: pyqalx has no batches, and we have no sessions of qalx."""
+
 _PYTHON_TYPES: Mapping[str, Any] = {
     "string": str,
     "integer": int,
@@ -53,11 +59,21 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
             findings.at_value((*path, spelled[name]), "F217", message, hint)
     if "python" in given:
         given["python"] = read_python(given["python"], (*path, spelled["python"]), findings)
+    _check_idle(given, path, spelled, findings)
     settings = read_settings(data, path, findings)
     values = {name.replace("-", "_"): value for name, value in given.items() if name not in ("config", "secrets")}
     if isinstance(values.get("workflow"), list):
         values["workflow"] = tuple(name for name in values["workflow"] if isinstance(name, str))
     return BotArguments(**values, settings=settings)
+
+
+def _check_idle(given: Mapping[str, Any], path: Path, spelled: Mapping[str, str], findings: Findings) -> None:
+    launcher = given.get("launcher", "python")
+    hint = "remove it, or say `launcher: qalx`" if launcher == "python" else "remove it: qalx has its own"
+    for name in IDLE_ARGUMENTS.get(launcher, ()):
+        if given.get(name) not in (None, False):
+            message = f"`{name}` has no effect with `launcher: {launcher}`"
+            findings.at_key((*path, spelled[name]), "F312", message, hint)
 
 
 def _fits(value: Any, types: str | list[str]) -> bool:

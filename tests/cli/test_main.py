@@ -13,6 +13,9 @@ import pytest
 from uv import find_uv_bin
 
 from factory_cdk.cli import COMMANDS
+from factory_cdk.local.desired import ask
+from factory_cdk.local.roster import Roster, roster_as_json
+from factory_cdk.local.state import stage_state, write_json
 from factory_cdk.version import __version__
 
 REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
@@ -63,6 +66,31 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong_on_stderr(arguments: tuple[s
 def test_a_misspelled_command_is_answered_with_the_one_that_was_meant() -> None:
     assert "No such command 'sbumit'. Did you mean `submit`?" in factory_cdk("sbumit").stderr
     assert "No such command 'nonsense'.\n" in factory_cdk("nonsense").stderr
+
+
+def test_completion_knows_commands_options_and_what_is_built(tmp_path: Path) -> None:
+    state = stage_state(tmp_path, "works", "test")
+    state.folder.mkdir(parents=True)
+    write_json(state.roster, roster_as_json(Roster("works", "test", (), ())))
+    ask(state, gate="closed")
+
+    def completed(line: str) -> list[str]:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        done = subprocess.run(
+            [Path(sys.executable).with_name("factory-cdk")],
+            env={**os.environ, "_FACTORY_CDK_COMPLETE": "bash_complete", "FACTORY_CDK_HOME": str(tmp_path), **words},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [one.partition(",")[2] for one in done.stdout.splitlines()]
+
+    assert completed("factory-cdk jo") == ["jobs"]
+    assert completed("factory-cdk jobs list --out") == ["--outcome"]
+    assert completed("factory-cdk jobs list --outcome de") == ["delayed", "dead"]
+    assert completed("factory-cdk logs --name w") == ["works"]
+    assert completed("factory-cdk logs --name works --stage ") == ["test"]
+    assert "test" not in completed("factory-cdk logs --name other --stage ")
 
 
 def test_an_error_names_its_remedy_and_has_no_traceback() -> None:

@@ -170,6 +170,22 @@ CASES = [
         ("`third`",),
         "sector",
     ),
+    Case(
+        "an argument of qalx for a bot that we start",
+        "F312",
+        "processes: 2",
+        "§entity-class: 'mine:Page'",
+        ("`entity-class`", "launcher: python"),
+        "launcher: qalx",
+    ),
+    Case(
+        "an argument of ours for a bot that qalx starts",
+        "F312",
+        "processes: 2",
+        "launcher: qalx\n            §batch: 2",
+        ("`batch`", "launcher: qalx"),
+        "remove it",
+    ),
 ]
 
 
