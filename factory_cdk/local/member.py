@@ -193,13 +193,16 @@ class Member:
             self._process.send({"kind": "resume"})
 
     def stop(self) -> None:
-        """End when the job in hand is done; a member without a process has ended."""
+        """End when the job that is being done is; those that were not begun go back. A member without a process has
+        ended.
+        """
         if self._waiting:
             self._waiting.cancel()
         if self._process is None:
             self.state = State.ENDED
         elif self.state is not State.STOPPING:
             self.state = State.STOPPING
+            self._take_back(self._process)
             self._process.send({"kind": "stop"})
 
     def kill(self, why: str) -> None:
@@ -233,7 +236,11 @@ class Member:
             self._watch_in(left)
             return
         self._ahead = 0
-        if back := self._process.take_back():
+        self._take_back(self._process)
+
+    def _take_back(self, process: WorkerProcess) -> None:
+        """Give back what `process` was handed and has not begun."""
+        if back := process.take_back():
             leases = [self.hand.pop() for _ in range(back)]
             self._on_return(leases[::-1])
 

@@ -111,6 +111,21 @@ def test_every_worker_of_a_bot_is_replaced_while_jobs_pour_in_and_none_is_lost_o
     assert factory.left(factory.find(works.home, "works")) == factory.Left(0, 0)
 
 
+def test_what_an_old_worker_was_handed_and_has_not_begun_is_done_by_the_new_one(works: Works, gate: Path) -> None:
+    works.write("maker.py", OLD)
+    make = bot("make", "maker:work", batch=5)
+    works.build(make)
+    run = works.submit("make", str(gate), None, None, None, None)
+    until(lambda: works.worker("make").in_hand == 5 and gate.with_name("gate.begun").exists())
+    works.write("maker.py", NEW)
+    assert reloaded(works, make).in_hand == 1
+    until(lambda: works.worker("make").done == 4)
+    gate.touch()
+    records = works.wait(run)
+    assert sorted(record.result[0] for record in records) == ["new"] * 4 + ["old"]
+    assert {record.attempts for record in records} == {1}
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
