@@ -15,6 +15,7 @@ from factory_cdk.cli.running import format_option, no_word, say
 from factory_cdk.cli.table import print_table
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import BotDesign, StageDesign
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home, make_private, pack_cache
 from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run
 from factory_cdk.local.dryrun import dry_run as run_dry
@@ -42,7 +43,11 @@ Examples:
 @click.option(
     "--watch", is_flag=True, help="As --foreground; reload, warm, the bots whose code is in a folder and was changed."
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be done; fetch and start nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be done; fetch and start nothing. Exit code 1: a bot_path leads nowhere.",
+)
 @format_option
 @locked_option
 @region_option
@@ -74,8 +79,11 @@ def command(
     home = find_home()
     words = no_word if quiet else say
     if dry_run:
-        _print_dry_run(_dry_run(plan, stage, region, locked=locked), format_)
-        return 0
+        found = _dry_run(plan, stage, region, locked=locked)
+        _print_dry_run(found, format_)
+        for problem in found["problems"]:
+            print_error(FactoryError(f"bot {problem['bot']}: {problem['message']}", problem["remedy"]))
+        return 1 if found["problems"] else 0
     refuse_what_cannot_run(stage, find_stage(plan, stage).sectors)
     refuse_built(stage_state(home, plan.name, stage))
     make_private(home)

@@ -7,7 +7,7 @@ import time
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.running import confirmed, name_option, no_word, say, stage_names, timeout_option
+from factory_cdk.cli.running import confirmed, name_option, no_word, say, shown_path, stage_names, timeout_option
 from factory_cdk.cli.table import print_table
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
@@ -56,7 +56,7 @@ def command(
         raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
     if not quiet or not yes:
         columns = ("factory", "stage", "standing", "workers", "built", "plan")
-        rows = [factory.summary(one) for one in found]
+        rows = [{**row, "plan": shown_path(row["plan"])} for row in map(factory.summary, found)]
         print_table(
             (*columns, "left in queues"),
             [(*(row[column] for column in columns), factory.left(one)) for row, one in zip(rows, found, strict=True)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.report import print_json
-from factory_cdk.cli.running import format_option, say
+from factory_cdk.cli.running import format_option, say, shown_path, warning
 from factory_cdk.cli.table import print_table
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
@@ -23,13 +23,17 @@ def command(format_: str) -> None:
     """List the stages that are built on this machine.
 
     They are running, stopping, stopped (resume goes on), ended or killed (the runner is gone: resume starts it
-    again), building, or unfinished (a build was killed).
+    again), building, unfinished (a build was killed), or damaged. What helps is said on stderr.
     """
-    rows = [factory.summary(one) for one in factory.list_factories(find_home())]
+    found = factory.list_factories(find_home())
+    rows = [factory.summary(one) for one in found]
     if format_ == "json":
         print_json(rows)
     elif rows:
         columns = ("factory", "stage", "standing", "runner", "workers", "built", "plan")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
+        print_table(columns, [[{**row, "plan": shown_path(row["plan"])}[column] for column in columns] for row in rows])
     else:
         say("nothing is built here")
+    for one in found:
+        if note := warning(one):
+            say(note)

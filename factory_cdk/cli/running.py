@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 
 import click
 
@@ -74,6 +76,16 @@ def no_word(line: str) -> None:
     """No progress."""
 
 
+def shown_path(path: str | None) -> str:
+    """A path as a person reads it: from the working folder where it lies below that, else the whole of it."""
+    if not path:
+        return "-"
+    below = Path(path)
+    with contextlib.suppress(OSError, ValueError):  # it lies elsewhere, or the working folder is gone
+        below = below.relative_to(Path.cwd())
+    return str(below)
+
+
 def warning(factory: Factory) -> str | None:
     """What is wrong with a built stage, and what helps; None when nothing is."""
     stage = f"--name {factory.name} --stage {factory.stage}"
@@ -83,6 +95,11 @@ def warning(factory: Factory) -> str | None:
         return f"{factory.state.name}: its runner was ended: factory-cdk resume {stage}"
     if factory.standing == "unfinished":
         return f"{factory.state.name}: a build was killed: build it again, or factory-cdk demolish {stage}"
+    if factory.standing == "damaged":
+        return (
+            f"{factory.state.name} is damaged: {factory.state.roster} cannot be read: factory-cdk demolish {stage}, "
+            "then build it again"
+        )
     if factory.status and factory.status.trouble:
         return f"{factory.state.name}: {factory.status.trouble}"
     broken = [crew for crew in factory.status.crews if crew.broken] if factory.status else []

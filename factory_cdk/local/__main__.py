@@ -72,7 +72,7 @@ def serve(folder: Path, report: int | None) -> None:
                 f"{state.roster} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
             ) from error
         secrets = resolve_secrets(roster.secrets) if handed_over is None else handed_over
-        with SqliteQueues(state.database / "queues.sqlite3") as queues:
+        with SqliteQueues(state.database.resolve() / "queues.sqlite3") as queues:
 
             async def run() -> None:
                 await Runner(state, roster, secrets, queues, guardian, connection).run()

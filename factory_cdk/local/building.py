@@ -129,7 +129,7 @@ def roster_of(design: StageDesign, cast: Cast, order: Order) -> Roster:
         stage=design.stage,
         postings=tuple(posting(design, sector, bot, given, bytecode) for sector, bot, given in cast),
         end_order=design.demolish_order,
-        plan=order.plan,
+        plan=str(Path(order.plan).absolute()) if order.plan else "",
         built_at=time.time(),
         tempo=order.tempo,
     )

@@ -14,7 +14,7 @@ from factory_cdk.design.model import BotDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.folder import tree_of_folder
 from factory_cdk.pack.manifest import Located, Reader, included, locate, reader_of
-from factory_cdk.pack.target import module_file
+from factory_cdk.pack.target import find_target, module_file
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _INCLUDE = re.compile(r"-r\b|--requirement\b|-c\b|--constraint\b")
@@ -60,6 +60,17 @@ def folder_code(folder: Path, bot: BotDesign) -> Code:
     """The code of a bot with a path source as it stands in `folder`. FactoryError where that cannot be packed."""
     tree = tree_of_folder(folder, bot.bundle.origin)
     return _code(tree.paths, reader_of(tree), bot)
+
+
+def check_target(folder: Path, bot: BotDesign) -> None:
+    """FactoryError, with the nearest names, when the `bot_path` of a bot is not in its code as it stands in `folder`.
+
+    Read, not imported: what requirements may bring, or only running the code would tell, is accepted.
+    """
+    if bot.bot_path is not None:
+        tree = tree_of_folder(folder, bot.bundle.origin)
+        manifest = _code(tree.paths, reader_of(tree), bot).manifest
+        find_target(tree, bot.bot_path, others_bring_code=manifest is not None)
 
 
 def archive_of(bundle: Bundle) -> Path:

@@ -27,7 +27,10 @@ LONGEST_END = 30.0
 
 @contextmanager
 def changing(state: StageState) -> Iterator[None]:
-    """Be the only one who builds, resumes or demolishes the stage. FactoryError when someone else does."""
+    """Be the only one who builds, resumes or demolishes the stage. FactoryError when someone else does.
+
+    Of a stage that is not there in the end nothing is left: no lock, and no folder of a factory without stages.
+    """
     lock = take_lock(state.change_lock, wait=0.1)
     if lock is None:
         holder = lock_holder(state.change_lock)
@@ -37,7 +40,13 @@ def changing(state: StageState) -> Iterator[None]:
             "wait until it has finished",
         )
     with holding(lock):
-        yield
+        try:
+            yield
+        finally:
+            if not state.folder.exists():
+                state.change_lock.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # other stages are in it
+                    state.folder.parent.rmdir()
 
 
 def remove(state: StageState) -> None:

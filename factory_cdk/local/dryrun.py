@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
-from factory_cdk.local.code import Code, folder_code, packed_code
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.local.code import Code, check_target, folder_code, packed_code
 from factory_cdk.local.environments import Environment, environment
 from factory_cdk.local.postings import variables
 
@@ -29,7 +30,8 @@ def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dic
     """The environments, processes, queues, routes and variables of the stage; secrets are masked.
 
     `folders` has the folder of every bot with a path source, whose requirements are shown as they stand there
-    until they are locked. What only packing can tell is None. FactoryError for a folder that cannot be packed.
+    until they are locked. What only packing can tell is None. `problems` are the bots whose code is at hand and is
+    not where their `bot_path` says, as packing would refuse them. FactoryError for a folder that cannot be packed.
     """
     cast = [(sector, bot) for sector in design.sectors for bot in sector.bots]
     known = {(sector.name, bot.name): _known(home, bot, folders) for sector, bot in cast}
@@ -58,7 +60,19 @@ def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dic
             }
             for sector, bot in cast
         ],
+        "problems": list(_problems({bot.name: bot for _, bot in cast}, folders)),
     }
+
+
+def _problems(bots: Mapping[str, BotDesign], folders: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    """What is wrong with the `bot_path` of bots that could not be packed; of one that is packed it was found right."""
+    for name, bot in bots.items():
+        if bot.bot_path is None or bot.bundle.packed or name not in folders:
+            continue
+        try:
+            check_target(folders[name], bot)
+        except FactoryError as error:
+            yield {"bot": name, "message": error.message, "remedy": error.remedy}
 
 
 def _known(home: Path, bot: BotDesign, folders: Mapping[str, Path]) -> Known:

@@ -26,7 +26,7 @@ from factory_cdk.local.report import Reporter
 from factory_cdk.local.roster import Posting, Roster
 from factory_cdk.local.secrets import Values
 from factory_cdk.local.staff import Staff
-from factory_cdk.local.state import StageState, write_json
+from factory_cdk.local.state import StageState, identity, write_json
 from factory_cdk.local.status import Status, status_as_json
 from factory_cdk.local.tidying import tidy
 from factory_cdk.queues.doorbell import Doorbell
@@ -56,6 +56,7 @@ class Runner:
         self._state, self._queues, self._guardian = state, queues, guardian
         self._secrets, self._tempo = secrets, roster.tempo
         self._loop = asyncio.get_running_loop()
+        self._folder, self._shares_queues, self._lost = identity(state.folder), state.shares_queues, False
         self._report = Reporter(report, self._hear_launcher) if report else None
         self._stream = Stream(state.logs)
         self._log = self._stream.log(RUNNER)
@@ -96,7 +97,7 @@ class Runner:
         wish_bell = open_bell(self._state)
         self._loop.add_reader(wish_bell, self._hear_wish, wish_bell)
         self._log.say(f"runner {os.getpid()} of {self._state.name} started")
-        if not self._state.shares_queues and (found := self._queues.reclaim()):
+        if not self._shares_queues and (found := self._queues.reclaim()):
             self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again", "WARNING")
         self._staff.start()
         self._carry_out(self._wish())
@@ -251,7 +252,17 @@ class Runner:
         """Look at the queues now and then: delays and leases end without a bell."""
         while True:
             await asyncio.sleep(self._tempo.poll)
+            if identity(self._state.folder) != self._folder and not self._lost:
+                self._lose_folder()
             self._look()
+
+    def _lose_folder(self) -> None:
+        """End: the stage's folder was removed, or replaced, and nobody will find this runner. Jobs in hand are finished
+        where the queues are elsewhere, which others share; else they went with the folder.
+        """
+        self._lost = True
+        self._log.say(f"{self._state.folder} was removed: there is nothing left to run", "ERROR")
+        self._end(cold=not self._shares_queues)
 
     async def _tidy(self) -> None:
         """Keep house at the start and now and then, in a thread."""
@@ -392,6 +403,8 @@ class Runner:
             self._publishing.cancel()
             self._publishing = None
         self._published_at = self._loop.time()
+        if identity(self._state.folder) != self._folder:
+            return
         try:
             write_json(self._state.status, status_as_json(self._status()), durable=False)
         except FactoryError as error:

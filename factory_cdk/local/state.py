@@ -143,13 +143,21 @@ def _damaged(path: Path) -> FactoryError:
     return FactoryError(f"{path} is damaged: it holds no JSON", "demolish its stage, then build it again")
 
 
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder there is at this path, None when there is none: another one with its name is not the same."""
+    try:
+        about = folder.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 def take_lock(path: Path, *, wait: float = 0.0) -> int | None:
     """Take the lock at `path`, trying for `wait` seconds; returns its descriptor, to be closed by the holder.
 
     None when someone else holds it. The file holds the pid of the holder, for messages; the kernel lets go
     of the lock when the holder dies. FactoryError when the file cannot be written.
     """
-    make_private(path.parent)
     deadline = time.monotonic() + wait
     with disk(path):
         while (descriptor := _open_locked(path)) is None:
@@ -185,7 +193,11 @@ def take_folder(folder: Path, *, shared: bool, wait: float = 0.0) -> int | None:
 
 
 def _open_locked(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make_private(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None  # whoever held it took the folder away with it
     try:
         if _try_lock(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path):
             _name_holder(descriptor)

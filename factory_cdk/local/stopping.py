@@ -114,7 +114,6 @@ def demolish(
             if goes:
                 _end_runner(state)
                 remove(state)
-                _tidy(state)
     return goes
 
 
@@ -278,10 +277,3 @@ def _send(state: StageState, number: signal.Signals) -> None:
     if pid:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def _tidy(state: StageState) -> None:
-    """Remove the stage's lock, which we hold, and the factory's folder when this was its last stage."""
-    state.change_lock.unlink(missing_ok=True)
-    if not any(state.folder.parent.iterdir()):
-        state.folder.parent.rmdir()

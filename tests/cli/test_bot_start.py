@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ PATIENCE = 60.0
 
 BOTS = """
 import os
+import shutil
 from pathlib import Path
 from factory_cdk import Bot
 
@@ -227,3 +229,24 @@ def test_qalx_can_start_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.Mon
 def test_wrong_usage_is_told(shell: Shell, arguments: tuple[str, ...], code: int, said: str) -> None:
     assert said in shell.run("bot-start", *arguments, code=code)[1]
     assert stage_states(shell.home) == []
+
+
+def test_a_bot_whose_folder_is_removed_finishes_its_job_in_the_queue_that_others_share_and_ends(shell: Shell) -> None:
+    gate = shell.folder / "gate"
+    code = shell.folder / "code" / "slow.py"
+    code.write_text(
+        "import time\nfrom pathlib import Path\ndef heat(gate):\n    Path(gate + '.begun').touch()\n"
+        "    while not Path(gate).exists():\n        time.sleep(0.001)\n    return ['x' * 100_000]\n"
+    )
+    bot = shell.start("-q", "heats", "slow:heat", "--workflow", "weld")
+    shell.run(*("submit", "--name", FACTORY, "--stage", "heat", "--bot", "heat", "--payload", json.dumps(str(gate))))
+    until(gate.with_name("gate.begun").exists)
+    shutil.rmtree(shell.home / "factories" / FACTORY / "heat")
+    assert bot.stdout is not None
+    while "was removed" not in (line := bot.stdout.readline()):
+        assert line
+    gate.touch()
+    bot.communicate(timeout=PATIENCE)
+    with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
+        assert queues.depth("heats").leased == queues.depth("heats").ready == 0
+        assert queues.depth("weld").ready == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -89,6 +90,67 @@ def test_a_dry_run_prints_what_would_be_and_touches_nothing(shell: Shell) -> Non
     assert [path.name for path in shell.home.iterdir()] == ["cache"], "what path sources hold is remembered, no more"
     out, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--dry-run", "--format", "json")
     assert json.loads(out)["processes"][0]["type"] == "aws"
+
+
+def test_a_dry_run_refuses_a_bot_path_that_leads_nowhere_without_importing_anything(shell: Shell) -> None:
+    touched = shell.folder / "imported"
+    (shell.folder / "code" / "bots.py").write_text(f"open({str(touched)!r}, 'w')\n" + BOTS)
+    text = shell.plan.read_text()
+    shell.plan.write_text(text.replace("bots:cut", "bots:cult").replace("bots:odd", "bats:odd"))
+    dry = ("build", "--plan", str(shell.plan), "--stage", "test", "--dry-run")
+    out, err = shell.run(*dry, code=1)
+    assert "bots:cult" in out
+    assert "error: bot cut: bot_path bots:cult: bots.py has no 'cult'\n  help: did you mean bots:cut?" in err
+    assert "error: bot odd: bot_path bats:odd: the source has no module bats\n  help: did you mean bots?" in err
+    out, _ = shell.run(*dry, "--format", "json", code=1)
+    assert [problem["bot"] for problem in json.loads(out)["problems"]] == ["cut", "odd"]
+    shell.plan.write_text(text)
+    assert json.loads(shell.run(*dry, "--format", "json")[0])["problems"] == []
+    assert not touched.exists()
+
+
+def test_list_says_what_helps_and_where_the_plan_is_from_wherever_it_is_asked(shell: Shell) -> None:
+    shell.run("build", "--plan", shell.plan.name, "--stage", "other")
+    shell.build("test")
+    assert shell.run("list")[0].count("  factory-plan.yml\n") == 2
+    runner = next(
+        row["runner"] for row in json.loads(shell.run("list", "--format", "json")[0]) if row["stage"] == "test"
+    )
+    os.kill(runner, signal.SIGKILL)
+    (shell.home / "factories" / "journey" / "bad").mkdir()
+    (shell.home / "factories" / "journey" / "bad" / "roster.json").write_text("{")
+    until(lambda: "its runner was killed; nothing is lost: factory-cdk resume" in shell.run("list")[1])
+    _, err = shell.run("list")
+    assert "journey/bad is damaged: " in err
+    assert "cannot be read: factory-cdk demolish --name journey --stage bad, then build it again" in err
+    assert "journey/other" not in err
+    shell.folder = shell.folder / "code"
+    shell.variables["FACTORY_CDK_HOME"] = str(shell.folder.parent / "höme")
+    assert [row["plan"] for row in json.loads(shell.run("list", "--format", "json")[0])] == [
+        None,
+        *[str(shell.plan)] * 2,
+    ]
+    assert shell.run("list")[0].count(f"  {shell.plan}\n") == 2
+
+
+def test_a_build_that_failed_leaves_nothing_behind(shell: Shell) -> None:
+    shell.variables["MY_TOKEN"] = None
+    shell.run("build", "--plan", str(shell.plan), "--stage", "test", code=1)
+    (shell.folder / "code" / "bots.py").write_text("import os\nos._exit(3)\nhold = 1\n")
+    shell.run("build", "--plan", str(shell.plan), "--stage", "other", code=1)
+    assert list((shell.home / "factories").iterdir()) == []
+
+
+def test_a_foreground_factory_whose_folder_is_removed_ends_and_says_so(shell: Shell) -> None:
+    process = shell.start("build", "--plan", str(shell.plan), "--stage", "other", "--foreground")
+    assert process.stdout is not None
+    process.stdout.readline()
+    workers = shell.workers()
+    shutil.rmtree(shell.home / "factories" / "journey" / "other")
+    out, err = process.communicate(timeout=60)
+    assert "was removed: there is nothing left to run" in out
+    assert "journey/other is not built here any more" in err
+    assert not any(lives(row["pid"]) for row in workers)
 
 
 def test_building_a_stage_with_aws_sectors_says_that_deploying_is_not_there_yet(shell: Shell) -> None:

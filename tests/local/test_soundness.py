@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from local_works import PATIENCE, Works, bot, until
+from local_works import PATIENCE, Works, bot, children, lives, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
@@ -138,6 +138,20 @@ def test_a_runner_that_does_not_end_is_killed(echo: Works) -> None:
     force_end(echo.state(), patience=0.05)
     assert runner_pid(echo.state()) is None
     remove(echo.state())
+
+
+def test_a_runner_whose_folder_was_removed_ends_and_leaves_the_one_that_is_built_in_its_place_alone(
+    echo: Works,
+) -> None:
+    state, before = echo.state(), echo.runner()
+    workers = children(before)
+    moved = state.folder.with_name("moved")
+    state.folder.rename(moved)
+    echo.build(bot("echo", "echoes:echo"))
+    until(lambda: not any(lives(pid) for pid in (before, *workers)))
+    assert "was removed: there is nothing left to run" in (moved / "logs" / "runner.log").read_text()
+    assert echo.runner() != before
+    assert echo.run("echo", 1)[0].result == 1
 
 
 @pytest.mark.parametrize(
