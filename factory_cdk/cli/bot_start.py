@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from factory_cdk.cli.report import print_log_line
 from factory_cdk.cli.running import no_word, say
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.local import factory, startbot
@@ -118,7 +119,7 @@ def command(
         if not quiet:
             say(f"bot {bot.name} reads queue {bot.queue}; Ctrl-C ends it")
         for line in factory.attend(launch, startbot.lone_state(home, bot.name)):
-            click.echo(line)
+            print_log_line(line)
     finally:
         left = startbot.end(bot, home)
     jobs = left.ready + left.delayed + left.leased

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import click
-
 from factory_cdk.bundle import Bundle
+from factory_cdk.cli.report import print_log_line
 from factory_cdk.cli.running import say
 from factory_cdk.local import factory
 from factory_cdk.local.launch import Launch
@@ -19,7 +18,7 @@ from factory_cdk.local.watching import Watch
 def print_log(launch: Launch, state: StageState) -> None:
     """Print what the bots print until the runner has ended; Ctrl-C reaches it by itself."""
     for line in factory.attend(launch, state):
-        click.echo(line)
+        print_log_line(line)
 
 
 def print_log_and_reload(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from factory_cdk.cli.jobrows import FORMATS, print_job, print_jobs, print_statistics
-from factory_cdk.cli.moments import since_option, until_option
+from factory_cdk.cli.moments import AS_TYPED, Moment
 from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.report import print_json
 from factory_cdk.cli.running import bot_names, built_stage_option, confirmed, name_option, say, warning
@@ -60,8 +60,8 @@ Examples:
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which jobs are meant."""
     for option in (
-        until_option,
-        since_option,
+        click.option("--until", metavar="WHEN", type=Moment(), help="Jobs sent before then; written as for --since."),
+        click.option("--since", metavar="WHEN", type=Moment(), help=f"Jobs sent from then on: {AS_TYPED}."),
         click.option("--run", metavar="ID", help="Jobs of this submission alone."),
         click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Jobs with this tag; repeatable."),
         click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Jobs of this bot alone."),
@@ -119,7 +119,7 @@ def command() -> None:
 @_limit
 @_format
 def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, format_: str, **which: Any) -> None:
-    """List jobs, the last to be sent first. --since and --until are about when they were sent.
+    """List jobs, the last to be sent first.
 
     JSON has everything of every job, payload, result and failures with their tracebacks included.
     """
@@ -133,7 +133,7 @@ def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, for
 @_limit
 @_format
 def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -> None:
-    """List dead letters: jobs whose attempts are used up, or that their bot gave up."""
+    """List dead letters. They are jobs whose attempts are used up, or that their bot gave up."""
     _print_found(_find(name, stage, which["bot"]), _search(**which, states=("dead",)), limit, format_)
 
 
@@ -204,7 +204,7 @@ def cancel(
 @_filters
 @_format
 def stats(name: str, stage: str | None, format_: str, **which: Any) -> None:
-    """Count jobs and attempts bot by bot, and say how long jobs waited and were in hand.
+    """Count jobs, attempts and times, bot by bot.
 
     Waiting is from being sent to the first attempt; processing is the last attempt of jobs that are done or dead.
     Seconds: half of the jobs took at most p50, 95 % at most p95.

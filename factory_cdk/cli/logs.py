@@ -7,6 +7,7 @@ import sys
 import click
 
 from factory_cdk.cli.moments import since_option, until_option
+from factory_cdk.cli.report import print_log_line
 from factory_cdk.cli.running import bot_names, built_stage_option, name_option, say
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
@@ -59,7 +60,7 @@ def command(
     for line in factory.logs(home, name, stage, bot, follow=follow):
         if is_wanted(line):
             count += 1
-            click.echo(line)
+            print_log_line(line)
             if follow:
                 sys.stdout.flush()
     if not count and wanted != LogFilter():

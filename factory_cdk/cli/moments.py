@@ -31,8 +31,8 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{text!r} is neither like 10m, 2h or 3d (ago) nor like 2026-11-22T03:04:05Z", param, ctx)
 
 
-since_option = click.option(
-    "--since", metavar="WHEN", type=Moment(), help="From then on: 10m, 2h, 3d (ago), or a time like 2026-11-22T03:04Z."
-)
+AS_TYPED = "10m, 2h, 3d (ago), or a time like 2026-11-22T03:04Z"
+
+since_option = click.option("--since", metavar="WHEN", type=Moment(), help=f"From then on: {AS_TYPED}.")
 
 until_option = click.option("--until", metavar="WHEN", type=Moment(), help="Before then; written as for --since.")

@@ -20,6 +20,8 @@ from factory_cdk.codes import HOLDS_SECRET
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
 from factory_cdk.plan.text import split_lines
 
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+
 MAX_EXCERPT = 200
 """Characters of a plan's line that a diagnostic shows; a plan on one line would be printed once for each."""
 
@@ -55,6 +57,20 @@ def printable(text: str) -> str:
         return text
     shown = "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
     return re.sub(r"^(\s*):(?=:)", r"\1: ", shown, flags=re.MULTILINE)
+
+
+def print_log_line(line: str) -> None:
+    """A line of a log on stdout, harmless where that is a terminal."""
+    click.echo(harmless(line) if sys.stdout.isatty() else line)
+
+
+def harmless(line: str) -> str:
+    """A line of a log for a terminal: its colours stay and end with it; what else a terminal obeys is escaped."""
+    if line.isprintable():
+        return line
+    parts = _COLOUR.split(line)  # every second one is a colour
+    shown = "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))
+    return f"{shown}\x1b[0m" if len(parts) > 1 else shown
 
 
 def _escape(character: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from factory_cdk.cli.running import bot_names, built_stage_option, name_option, say, warning
+from factory_cdk.cli.options import quiet_option
+from factory_cdk.cli.running import bot_names, built_stage_option, name_option, no_word, say, warning
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
@@ -39,6 +40,7 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
 @click.option(
     "--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait for the jobs and all that follows from them."
 )
+@quiet_option
 def command(
     name: str,
     stage: str | None,
@@ -48,6 +50,7 @@ def command(
     lines: TextIO | None,
     tags: tuple[str, ...],
     wait: float | None,
+    quiet: bool,
 ) -> int:
     """Put jobs on a bot's queue. Returns when they are on disk, and prints the id of their run.
 
@@ -61,21 +64,22 @@ def command(
     found = factory.find(home, name, stage)
     submission = factory.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
     count = len(submission.ids)
-    say(f"run {submission.run}: {count} {'job' if count == 1 else 'jobs'} for {bot} on disk")
+    tell = no_word if quiet else say
+    tell(f"run {submission.run}: {count} {'job' if count == 1 else 'jobs'} for {bot} on disk")
     if wait is None:
         click.echo(submission.run)
         if note := warning(found):
-            say(note)
+            tell(note)
         return 0
     outcomes: Counter[str] = Counter()
     try:
         for record in factory.wait(home, name, found.stage, submission.run, wait):
             outcomes[str(record.outcome)] += 1
-            if sys.stderr.isatty() and not sys.stdout.isatty():
+            if sys.stderr.isatty() and not sys.stdout.isatty() and not quiet:
                 click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)
             click.echo(_line(factory.record_as_json(record)))
     finally:
-        say(f"run {submission.run}: " + (_counts(outcomes) or "nothing done"))
+        tell(f"run {submission.run}: " + (_counts(outcomes) or "nothing done"))
     return int(outcomes["dead"] > 0)
 
 

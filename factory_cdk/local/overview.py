@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Posting
 from factory_cdk.local.standing import Factory, list_factories
 from factory_cdk.local.status import WorkerStatus
@@ -47,7 +48,9 @@ class BotView:
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """A stage: its standing, the trouble of its runner if it has any, its bots, its last failures, newest first."""
+    """A stage: its standing, the trouble of its runner or queues if there is any, its bots, its last failures, newest
+    first.
+    """
 
     factory: str
     stage: str
@@ -78,7 +81,7 @@ class Overview:
         self._remembered: deque[tuple[float, Counts]] = deque()
 
     def look(self) -> tuple[StageView, ...]:
-        """How everything stands now. FactoryError when queues cannot be read."""
+        """How everything stands now. What cannot be read is the trouble of its stage."""
         found = [
             factory
             for factory in list_factories(self._home)
@@ -94,16 +97,20 @@ class Overview:
         postings = factory.roster.postings if factory.roster else ()
         depths: dict[str, Depth] = {}
         failures: tuple[FailedAttempt, ...] = ()
+        trouble = factory.status.trouble if factory.status else None
         if postings and factory.state.database.exists():
-            with open_queues(factory.state) as queues:
-                depths = queues.history.depths({posting.queue for posting in postings})
-                failures = _last_of_each(queues.history.last_failures(10 * FAILURES))
+            try:
+                with open_queues(factory.state) as queues:
+                    depths = queues.history.depths({posting.queue for posting in postings})
+                    failures = _last_of_each(queues.history.last_failures(10 * FAILURES))
+            except FactoryError as error:  # the other stages can be seen all the same
+                trouble = error.message
         return StageView(
             factory=factory.name,
             stage=factory.stage,
             standing=factory.standing,
             runner=factory.pid,
-            trouble=factory.status.trouble if factory.status else None,
+            trouble=trouble,
             bots=tuple(
                 self._bot(factory, posting, depths.get(posting.queue, Depth(0, 0, 0, 0)), counts)
                 for posting in postings

@@ -126,5 +126,6 @@ def refuse_other_versions(path: Path, found: int) -> None:
     if found < VERSION:
         raise FactoryError(
             f"queue database {path} is of version {found}, which is no longer supported",
-            "demolish the factory with the factory-cdk that built it, then build it again",
+            "demolish the factory with the factory-cdk that built it, then build it again; "
+            "if the queues are those of bot-start, let that one finish their jobs, then move the folder away",
         )

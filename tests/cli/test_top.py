@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import select
+import sqlite3
 import subprocess
 import sys
 import time
@@ -208,6 +210,15 @@ def test_without_a_terminal_it_prints_once(state: StageState, tmp_path: Path) ->
     absent = run(tmp_path, "--name", "wroks")
     assert absent.returncode == 1
     assert "wroks is not built here\n  help: did you mean works?" in absent.stderr
+
+
+def test_queues_that_cannot_be_read_are_the_trouble_of_their_stage(state: StageState, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(state.database / "queues.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 99")
+    done = run(tmp_path, "--once")
+    assert done.returncode == 0, done.stderr
+    assert "is of version 99; this factory-cdk knows version 1" in done.stdout.splitlines()[0]
+    assert "weld" in done.stdout
 
 
 def test_on_a_terminal_it_fills_the_screen_until_q(state: StageState, tmp_path: Path) -> None:

@@ -231,8 +231,10 @@ def test_logs_follow_until_the_runner_is_gone(shell: Shell) -> None:
     assert following.returncode == 0
 
 
-def test_wrong_usage_of_submit_is_told(shell: Shell) -> None:
+def test_wrong_usage_of_submit_is_told_and_a_quiet_one_says_results_alone(shell: Shell) -> None:
     shell.build()
+    out, err = shell.run("submit", "--name", "journey", "-q", "--bot", "count", "--payload", "[1]", "--wait", "60")
+    assert (json.loads(out)["result"], err) == ({"words": 1}, "")
     (shell.folder / "broken.jsonl").write_text("1\n{\n")
     for arguments, code, said in (
         (["--bot", "cut"], 2, "give one of --payload, --file and --lines"),
