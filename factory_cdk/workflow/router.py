@@ -13,15 +13,21 @@ from collections.abc import Sequence
 from factory_cdk.plan.model import Json, Successor
 from factory_cdk.queues.port import Forward, Job, Outcome
 
-ID_LENGTH = 32
-"""How many characters a derived id has, however deep the workflow: 128 bits in hex."""
+HASH_LENGTH = 20
+"""How many characters follow the dot in a derived id, however deep the workflow: 80 bits in hex, new for each
+descendant of one submitted job.
+"""
 
 
 def child_id(parent: str, successor: Successor) -> str:
-    """The id of the job that `successor` gets when the job with the id `parent` has succeeded."""
-    parts = (parent, successor.bot, successor.queue)
-    edge = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return hashlib.sha256(edge).hexdigest()[:ID_LENGTH]
+    """The id of the job that `successor` gets when the job with the id `parent` has succeeded.
+
+    It begins with the id of the job that was submitted: a person sees what it comes of, and an index of ids takes the
+    descendants of one job at one place, where hashes alone would touch another page for each.
+    """
+    bot, queue = successor.bot, successor.queue
+    edge = f"{len(parent)}:{parent}{len(bot)}:{bot}{queue}".encode()
+    return f"{parent.partition('.')[0]}.{hashlib.sha256(edge).hexdigest()[:HASH_LENGTH]}"
 
 
 def forwards(successors: Sequence[Successor], job: Job, outcome: Outcome, result: Json = None) -> tuple[Forward, ...]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Job, Outcome
-from factory_cdk.workflow.router import ID_LENGTH, child_id, forwards
+from factory_cdk.workflow.router import HASH_LENGTH, child_id, forwards
 
 names = st.text(min_size=1, max_size=40)
 payloads = st.recursive(
@@ -67,7 +67,7 @@ def test_an_id_stays_short_and_new_however_deep_the_workflow(edges: list[tuple[s
     for bot, queue in edges:
         seen.append(child_id(seen[-1], Successor(bot, queue, "sector")))
     assert len(set(seen)) == len(seen)
-    assert all(len(found) == ID_LENGTH for found in seen[1:])
+    assert all(found.startswith("root.") and len(found) == len("root.") + HASH_LENGTH for found in seen[1:])
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_the_same_edge_in_another_sector_is_recognised_as_the_same_job() -> None
 
 
 def test_derived_ids_do_not_change_between_versions() -> None:
-    assert child_id("job-1", Successor("my_bot", "my-queue", "here")) == "ac79643e47e68698f8da006216f418cc"
+    assert child_id("job-1", Successor("my_bot", "my-queue", "here")) == "job-1.a4d3d59f34f9df49b595"
