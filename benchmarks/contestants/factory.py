@@ -84,6 +84,11 @@ class Running:
         target: str = "add",
     ) -> None:
         self.home = folder / "home"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),  # compiled once, as what pip installs
+            VARIABLE: str(self.home),
+        }
         self._plan = write_plan(folder, bots, processes, batch, code, target)
 
     def build(self) -> float:
@@ -151,8 +156,7 @@ class Running:
 
     def _command(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "factory_cdk", *arguments]
-        environment = {**os.environ, VARIABLE: str(self.home)}
-        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        said = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert said.returncode == 0, said.stderr
 
     def _runner(self) -> int:

@@ -26,7 +26,7 @@ SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 """Variables that would lead a bot's interpreter out of its environment."""
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 
 TURN_MESSAGES = 32
 """So many messages of a worker are heard in one turn of the loop: more than a shim has to say at once."""

@@ -21,6 +21,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.sqlite_faults import faults_explained
 from factory_cdk.worker.depth import DEEPEST, check_depth
+from factory_cdk.worker.jsontext import decode_text, encode_text
 
 INLINE_BYTES = 1024
 FILE_BYTES = 1024 * 1024
@@ -30,33 +31,13 @@ Sync = Callable[[int], None]
 Column = str | int | None
 """What a column of `jobs` holds: JSON text, or the number of a body."""
 
-_decode = json.JSONDecoder().decode
-
 
 def decode(text: str) -> Json:
-    """What a JSON text says; as json.loads, less its look at encodings. FactoryError when it cannot be read."""
+    """What a stored JSON text says. FactoryError when it cannot be read."""
     try:
-        return _decode(text)
+        return decode_text(text)
     except (ValueError, RecursionError) as error:
         raise FactoryError(f"a stored value cannot be read ({error})", "cancel the job that has it") from error
-
-
-def _make_encode() -> Callable[[Json], str]:
-    """The JSON text of a value: compact, ASCII, no NaN.
-
-    JSONEncoder.encode makes its C encoder anew for every value, which is most of the time that a small one
-    takes; so the C encoder is made once here. Without one (not CPython), JSONEncoder does it all.
-    """
-    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return encoder.encode
-    iterate = make(None, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
-    join = "".join
-    return lambda value: join(iterate(value, 0))
-
-
-_encode = _make_encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +71,7 @@ class Bodies:
         Raises UnstorableError, naming `what` of which job, if it is not JSON or too deep.
         """
         try:
-            text = _encode(value)
+            text = encode_text(value)
             if len(text) > DEEPEST:  # it takes a character to go a level down
                 check_depth(value, text)
         except (TypeError, ValueError, RecursionError) as error:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import struct
 import sys
 
+from .jsontext import decode_text, encode_text
+
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     Message = dict[str, Any]
     """One message: a mapping with a `kind`; the package's docstring lists them all."""
 
 HEADER = struct.Struct(">I")
-CHUNK = 1 << 18
+CHUNK = 1 << 16
+"""Bytes read at once; malloc maps and unmaps pages for every buffer that is larger than 128 KiB."""
+
 LARGEST = 1 << 30
 """A frame over 1 GiB is not a message but something that wrote to the wrong descriptor."""
-
-
-_encode_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_decode_json = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class FrameError(Exception):
@@ -37,7 +30,7 @@ class FrameError(Exception):
 
 def encode(message: Message) -> bytes:
     """The frame of `message`. Raises TypeError or ValueError for what JSON cannot hold, NaN among it."""
-    body = _encode_json(message).encode()
+    body = encode_text(message).encode()
     return HEADER.pack(len(body)) + body
 
 
@@ -84,7 +77,7 @@ class FrameBuffer:
             if end > available:
                 break
             try:
-                message = _decode_json(self._bytes[start + HEADER.size : end].decode())
+                message = decode_text(self._bytes[start + HEADER.size : end].decode())
             except (ValueError, RecursionError) as error:
                 raise FrameError(str(error)) from None
             if not isinstance(message, dict):
