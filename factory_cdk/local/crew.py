@@ -139,7 +139,10 @@ class Crew:
             self.members[0].log.say(f"LeaseExpired: {spent}; {DEAD}", "ERROR", lease.job.id)
             self._office.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
             return
-        min((member for member in self.members if member.free > 0), key=lambda member: len(member.hand)).take(lease)
+        if len(self.members) == 1:
+            self.members[0].take(lease)
+        else:
+            min((member for member in self.members if member.free), key=lambda member: len(member.hand)).take(lease)
 
     def flush(self) -> None:
         """Send what was given."""

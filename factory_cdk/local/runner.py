@@ -206,9 +206,13 @@ class Runner:
         return Failed(settled.lease, Failure("ResultNotJson", reason, "", settled.lease.job.attempt), None)
 
     def _give(self, leases: Sequence[Lease]) -> None:
+        takers: dict[str, list[Crew]] = {}
+        for crew in self._staff.at_work:
+            takers.setdefault(crew.posting.queue, []).append(crew)
         for lease in leases:
-            takers = [crew for crew in self._staff.at_work if crew.posting.queue == lease.queue]
-            max(takers, key=lambda crew: crew.free).give(lease)
+            able = takers[lease.queue]
+            taker = able[0] if len(able) == 1 else max(able, key=lambda crew: crew.free)
+            taker.give(lease)
         for crew in self._staff.at_work:
             crew.flush()
         self._note_change()

@@ -155,7 +155,7 @@ class SqliteQueues:
         with self._file.writing():
             held = self._steps.release(lease)
         if held:
-            self._ring_others({lease.queue})
+            self._ringer.ring({lease.queue} - self._heard())
         return held
 
     def reclaim(self) -> int:
@@ -189,18 +189,21 @@ class SqliteQueues:
 
     def _ring_for(self, settled: Sequence[Finished | Failed], held: list[bool], leases: list[Lease]) -> None:
         """Ring where jobs were left for others."""
+        heard = self._heard()
         queues: set[str] = set()
-        taken = {lease.job.id for lease in leases}
+        sent: list[Forward] = []
         for one, done in zip(settled, held, strict=True):
             if not done:
                 continue
             if isinstance(one, Failed):
                 queues.add(one.lease.queue)
             else:
-                queues.update([forward.queue for forward in one.forwards if forward.job.id not in taken])
-        if queues:
-            self._ring_others(queues)
+                sent += [forward for forward in one.forwards if forward.queue not in heard]
+        if sent:
+            taken = {lease.job.id for lease in leases}
+            queues.update(forward.queue for forward in sent if forward.job.id not in taken)
+        self._ringer.ring(queues - heard)
 
-    def _ring_others(self, queues: set[str]) -> None:
-        """Ring the bells that our own caller does not hear."""
-        self._ringer.ring(queue for queue in queues if queue not in self._bells or self._bells[queue].closed)
+    def _heard(self) -> set[str]:
+        """The queues whose bells our own caller hears: it knows without."""
+        return {queue for queue, bell in self._bells.items() if not bell.closed}

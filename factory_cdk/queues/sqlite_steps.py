@@ -37,6 +37,7 @@ WHERE seq = ?"""
 _FINISH = """
 UPDATE jobs SET outcome = 'success', final = ?, finished = ?, result = ?, due = NULL, token = NULL
 WHERE seq = ? AND token = ?"""
+_FINISHED = "SELECT 1 FROM jobs WHERE seq = ? AND final = ?"
 _BURY = "UPDATE jobs SET outcome = 'dead', final = ?, finished = ?, due = NULL, token = NULL WHERE seq = ?"
 _DIE = _BURY + " AND token = ?"
 _HELD = "SELECT 1 FROM jobs WHERE seq = ? AND token = ?"
@@ -123,21 +124,21 @@ class Steps:
         """Finish or fail each job and send its forwards; answers whether its lease was still held."""
         if not prepared:
             return []
-        cursor = next_cursor(self._run, len(prepared)) - len(prepared)
-        held = []
-        rows: list[Row] = []
-        for settled, result, forwards in prepared:
-            cursor += 1
+        first = next_cursor(self._run, len(prepared)) - len(prepared) + 1
+        held: dict[int, bool] = {}
+        finished: list[tuple[int, float, str, int, str]] = []
+        for cursor, (settled, result, _) in enumerate(prepared, first):
             if isinstance(settled, Failed):
-                done = self._fail(settled, cursor, now, wall)
+                held[cursor] = self._fail(settled, cursor, now, wall)
+            elif isinstance(result, str):
+                finished.append((cursor, wall, result, *_address(settled.lease)))
             else:
-                done = self._finish(settled.lease, result, cursor, wall)
-                if done:
-                    rows += forwards
-            held.append(done)
+                held[cursor] = self._finish_large(settled.lease, result, cursor, wall)
+        held.update(self._finish(finished))
+        rows = [row for cursor, (*_, forwards) in enumerate(prepared, first) if held[cursor] for row in forwards]
         if rows:
             self.send(rows)
-        return held
+        return [held[cursor] for cursor in range(first, first + len(prepared))]
 
     def claim(self, want: Wanted, now: float, wall: float) -> list[Lease]:
         """Lease what is ready, oldest first. A job whose payload is lost becomes a dead letter instead."""
@@ -182,11 +183,15 @@ class Steps:
         self._make_ready(leased, Failure("RunnerDied", "its runner died while it had the job in hand", "", 0))
         return len(leased)
 
-    def _finish(self, lease: Lease, result: Encoded, cursor: int, wall: float) -> bool:
+    def _finish(self, rows: list[tuple[int, float, str, int, str]]) -> dict[int, bool]:
+        """Finish jobs, all at once; by their cursors, whether their leases were still held."""
+        if rows and self._run_many(_FINISH, rows).rowcount == len(rows):
+            return dict.fromkeys([row[0] for row in rows], True)
+        return {cursor: bool(self._run(_FINISHED, (seq, cursor)).fetchall()) for cursor, _, _, seq, _ in rows}
+
+    def _finish_large(self, lease: Lease, result: Large, cursor: int, wall: float) -> bool:
         seq, token = _address(lease)
-        if result.__class__ is str:
-            return self._run(_FINISH, (cursor, wall, result, seq, token)).rowcount == 1
-        if isinstance(result, str) or not self._run(_HELD, (seq, token)).fetchall():
+        if not self._run(_HELD, (seq, token)).fetchall():
             return False
         return self._run(_FINISH, (cursor, wall, self._bodies.keep(result), seq, token)).rowcount == 1
 
