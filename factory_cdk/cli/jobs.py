@@ -11,6 +11,7 @@ from factory_cdk.cli.jobrows import FORMATS, print_job, print_jobs, print_statis
 from factory_cdk.cli.moments import AS_TYPED, Moment
 from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.report import print_json
+from factory_cdk.cli.rescuing import check, rescue
 from factory_cdk.cli.running import bot_names, built_stage_option, confirmed, name_option, say, warning
 from factory_cdk.home import find_home
 from factory_cdk.local import jobs
@@ -108,7 +109,11 @@ _all = click.option("--all", "everything", is_flag=True, help="All that the opti
 
 @click.group(epilog=EXAMPLES, no_args_is_help=True)
 def command() -> None:
-    """Look at the jobs of a stage, live and done; retry and cancel them; count how they went."""
+    """Look at the jobs of a stage, live and done; retry, cancel and count them; save them after damage."""
+
+
+command.add_command(check)
+command.add_command(rescue)
 
 
 @command.command("list", epilog=LIST_EXAMPLES)

@@ -12,6 +12,7 @@ from factory_cdk.cli.report import printable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local.factory import Factory, list_factories
+from factory_cdk.local.stagequeues import queues_trouble
 
 
 def factory_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -89,6 +90,12 @@ def shown_path(path: str | None) -> str:
 def warning(factory: Factory) -> str | None:
     """What is wrong with a built stage, and what helps; None when nothing is."""
     stage = f"--name {factory.name} --stage {factory.stage}"
+    if factory.standing in ("killed", "ended"):
+        if trouble := queues_trouble(factory.state):
+            return f"{factory.state.name}: its runner does not run, and {trouble.message}\n  {trouble.remedy}"
+        if factory.status and factory.status.trouble:
+            check = f"factory-cdk jobs check {stage}"
+            return f"{factory.state.name}: its runner has ended: {factory.status.trouble}\n  {check}"
     if factory.standing == "killed":
         return f"{factory.state.name}: its runner was killed; nothing is lost: factory-cdk resume {stage}"
     if factory.standing == "ended":

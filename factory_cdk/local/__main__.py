@@ -12,6 +12,8 @@ import asyncio
 import os
 import socket
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -19,8 +21,9 @@ from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.roster import roster_from_json
 from factory_cdk.local.runner import Runner
 from factory_cdk.local.secrets import resolve_secrets, take_over
-from factory_cdk.local.state import StageState, holding, read_json, take_lock
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.local.stagequeues import open_queues
+from factory_cdk.local.state import StageState, holding, read_json, take_lock, write_json
+from factory_cdk.local.status import Status, read_status, status_as_json
 
 LOCK_PATIENCE = 3.0
 """Seconds to wait for the lock: whoever only asks whether it is held, holds it for a moment."""
@@ -72,13 +75,23 @@ def serve(folder: Path, report: int | None) -> None:
                 f"{state.roster} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
             ) from error
         secrets = resolve_secrets(roster.secrets) if handed_over is None else handed_over
-        with SqliteQueues(state.database.resolve() / "queues.sqlite3") as queues:
+        try:
+            with open_queues(state) as queues:
 
-            async def run() -> None:
-                await Runner(state, roster, secrets, queues, guardian, connection).run()
+                async def run() -> None:
+                    await Runner(state, roster, secrets, queues, guardian, connection).run()
 
-            asyncio.run(run())
+                asyncio.run(run())
+        except FactoryError as error:
+            _note_end(state, error)
+            raise
         guardian.dismiss()
+
+
+def _note_end(state: StageState, error: FactoryError) -> None:
+    """Leave word for `ps` of what the runner ended with, beside what was known of its workers."""
+    last = read_status(state) or Status(os.getpid(), time.time(), "ended", "")
+    write_json(state.status, status_as_json(replace(last, gate="ended", trouble=error.message)))
 
 
 if __name__ == "__main__":

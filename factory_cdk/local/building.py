@@ -21,6 +21,7 @@ from factory_cdk.local.postings import Equipment, equipment, local_sectors, post
 from factory_cdk.local.qalx import refuse_mixtures
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
 from factory_cdk.local.secrets import Values, resolve_secrets
+from factory_cdk.local.stagequeues import queues_trouble
 from factory_cdk.local.state import StageState, stage_state, write_json
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import Sector, SectorType
@@ -85,6 +86,8 @@ def refuse_built(state: StageState) -> None:
     pid = runner_pid(state)
     stage = f"--name {state.factory} --stage {state.stage}"
     if pid is None:
+        if trouble := queues_trouble(state):
+            raise FactoryError(f"{state.name} is built already, and {trouble.message}", trouble.remedy)
         raise FactoryError(
             f"{state.name} is built already, and its runner does not run",
             f"factory-cdk resume {stage}, or factory-cdk demolish {stage}",

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from factory_cdk.local.logs import stamp
+from factory_cdk.local.stagequeues import has_queues, open_queues
 from factory_cdk.local.standing import Factory
 from factory_cdk.local.status import WorkerStatus
-from factory_cdk.local.submission import open_queues
 from factory_cdk.queues.port import Depth
 
 
@@ -42,7 +42,7 @@ def describe(factory: Factory) -> dict[str, Any]:
     crews = {(crew.sector, crew.bot): crew for crew in factory.status.crews} if factory.status else {}
     postings = roster.postings if roster else ()
     depths: Mapping[str, Depth] = {}
-    if postings and state.database.exists():
+    if postings and has_queues(state):
         with open_queues(state) as queues:
             depths = queues.history.depths({posting.queue for posting in postings})
     return {

@@ -7,10 +7,11 @@ import time
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.control import Say
 from factory_cdk.local.roster import Posting
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.standing import Factory
 from factory_cdk.local.state import StageState
 from factory_cdk.local.status import read_status, runner_pid
-from factory_cdk.local.submission import RUNNER_GONE, TIMED_OUT, open_queues
+from factory_cdk.local.submission import RUNNER_GONE, TIMED_OUT
 from factory_cdk.queues.sqlite import SqliteQueues
 
 SAY_EVERY = 1.0

@@ -19,6 +19,7 @@ from factory_cdk.local.launch import Launch
 from factory_cdk.local.logs import follow_stream, read_stream
 from factory_cdk.local.roster import Roster, refuse_unknown_bot
 from factory_cdk.local.secrets import resolve_secrets
+from factory_cdk.local.stagequeues import queues_trouble
 from factory_cdk.local.standing import Factory, find, list_factories, matches
 from factory_cdk.local.state import StageState
 from factory_cdk.local.status import read_status, runner_pid
@@ -174,6 +175,8 @@ def _roster(factory: Factory) -> Roster:
 
 def _need_runner(factory: Factory) -> None:
     if factory.pid is None:
+        if trouble := queues_trouble(factory.state):
+            raise trouble
         raise FactoryError(
             f"the runner of {factory.state.name} does not run ({factory.standing})",
             f"factory-cdk resume --name {factory.name} --stage {factory.stage}",

@@ -12,17 +12,10 @@ from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Posting, Roster
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.state import StageState
 from factory_cdk.local.status import runner_pid
-from factory_cdk.local.submission import (
-    LATEST,
-    LIVENESS_EVERY,
-    RUNNER_GONE,
-    SOONEST,
-    gone_error,
-    open_queues,
-    submit,
-)
+from factory_cdk.local.submission import LATEST, LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import JobRecord, Outcome
 from factory_cdk.queues.sqlite_history import History

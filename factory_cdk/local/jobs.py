@@ -9,8 +9,9 @@ from typing import Any
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.logs import stamp
 from factory_cdk.local.roster import refuse_unknown_bot
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.standing import Factory
-from factory_cdk.local.submission import open_queues
+from factory_cdk.local.submission import staying
 from factory_cdk.queues.port import JobRecord
 from factory_cdk.queues.sqlite_history import History
 from factory_cdk.queues.sqlite_search import Search
@@ -74,7 +75,7 @@ def retry(factory: Factory, wanted: Sequence[str] | Search) -> list[str]:
     """Make dead and cancelled jobs ready again under their ids, with all that is on record; answers the ids of
     those that were. FactoryError, and nothing done, for an id that is unknown or of a job that is neither.
     """
-    with open_queues(factory.state) as queues:
+    with staying(factory.state, "retried"), open_queues(factory.state) as queues:
         ids = _ids(factory, queues.history, wanted, RETRIED)
         return [job_id for job_id, done in zip(ids, queues.history.retry(ids), strict=True) if done]
 

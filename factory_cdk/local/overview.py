@@ -10,9 +10,9 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Posting
+from factory_cdk.local.stagequeues import has_queues, open_queues
 from factory_cdk.local.standing import Factory, list_factories
 from factory_cdk.local.status import WorkerStatus
-from factory_cdk.local.submission import open_queues
 from factory_cdk.queues.port import Depth
 from factory_cdk.queues.sqlite_history import FailedAttempt
 
@@ -98,13 +98,13 @@ class Overview:
         depths: dict[str, Depth] = {}
         failures: tuple[FailedAttempt, ...] = ()
         trouble = factory.status.trouble if factory.status else None
-        if postings and factory.state.database.exists():
+        if postings and has_queues(factory.state):
             try:
                 with open_queues(factory.state) as queues:
                     depths = queues.history.depths({posting.queue for posting in postings})
                     failures = _last_of_each(queues.history.last_failures(10 * FAILURES))
-            except FactoryError as error:  # the other stages can be seen all the same
-                trouble = error.message
+            except FactoryError as error:  # the other stages are well
+                trouble = f"{error.message}; {error.remedy}"
         return StageView(
             factory=factory.name,
             stage=factory.stage,

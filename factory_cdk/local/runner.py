@@ -33,6 +33,7 @@ from factory_cdk.queues.doorbell import Doorbell
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
 from factory_cdk.queues.sqlite_bodies import UnstorableError
+from factory_cdk.queues.sqlite_faults import DamagedError
 
 PUBLISH_EVERY = 0.2
 """Seconds between two writings of the status, at least."""
@@ -218,7 +219,15 @@ class Runner:
         self._note_change()
 
     def _be_refused(self, error: FactoryError) -> None:
-        """The queues cannot be written: keep everything that is done, and try again."""
+        """The queues cannot be written: keep everything that is done, and try again. From damaged ones nothing can be
+        hoped for: end, and what was not settled is done again once they are put right.
+        """
+        if isinstance(error, DamagedError):
+            self._trouble = error.message
+            if self._ending is None:
+                self._log.say(f"{error.message}; the runner ends", "ERROR")
+                self._end(cold=True)
+            return
         if self._trouble != error.message:
             self._log.say(f"{error.message}; trying again ({error.remedy})", "ERROR")
             self._trouble = error.message

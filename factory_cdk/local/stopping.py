@@ -17,10 +17,11 @@ from factory_cdk.home import DiskFullError
 from factory_cdk.local.control import LONGEST_END, Say, await_end, changing, remove
 from factory_cdk.local.desired import ask
 from factory_cdk.local.logs import stamp
+from factory_cdk.local.stagequeues import has_queues, open_queues
 from factory_cdk.local.standing import Factory
 from factory_cdk.local.state import StageState, holding, take_folder
 from factory_cdk.local.status import read_status, runner_pid
-from factory_cdk.local.submission import TIMED_OUT, open_queues
+from factory_cdk.local.submission import TIMED_OUT
 
 MOMENT = 2.0
 """Seconds after which one who waits is told for what, and between two looks whether that has changed."""
@@ -52,7 +53,7 @@ class Left:
 
 def left(factory: Factory) -> Left:
     """What is in the queues of `factory`."""
-    if not factory.state.database.exists():
+    if not has_queues(factory.state):
         return Left(0, 0)
     try:
         with open_queues(factory.state) as queues:
@@ -108,7 +109,7 @@ def demolish(
                 _end_cold(state)
             else:
                 _close_gate(state, say, timeout, demolishing=True)
-        with _nobody_submitting(state):
+        with nobody_submitting(state):
             remaining = left(factory)
             goes = not remaining or discard(remaining)
             if goes:
@@ -151,7 +152,7 @@ def _left_as(state: StageState, *, goes_on: bool) -> str:
 
 
 @contextmanager
-def _nobody_submitting(state: StageState) -> Iterator[None]:
+def nobody_submitting(state: StageState) -> Iterator[None]:
     """Wait for those who submit, and keep all others from it, so that no job is acknowledged and then deleted."""
     try:
         lock = take_folder(state.folder, shared=False, wait=LONGEST_END)

@@ -11,11 +11,11 @@ from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.roster import Posting, Roster, refuse_unknown_bot
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.state import StageState, holding, take_folder
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import Job, JobRecord
-from factory_cdk.queues.sqlite import SqliteQueues
 
 TIMED_OUT = 3
 RUNNER_GONE = 4
@@ -56,23 +56,21 @@ def submit(
         Job(id=f"{run}-{number}", bot=bot, payload=payload, run=run, tags=dict(tags or {}))
         for number, payload in enumerate(payloads, 1)
     ]
-    with _staying(state), open_queues(state) as queues:
+    with staying(state), open_queues(state) as queues:
         queues.send(queue, jobs)
     return Submission(run, tuple(job.id for job in jobs))
 
 
 @contextmanager
-def _staying(state: StageState) -> Iterator[None]:
-    """Keep the stage from being demolished. FactoryError when it is being, or was."""
+def staying(state: StageState, done: str = "submitted") -> Iterator[None]:
+    """Keep the stage from being demolished. FactoryError when it is being, or was: nothing was `done`."""
     try:
         lock = take_folder(state.folder, shared=True)
     except FileNotFoundError:
-        raise FactoryError(
-            f"{state.name} is not built here any more; nothing was submitted", "build it again"
-        ) from None
+        raise FactoryError(f"{state.name} is not built here any more; nothing was {done}", "build it again") from None
     if lock is None:
         raise FactoryError(
-            f"{state.name} is being demolished; nothing was submitted", "build it again once it is gone, then submit"
+            f"{state.name} is being demolished; nothing was {done}", "build it again once it is gone, then try again"
         )
     with holding(lock):
         yield
@@ -143,11 +141,6 @@ def record_as_json(record: JobRecord) -> dict[str, Any]:
         if last
         else None,
     }
-
-
-def open_queues(state: StageState) -> SqliteQueues:
-    """The queues of a stage that is built; to be closed."""
-    return SqliteQueues(state.database / "queues.sqlite3")
 
 
 def _jobs(count: int) -> str:

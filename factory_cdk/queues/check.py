@@ -2,38 +2,29 @@
 
     python -m factory_cdk.queues.check FILE [--rescue NEW]
 
-The check only reads. A rescue copies every job that can still be read, one by one, into a new database; jobs
-that were leased are ready again there. Exit 0: nothing wrong (or everything saved); 1: something is.
+The check only reads. A rescue (rescue.py) copies every job that can still be read into a new database. Of a stage that
+is built, `factory-cdk jobs check` and `jobs rescue` take care. Exit 0: nothing wrong (or all saved); 1: something is.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.queues.rescue import rescue
 from factory_cdk.queues.sqlite_faults import faults_explained
-from factory_cdk.queues.sqlite_file import Paths, QueueFile
-from factory_cdk.queues.sqlite_schema import VERSION, refuse_other_versions, version
+from factory_cdk.queues.sqlite_file import Paths
+from factory_cdk.queues.sqlite_schema import refuse_other_versions, version
 
 _NAMED = """
 SELECT sha256 FROM bodies WHERE num NOT IN (SELECT num FROM contents)
 AND num IN (SELECT payload FROM jobs UNION SELECT result FROM jobs)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Rescue:
-    """How many jobs were copied, and how many numbers of jobs could not be read."""
-
-    saved: int
-    lost: int
 
 
 def check(path: Path) -> tuple[str, ...]:
@@ -43,6 +34,8 @@ def check(path: Path) -> tuple[str, ...]:
     is of a newer version.
     """
     _must_exist(path)
+    if Paths(path.absolute()).log_is_missing:
+        return (f"{path}: its log (-wal) is missing, and with it what was done last",)
     with faults_explained(path), closing(_reading(path)) as connection:
         try:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
@@ -53,78 +46,6 @@ def check(path: Path) -> tuple[str, ...]:
             return (*problems, *_body_problems(connection, Paths(path.absolute()).bodies))
         except sqlite3.DatabaseError as error:
             return (f"{path}: it is damaged where SQLite cannot read on ({error})",)
-
-
-def rescue(path: Path, into: Path) -> Rescue:
-    """Copy every job of the damaged database at `path` that can be read into a new one at `into`.
-
-    Raises FactoryError when nothing can be read at all, or something is at `into` already.
-    """
-    _must_exist(path)
-    if into.exists():
-        raise FactoryError(f"{into} exists already", "name a file that does not exist")
-    with faults_explained(path), closing(_reading(path)) as source:
-        refuse_other_versions(path, version(source) or VERSION)
-        columns = [row[1] for row in source.execute("PRAGMA table_info(jobs)")]
-        if not columns:
-            raise FactoryError(f"{path} is not a queue database, or its first page is lost", None)
-        target = QueueFile(into, clock=None, wall=None, sync=None)
-        try:
-            saved, lost = _copy_jobs(source, target, columns)
-            target.make_durable()
-        finally:
-            target.close()
-    bodies = Paths(path.absolute()).bodies
-    if bodies.is_dir():
-        shutil.copytree(bodies, Paths(into.absolute()).bodies, dirs_exist_ok=True)
-    return Rescue(saved, lost)
-
-
-def _copy_jobs(source: sqlite3.Connection, target: QueueFile, columns: Sequence[str]) -> tuple[int, int]:
-    saved = lost = 0
-    insert = f"INSERT OR IGNORE INTO jobs VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - question marks
-    with target.writing() as connection:
-        for table in ("bodies", "contents", "failures"):
-            for row in _rows(source, table):
-                if row is not None:
-                    places = ", ".join("?" * len(row))
-                    connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)  # noqa: S608
-        for row in _rows(source, "jobs"):
-            if row is None:
-                lost += 1
-            else:
-                saved += connection.execute(insert, row).rowcount
-        connection.execute("UPDATE jobs SET due = 0, token = NULL WHERE token IS NOT NULL")
-    return saved, lost
-
-
-def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...] | None]:
-    """Every row of a table by its number, NULL where the page that holds it cannot be read."""
-    last = _last_number(source, table)
-    for number in range(1, last + 1):
-        try:
-            query = f"SELECT * FROM {table} NOT INDEXED WHERE rowid = ?"  # noqa: S608 - our own table names
-            row = source.execute(query, (number,)).fetchone()
-        except sqlite3.DatabaseError:
-            yield None
-        else:
-            if row is not None:
-                yield row
-
-
-def _last_number(source: sqlite3.Connection, table: str) -> int:
-    """The highest number that a row of the table can have."""
-    for query in (
-        f"SELECT max(rowid) FROM {table}",  # noqa: S608 - our own table names
-        f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",  # noqa: S608
-    ):
-        try:
-            row = source.execute(query).fetchone()
-        except sqlite3.DatabaseError:
-            continue
-        if row is not None:
-            return int(row[0] or 0)
-    return 0
 
 
 def _body_problems(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
@@ -141,9 +62,8 @@ def _body_problems(connection: sqlite3.Connection, folder: Path) -> Iterator[str
 
 
 def _reading(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    """A connection that changes nothing, not even as it is closed."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def _must_exist(path: Path) -> None:

@@ -42,6 +42,10 @@ _BY_ERRNO = {
 }
 
 
+class DamagedError(FactoryError):
+    """The database itself is damaged, or not there: trying again is of no use."""
+
+
 def explained(path: Path, error: sqlite3.Error | OSError) -> FactoryError:
     """The FactoryError for what went wrong with the database at `path`."""
     if isinstance(error, OSError):
@@ -49,7 +53,8 @@ def explained(path: Path, error: sqlite3.Error | OSError) -> FactoryError:
     else:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
         what, remedy = _BY_CODE.get(code, ("it cannot be used", _CORRUPT))
-    return FactoryError(f"queue database {path}: {what} ({error})", remedy)
+    kind = DamagedError if remedy is _CORRUPT else FactoryError
+    return kind(f"queue database {path}: {what} ({error})", remedy)
 
 
 @contextlib.contextmanager

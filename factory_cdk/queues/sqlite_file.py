@@ -33,6 +33,11 @@ class Paths:
         return self._beside("-wal")
 
     @property
+    def shared(self) -> Path:
+        """The memory in which SQLite's processes share where what is in the log."""
+        return self._beside("-shm")
+
+    @property
     def lock(self) -> Path:
         """The write lock's file."""
         return self._beside(".lock")
@@ -46,6 +51,11 @@ class Paths:
     def bodies(self) -> Path:
         """The folder of payloads and results over 1 MiB."""
         return self._beside(".bodies")
+
+    @property
+    def log_is_missing(self) -> bool:
+        """Whether somebody took the log away: SQLite removes the shared memory before it, and makes it later."""
+        return not self.log.exists() and self.shared.exists()
 
     def _beside(self, suffix: str) -> Path:
         return self.database.with_name(self.database.name + suffix)

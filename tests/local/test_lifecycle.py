@@ -14,9 +14,9 @@ from local_works import QUICK, Works, bot, lives, until
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.control import changing
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.status import read_status, runner_pid
-from factory_cdk.local.submission import open_queues
 
 GATED = """
 import subprocess

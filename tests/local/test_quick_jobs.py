@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local_works import Works, bot, until
 
-from factory_cdk.local.submission import open_queues
+from factory_cdk.local.stagequeues import open_queues
 
 BOT = """
 import os, re, time

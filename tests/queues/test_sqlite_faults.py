@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.check import check, rescue
+from factory_cdk.queues.check import check
 from factory_cdk.queues.port import Finished, Job
+from factory_cdk.queues.rescue import rescue
 from factory_cdk.queues.sqlite import SqliteQueues
 from factory_cdk.queues.sqlite_bodies import FILE_BYTES
 from factory_cdk.queues.writelock import WriteLock
@@ -152,6 +153,46 @@ def test_a_damaged_database_is_named_and_what_can_be_read_is_saved(path: Path) -
         assert len(records) == done.saved
         live = [record.job.id for record in records if record.outcome is None]
         assert [lease.job.id for lease in queues.receive("a", 1000, lease=60)] == live
+
+
+@pytest.mark.parametrize("size", [100, 4096])
+def test_a_database_without_its_first_page_is_saved_with_another_and_stays_as_it_is(path: Path, size: int) -> None:
+    filled(path)
+    with path.open("r+b") as file:
+        file.write(b"\xa5" * size)
+    damaged = path.read_bytes()
+    done = rescue(path, path.with_name("saved.db"))
+    assert (done.saved, done.lost) == (300, 0)
+    assert check(path.with_name("saved.db")) == ()
+    assert path.read_bytes() == damaged
+    assert [found.name for found in path.parent.iterdir() if "rescue" in found.name] == []
+
+
+def test_of_a_truncated_database_what_is_before_the_cut_is_saved(path: Path) -> None:
+    filled(path)
+    os.truncate(path, path.stat().st_size * 2 // 3)
+    done = rescue(path, path.with_name("saved.db"))
+    assert 50 < done.saved < 300
+    assert done.saved + done.lost >= 300
+
+
+def test_where_nothing_can_be_read_nothing_is_left_of_a_rescue(path: Path) -> None:
+    path.write_bytes(b"no queue database, but a text\n" * 1000)
+    with pytest.raises(FactoryError, match=r"nothing of .* can be read"):
+        rescue(path, path.with_name("saved.db"))
+    assert list(path.parent.glob("saved*")) == []
+
+
+def test_a_check_changes_nothing(path: Path) -> None:
+    with SqliteQueues(path) as queues:
+        queues.send("a", [Job("one", "bot", 1, "run")])
+        copy = path.with_name("copy")
+        copy.mkdir()
+        for name in (path.name, path.name + "-wal"):
+            (copy / name).write_bytes(path.with_name(name).read_bytes())
+    before = {found.name: found.read_bytes() for found in copy.iterdir()}
+    assert check(copy / path.name) == ()
+    assert {name: (copy / name).read_bytes() for name in before} == before
 
 
 def test_a_rescue_overwrites_nothing(path: Path) -> None:

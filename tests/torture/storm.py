@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,8 +34,8 @@ from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.draining import drain
 from factory_cdk.local.roster import Tempo
+from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.status import runner_pid
-from factory_cdk.local.submission import open_queues
 from factory_cdk.pack.compiling import design_packed
 from factory_cdk.plan.load import read_plan
 from factory_cdk.queues.sqlite_search import Search
@@ -173,7 +174,7 @@ class Storm:
         notes = storm_oracle.read_notes(self.notes)
         with open_queues(self.state) as queues:
             records = queues.history.find(Search())
-        cold = [when for when, what, _ in self.happened if what == COLD]
+        cold = [(when, self._ended_by(when)) for when, what, _ in self.happened if what == COLD]
         found = storm_oracle.faults(notes, records, FOLLOWING, cold)
         offsets = {round((begin.wall - begin.moment) / 10) for begin in notes.begins}
         started = {round((record.finished or 0) / 3600) for record in records}
@@ -187,6 +188,15 @@ class Storm:
             "hours on the runner's clock": len(started),
         }
         return Report(self.seed, tuple(found), counts, tuple(sorted(self._latencies(notes))))
+
+    def _ended_by(self, told: float) -> float:
+        """When a runner that was told to end had ended: it may have been suspended, and was resumed only afterwards."""
+        return min((when for when, what, _ in self.happened if what == "command resume" and when > told))
+
+    def save(self) -> None:
+        """Keep what demolishing would take away."""
+        (self.folder / "happened.json").write_text(json.dumps(self.happened, indent=0))
+        shutil.copytree(self.state.logs, self.folder / "logs")
 
     def demolish(self) -> list[str]:
         """Take it down; which of its processes are left, if any."""
@@ -335,6 +345,7 @@ def run(folder: Path, seconds: float, seed: int) -> Report:
         storm.rage(seconds)
         storm.calm_down(60 + 2 * seconds)
         report = storm.judge()
+        storm.save()
         left = storm.demolish()
     finally:
         storm.end()

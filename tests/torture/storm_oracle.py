@@ -68,10 +68,10 @@ def read_notes(folder: Path) -> Notes:
 
 
 def faults(
-    notes: Notes, records: Iterable[JobRecord], following: dict[str, list[str]], cold: Sequence[float]
+    notes: Notes, records: Iterable[JobRecord], following: dict[str, list[str]], cold: Sequence[tuple[float, float]]
 ) -> list[str]:
-    """Everything that is not as it must be; `following` names the successors of each bot, `cold` the moments of cold
-    ends.
+    """Everything that is not as it must be; `following` names the successors of each bot, `cold` the times from telling
+    a runner to end cold until it had ended.
     """
     jobs = {record.job.id: record for record in records}
     children = defaultdict(list)
@@ -110,13 +110,13 @@ def _faults_of(record: JobRecord, children: list[JobRecord], successors: list[st
         yield f"{name}: what went on is not its result"
 
 
-def _begun_twice(notes: Notes, cold: Sequence[float]) -> Iterator[str]:
+def _begun_twice(notes: Notes, cold: Sequence[tuple[float, float]]) -> Iterator[str]:
     attempts = defaultdict(list)
     for begin in notes.begins:
         attempts[begin.job, begin.attempt].append(begin)
     for (job, attempt), begins in attempts.items():
         for before, after in pairwise(begins):
-            if not any(before.moment < moment < after.moment for moment in cold):
+            if not any(before.moment < ended and told < after.moment for told, ended in cold):
                 yield f"attempt {attempt} of {job} was begun again: {before}, {after}"
 
 
