@@ -35,7 +35,7 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     parts: list[RenderableType] = []
     for stage in stages:
         parts.append(Text(printable(title(stage)), style=_STANDINGS.get(stage.standing, "bold yellow"), no_wrap=True))
-        parts.append(_table(stage, rows, size.width))
+        parts.append(_table(stage.bots[:rows], size.width))
         if len(stage.bots) > rows:
             parts.append(Text(f"  … {len(stage.bots) - rows} more bots: --once prints all", style="dim", no_wrap=True))
         lines = list(failures(stage))[:share]
@@ -45,13 +45,10 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     return Group(*parts)
 
 
-def _table(stage: StageView, rows: int, width: int) -> Table:
-    """The first bots of a stage, in the columns that there is room for; names are cut only when all others are out."""
-    bots = stage.bots[:rows]
-    texts = {
-        name: [printable(str(cell)) for cell in column]
-        for name, column in zip(COLUMNS, zip(*map(cells, bots), strict=True), strict=True)
-    }
+def _table(bots: Sequence[BotView], width: int) -> Table:
+    """Bots, in the columns that there is room for; names are cut only when all others are out."""
+    rows = [[printable(str(cell)) for cell in cells(bot)] for bot in bots]
+    texts = {name: [row[number] for row in rows] for number, name in enumerate(COLUMNS)}
     needed = {name: max(map(len, (name, *column))) for name, column in texts.items()}
     needed["status"] = len("status")
     for name in _LEAST_WANTED:

@@ -157,8 +157,10 @@ class ProcessLog:
         """Add lines of the runner's own, about `job` if given, below what the process printed until now: its file
         tells their time as the stream does. `level` is one of logfilter.LEVELS.
         """
-        if self._partial:
+        if self._partial and self._marked in (None, job):
             self._take(b"\n", (job,) if job else ())
+        elif self._partial:  # it is the next job's, which goes on with it
+            self._file.write(b"\n")
         lines = f"{level} {text}".encode().split(b"\n")
         moment = stamp(time.time()).encode()
         self._file.write(b"".join(moment + b" " + line + b"\n" for line in lines))

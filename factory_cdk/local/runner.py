@@ -239,7 +239,7 @@ class Runner:
             if not kept:
                 self._lost_leases += 1
                 self._log.say(
-                    f"job {settled.lease.job.id} was lost to another holder; what became of it here is dropped",
+                    "the job was cancelled, or taken by another runner; what became of it here is dropped",
                     "WARNING",
                     settled.lease.job.id,
                 )

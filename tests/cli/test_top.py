@@ -175,6 +175,13 @@ def test_bots_that_there_is_no_room_for_are_counted(state: StageState, tmp_path:
     assert lines[-1] == "q ends"
 
 
+def test_a_stage_whose_build_was_killed_is_shown_without_bots(state: StageState, tmp_path: Path) -> None:
+    state.roster.unlink()
+    state.unfinished.touch()
+    assert drawn(Overview(tmp_path).look(), 80, 24).splitlines()[0] == "works/test unfinished"
+    assert run(tmp_path, "--once").stdout.splitlines()[0] == "works/test unfinished"
+
+
 def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageState, tmp_path: Path) -> None:
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.history.retry(["w-0"])

@@ -53,6 +53,28 @@ def test_marks_are_taken_out_wherever_the_output_is_cut(tmp_path: Path) -> None:
         assert jobs_and_texts(folder) == expected, cut
 
 
+def test_what_the_runner_says_ends_the_line_of_the_job_that_it_is_about_and_no_other_s(tmp_path: Path) -> None:
+    stream = Stream(tmp_path)
+    log = stream.log("here/chat.1")
+    log.write(b"\x1ej1\x1fhalf of one", ["j1", "j2"])
+    log.say("failed", "ERROR", "j1")
+    log.write(b"\x1ej2\x1fhalf of two", ["j2"])
+    log.say("failed late", "ERROR", "j1")
+    log.write(b", and the rest\n", ["j2"])
+    stream.close()
+    assert jobs_and_texts(tmp_path) == [
+        ("j1", "half of one"),
+        ("j1", "ERROR failed"),
+        ("j1", "ERROR failed late"),
+        ("j2", "half of two, and the rest"),
+    ]
+    assert log.last_lines("j2") == "half of two, and the rest"
+    own = (tmp_path / "here.chat.1.log").read_text().splitlines()
+    assert [line.partition("ERROR")[2] or line for line in own] == [
+        *("half of one", " failed", "half of two", " failed late", ", and the rest")
+    ]
+
+
 @given(pieces=st.lists(st.binary(max_size=20)))
 def test_no_output_is_lost_to_marks(tmp_path_factory: object, pieces: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("marks")  # type: ignore[attr-defined]
