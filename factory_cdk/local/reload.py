@@ -15,6 +15,7 @@ from factory_cdk.local.control import Say, changing
 from factory_cdk.local.desired import ask_for_roster
 from factory_cdk.local.qalx import refuse_mixtures
 from factory_cdk.local.relief import changed_postings, misfit
+from factory_cdk.local.roster import Posting
 from factory_cdk.local.standing import find
 from factory_cdk.local.state import StageState
 from factory_cdk.local.status import ReliefStatus, read_status
@@ -22,10 +23,15 @@ from factory_cdk.local.status import ReliefStatus, read_status
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a runner was asked to change to: the request's name, and the bots whose workers are replaced."""
+    """What a runner was asked to change to: the request's name, and the postings whose workers are replaced."""
 
     request: str
-    bots: tuple[str, ...]
+    postings: tuple[Posting, ...]
+
+    @property
+    def bots(self) -> tuple[str, ...]:
+        """The bots whose workers are replaced."""
+        return tuple(dict.fromkeys(posting.bot for posting in self.postings))
 
 
 def reload(
@@ -56,7 +62,7 @@ def reload(
     install([one for one in cast if (one[0].name, one[1].name) in places], order.home, say, stop)
     with changing(found.state):
         request = ask_for_roster(found.state, wanted)
-    return Asked(request, tuple(dict.fromkeys(posting.bot for posting in changed)))
+    return Asked(request, tuple(changed))
 
 
 def decision(state: StageState, asked: Asked) -> ReliefStatus | None:

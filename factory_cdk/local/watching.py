@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,20 @@ from factory_cdk.design.designing import design_stage
 from factory_cdk.diagnostics import FactoryError, PlanError
 from factory_cdk.local.building import Order
 from factory_cdk.local.control import Say, with_log
+from factory_cdk.local.leftovers import Leftovers
 from factory_cdk.local.lookout import Lookout, Watched
 from factory_cdk.local.reload import Asked, decision, reload
+from factory_cdk.local.standing import find
 from factory_cdk.local.state import stage_state
-from factory_cdk.local.status import ReliefStatus
+from factory_cdk.local.status import ReliefStatus, read_status
 from factory_cdk.pack.command import Stopped
 from factory_cdk.pack.compiling import stage_bots, stage_lock, stage_plan
 from factory_cdk.pack.packing import pack
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Bot, PathSource, Plan
+
+TIDY_EVERY = 1.0
+"""Seconds between two looks whether the last workers of superseded code have left."""
 
 LONG = 5.0
 """Seconds of loading after which it is said that it goes on; doubling."""
@@ -75,12 +80,16 @@ class Watch:
         self._unpacked: set[str] = set()
         self._asked: Asked | None = None
         self._asked_at = self._said_at = 0.0
+        self._leftovers = Leftovers(order.home, subject.cache)
+        self._tidy_at: float | None = None
 
     def run(self, bundles: Mapping[str, Bundle]) -> None:
         """Reload until told to stop, or until there is nothing any more that could be reloaded; the bots run `bundles`
         at first. FactoryError when files cannot be watched.
         """
         self._bundles = dict(bundles)
+        found = find(self._order.home, self._state.factory, self._state.stage)
+        self._leftovers.add(found.roster.postings if found.roster else ())
         self._say_what_is_watched()
         while not self._stop.is_set():
             lookout = self._lookout
@@ -89,8 +98,11 @@ class Watch:
                     self._take(changed)
                 if self._asked:
                     self._hear(self._asked)
+                elif self._tidy_at is not None and time.monotonic() >= self._tidy_at:
+                    self._tidy()
                 if self._lookout is not lookout:  # the plan names other folders now
                     break
+        self._leftovers.clear()
 
     def _look_out(self, plan: Plan) -> Lookout:
         sources = [bot.source for bot in self._subject.bots(plan) if isinstance(bot.source, PathSource)]
@@ -108,9 +120,13 @@ class Watch:
     def _take(self, changed: frozenset[Watched]) -> None:
         """Pack what changed and ask the runner for it."""
         try:
-            plan = self._plan_as_saved() if any(isinstance(one, Path) for one in changed) else self._plan
-            bots = [bot for bot in self._subject.bots(plan) if self._is_to_be_packed(bot, changed)]
-            self._reload(plan, bots, changed)
+            plan, lookout = self._plan, self._lookout
+            if any(isinstance(one, Path) for one in changed):
+                plan = self._plan_as_saved()
+                lookout = self._look_out(plan)  # before anything is read: it misses nothing that is saved meanwhile
+            self._reload(plan, changed)
+            if plan != self._plan:
+                self._plan, self._lookout = plan, lookout
         except Stopped:
             return
         except PlanError as error:
@@ -131,7 +147,8 @@ class Watch:
     def _is_to_be_packed(self, bot: Bot, changed: frozenset[Watched]) -> bool:
         return bot.source in changed or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
 
-    def _reload(self, plan: Plan, bots: Sequence[Bot], changed: frozenset[Watched]) -> None:
+    def _reload(self, plan: Plan, changed: frozenset[Watched]) -> None:
+        bots = [bot for bot in self._subject.bots(plan) if self._is_to_be_packed(bot, changed)]
         what = dict.fromkeys(origin_of(one) if isinstance(one, PathSource) else self._subject.file for one in changed)
         names = ", ".join(bot.name for bot in bots)
         self._say(f"{', '.join(what)} changed" + (f": packing {names}" if names else ""))
@@ -146,12 +163,11 @@ class Watch:
         bundles = {**self._bundles, **report.bundles}
         design = design_stage(stage_plan(plan, subject.stage, region=subject.region, lock=lock), bundles)
         asked = reload(design, self._order, self._say, self._stop, pending=self._asked is not None)
-        if plan != self._plan:
-            self._plan, self._lookout = plan, self._look_out(plan)
         self._bundles = bundles
         if asked is None:
             self._say("nothing to reload: what was saved is what runs")
             return
+        self._leftovers.add(asked.postings)
         self._asked, self._asked_at = asked, time.monotonic()
         self._said_at = self._asked_at
         if asked.bots:
@@ -162,12 +178,24 @@ class Watch:
         relief = decision(self._state, asked)
         now = time.monotonic()
         if relief is not None:
-            self._asked = None
+            self._asked, self._tidy_at = None, now
             self._tell(relief, asked, now - self._asked_at)
         elif now - self._said_at >= max(LONG, self._said_at - self._asked_at):
             self._said_at = now
             bots = ", ".join(asked.bots)
             self._say(f"{bots}: not loaded after {now - self._asked_at:.0f} s; the code from before goes on meanwhile")
+
+    def _tidy(self) -> None:
+        """Remove what nothing runs any more, once the workers of the code from before have left."""
+        status = read_status(self._state)
+        if status is None or any(worker.state == "stopping" for worker in status.workers):
+            self._tidy_at = time.monotonic() + TIDY_EVERY
+            return
+        self._tidy_at = None
+        try:
+            self._leftovers.clear()
+        except FactoryError as error:
+            self._say(f"warning: what was superseded could not be removed: {error.message}")
 
     def _tell(self, relief: ReliefStatus, asked: Asked, seconds: float) -> None:
         if relief.outcome != "done":

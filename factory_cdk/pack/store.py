@@ -114,6 +114,14 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def forget(self, digest: str, since: float) -> None:
+        """Remove the bundle of that digest, if it was made since the moment `since` (seconds since the epoch)."""
+        archive = self.folder / "bundles" / f"{digest}.zip"
+        with contextlib.suppress(FileNotFoundError):
+            if archive.stat().st_ctime >= since:
+                archive.with_suffix(".json").unlink(missing_ok=True)
+                archive.unlink()
+
     def store(self, tree: Tree, workspace: Path) -> Stored:
         """Put the bundle with the files of `tree` into the cache, if it is not there yet."""
         if (there := self.stored(tree.digest)) is not None:

@@ -145,6 +145,13 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     assert (json.loads(out)["result"], json.loads(out)["attempts"]) == (["first", None], 1)
     assert watching.pids("paint") == others
     assert "paint" not in said
+    bundles = watching.shell.home / "bundles"
+    until(lambda: len([path for path in bundles.iterdir() if path.is_dir()]) == 2)  # the first code ran to its end
+    watching.reloads(lambda: code(watching, "print('never loaded')\nimport no_such_thing\ncut = 1\n"), "the next save")
+    watching.reloads(lambda: code(watching, CUT.replace("first", "third")))
+    until(lambda: len([path for path in bundles.iterdir() if path.is_dir()]) == 2)
+    until(lambda: len(list((watching.shell.home / "cache" / "pack" / "bundles").glob("*.zip"))) == 2)
+    assert watching.cut() == ["third", None]
     watching.interrupt()
     said = watching.ends(0)
     assert "the runner has ended, 0 jobs and 0 dead letters are kept" in said
