@@ -17,7 +17,7 @@ from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import BotDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home, make_private, pack_cache
-from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run
+from factory_cdk.local.building import Order, build, ended_roster, refuse_built, refuse_what_cannot_run
 from factory_cdk.local.dryrun import dry_run as run_dry
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.watching import Subject, Watch
@@ -71,7 +71,8 @@ def command(
 
     With --watch, what is saved is packed, installed and loaded beside what runs, and then takes over: jobs in hand are
     finished by the code from before. What cannot be loaded is shown, and changes nothing. Bots' arguments in the plan
-    are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the factory and keeps its jobs.
+    are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the factory and keeps its jobs: with
+    --watch again it goes on with them.
     """
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")
@@ -85,7 +86,9 @@ def command(
             print_error(FactoryError(f"bot {problem['bot']}: {problem['message']}", problem["remedy"]))
         return 1 if found["problems"] else 0
     refuse_what_cannot_run(stage, find_stage(plan, stage).sectors)
-    refuse_built(stage_state(home, plan.name, stage))
+    again = watch and ended_roster(stage_state(home, plan.name, stage)) is not None
+    if not again:
+        refuse_built(stage_state(home, plan.name, stage))
     make_private(home)
     order = Order(home, plan_file)
     stop = threading.Event()
@@ -98,7 +101,7 @@ def command(
     if not quiet:
         for one in design.diagnostics:
             click.echo(as_text(one, None, to_stderr=True), err=True)
-    launch = build(design, order, words, foreground=foreground or watch)
+    launch = build(design, order, words, foreground=foreground or watch, again=again)
     if not quiet:
         click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
     if launch is None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
@@ -19,9 +19,11 @@ from factory_cdk.local.environments import build_all
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.postings import Equipment, equipment, local_sectors, posting
 from factory_cdk.local.qalx import refuse_mixtures
+from factory_cdk.local.relief import misfit
 from factory_cdk.local.roster import Roster, Tempo, roster_as_json
 from factory_cdk.local.secrets import Values, resolve_secrets
 from factory_cdk.local.stagequeues import queues_trouble
+from factory_cdk.local.standing import matches
 from factory_cdk.local.state import StageState, stage_state, write_json
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import Sector, SectorType
@@ -42,10 +44,13 @@ class Order:
     queues: Path | None = None
 
 
-def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = False) -> Launch | None:
+def build(
+    design: StageDesign, order: Order, say: Say, *, foreground: bool = False, again: bool = False
+) -> Launch | None:
     """Install, start and open the stage of `design`; returns when every bot is loaded and takes jobs.
 
-    With `foreground` the runner stays this process's child, and is returned: it ends when this process does.
+    With `foreground` the runner stays this process's child, and is returned: it ends when this process does. With
+    `again` a stage whose runner has ended goes on as `design` says, with the jobs that it had, or stays as it was.
     FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
     nothing is left, unless the plan says `demolish_on_failure: false`.
     """
@@ -56,9 +61,13 @@ def build(design: StageDesign, order: Order, say: Say, *, foreground: bool = Fal
     secrets = resolve_secrets(references, order.environ)
     state = stage_state(order.home, design.factory, design.stage)
     with changing(state):
-        _clear_the_place(state, say)
+        before = ended_roster(state) if again else None
+        if before is None:
+            _clear_the_place(state, say)
         install(cast, order.home, say)
         roster = roster_of(design, cast, order)
+        if before is not None:
+            return _start_again(state, before, roster, secrets, design, say, foreground=foreground)
         try:
             _write(state, roster, order.queues)
             return _start(state, roster, secrets, design, say, foreground=foreground)
@@ -95,6 +104,12 @@ def refuse_built(state: StageState) -> None:
     raise FactoryError(
         f"{state.name} is built already and runs (process {pid})", f"factory-cdk demolish {stage}, then build again"
     )
+
+
+def ended_roster(state: StageState) -> Roster | None:
+    """The roster of a stage that is built and whose runner has ended or was killed; None of any other."""
+    found = matches(state.folder.parents[2], state.factory, state.stage)
+    return found[0].roster if found and found[0].standing in ("ended", "killed") else None
 
 
 def _clear_the_place(state: StageState, say: Say) -> None:
@@ -150,6 +165,33 @@ def _write(state: StageState, roster: Roster, queues: Path | None) -> None:
     ask(state, gate="closed")
 
 
+def _start_again(
+    state: StageState,
+    before: Roster,
+    roster: Roster,
+    secrets: Values,
+    design: StageDesign,
+    say: Say,
+    *,
+    foreground: bool,
+) -> Launch | None:
+    """Start an ended stage with another roster; the one from before is put back when that cannot be loaded."""
+    if reason := misfit(before, roster):
+        raise FactoryError(
+            f"{state.name} is built already, and this is more than code that changed: {reason}",
+            f"factory-cdk demolish --name {state.factory} --stage {state.stage}, then build again",
+        )
+    if trouble := queues_trouble(state):
+        raise trouble
+    ask(state, gate="closed")
+    write_json(state.roster, roster_as_json(roster))
+    try:
+        return _start(state, roster, secrets, replace(design, demolish_on_failure=True), say, foreground=foreground)
+    except BaseException:
+        write_json(state.roster, roster_as_json(before))
+        raise
+
+
 def _start(
     state: StageState, roster: Roster, secrets: Values, design: StageDesign, say: Say, *, foreground: bool
 ) -> Launch | None:
@@ -164,7 +206,7 @@ def _start(
         raise
     if trouble is None:
         ask(state, gate="open")
-        state.unfinished.unlink()
+        state.unfinished.unlink(missing_ok=True)
     elif design.demolish_on_failure:
         launch.hang_up()
         force_end(state)

@@ -147,7 +147,7 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     assert "paint" not in said
     bundles = watching.shell.home / "bundles"
     until(lambda: len([path for path in bundles.iterdir() if path.is_dir()]) == 2)  # the first code ran to its end
-    watching.reloads(lambda: code(watching, "print('never loaded')\nimport no_such_thing\ncut = 1\n"), "the next save")
+    watching.reloads(lambda: code(watching, "import os\nos._exit(3)\ncut = 1\n"), "the next save")
     watching.reloads(lambda: code(watching, CUT.replace("first", "third")))
     until(lambda: len([path for path in bundles.iterdir() if path.is_dir()]) == 2)
     until(lambda: len(list((watching.shell.home / "cache" / "pack" / "bundles").glob("*.zip"))) == 2)
@@ -295,6 +295,31 @@ def test_a_runner_that_is_killed_ends_the_watch_with_the_way_out(start: Callable
     assert "the runner was killed, 0 jobs and 0 dead letters are kept: factory-cdk resume" in watching.ends(1)
     watching.shell.run("resume", "--name", "journey")
     assert watching.cut() == ["second", None]
+
+
+def test_a_watch_of_an_ended_stage_goes_on_with_its_jobs_or_leaves_it_as_it_was(start: Callable[..., Watching]) -> None:
+    watching = start()
+    shell = watching.shell
+    shell.run("stop", "--name", "journey")
+    run = shell.run("submit", "--name", "journey", "--bot", "cut", "--payload", "null")[0].strip()
+    watching.interrupt()
+    assert "1 job and 0 dead letters are kept" in watching.ends(0)
+    command = ("build", "--plan", str(shell.plan), "--stage", "test", "--watch")
+    code(watching, "import os\nos._exit(3)\ncut = 1\n")
+    assert "exited with 3 before it was ready" in shell.run(*command, code=1)[1]
+    code(watching, CUT.replace("first", "second"))
+    shell.plan.write_text(PLAN.replace("cut: ,", "cut: {queue-name: elsewhere},"))
+    assert "the queue of here/cut changed" in shell.run(*command, code=1)[1]
+    shell.plan.write_text(PLAN)
+    assert "does not run" in shell.run(*command[:-1], code=1)[1]
+    roster = json.loads((shell.home / "factories" / "journey" / "test" / "roster.json").read_text())
+    again = start()
+    until(lambda: '"second"' in shell.run("jobs", "list", "--name", "journey", "--run", run, "--format", "json")[0])
+    assert again.cut() == ["second", None]
+    assert (
+        roster["postings"][0]["folder"]
+        not in (shell.home / "factories" / "journey" / "test" / "roster.json").read_text()
+    )
 
 
 def test_a_stage_that_is_demolished_meanwhile_ends_the_watch(start: Callable[..., Watching]) -> None:
