@@ -13,7 +13,17 @@ from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.local.bundles import lay_out
-from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, changing, force_end, remove, said
+from factory_cdk.local.control import (
+    LONGEST_END,
+    Say,
+    await_end,
+    await_ready,
+    await_request,
+    changing,
+    force_end,
+    remove,
+    said,
+)
 from factory_cdk.local.desired import ask
 from factory_cdk.local.environments import build_all
 from factory_cdk.local.launch import Launch
@@ -200,12 +210,13 @@ def _start(
     launch = Launch(state, roster, secrets, detach=not foreground)
     try:
         trouble = await_ready(launch, state)
+        if trouble is None:
+            await_request(state, ask(state, gate="open"), "open")
     except BaseException:
         launch.hang_up()
         force_end(state)
         raise
     if trouble is None:
-        ask(state, gate="open")
         state.unfinished.unlink(missing_ok=True)
     elif design.demolish_on_failure:
         launch.hang_up()

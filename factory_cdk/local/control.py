@@ -16,7 +16,7 @@ from factory_cdk.home import disk
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.state import StageState, holding, lock_holder, take_lock
-from factory_cdk.local.status import runner_pid
+from factory_cdk.local.status import read_status, runner_pid
 
 Say = Callable[[str], None]
 """Takes a line of progress."""
@@ -85,6 +85,17 @@ def await_end(state: StageState, seconds: float) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def await_request(state: StageState, request: str, gate: str) -> None:
+    """Wait until the runner has carried `request` out and its gate stands so. FactoryError when it does not answer."""
+    deadline = time.monotonic() + LONGEST_END
+    while time.monotonic() < deadline and runner_pid(state) is not None:
+        status = read_status(state)
+        if status and status.request == request and status.gate == gate:
+            return
+        time.sleep(0.005)
+    raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
 
 
 def await_ready(launch: Launch, state: StageState) -> Mapping[str, Any] | None:

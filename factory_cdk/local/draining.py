@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.control import Say
@@ -17,6 +18,9 @@ from factory_cdk.queues.sqlite import SqliteQueues
 SAY_EVERY = 1.0
 """Seconds between two lines of progress, at least."""
 
+WORDS = {"waiting": "died and to be restarted"}
+"""States of workers that do not speak for themselves."""
+
 UNABLE = ("stopped", "ended")
 """States of workers that do no jobs until the stage is resumed."""
 
@@ -24,8 +28,9 @@ SOONEST, LATEST = 0.005, 0.2
 """Seconds between two looks, longer the longer nothing changes."""
 
 
-def drain(factory: Factory, say: Say, timeout: float | None = None) -> None:
-    """Wait until no job is ready, delayed or in hand, breadth-first along the workflow; dead letters stay.
+def drain(factory: Factory, say: Say, timeout: float | None = None, *, still: float = 5.0) -> None:
+    """Wait until no job is ready, delayed or in hand, breadth-first along the workflow; dead letters stay. When nothing
+    has changed for `still` seconds, `say` is told what the workers are at.
 
     FactoryError, and the stage goes on: with exit code 3 after `timeout` seconds, 4 when the runner is gone, else
     when jobs wait for a bot that takes none (stopped, or given up).
@@ -37,11 +42,12 @@ def drain(factory: Factory, say: Say, timeout: float | None = None) -> None:
     order = dict.fromkeys([*roster.end_order, *(posting.bot for posting in roster.postings)])
     with open_queues(factory.state) as queues:
         for bot in order:
-            _drain_bot(factory.state, queues, [one for one in roster.postings if one.bot == bot], say, deadline)
+            postings = [one for one in roster.postings if one.bot == bot]
+            _drain_bot(factory.state, queues, postings, say, deadline, still)
 
 
 def _drain_bot(
-    state: StageState, queues: SqliteQueues, postings: list[Posting], say: Say, deadline: float | None
+    state: StageState, queues: SqliteQueues, postings: list[Posting], say: Say, deadline: float | None, still: float
 ) -> None:
     said, pause, before = 0.0, SOONEST, -1
     while left := _left(queues, postings):
@@ -51,6 +57,9 @@ def _drain_bot(
             if now - said >= SAY_EVERY:
                 said = now
                 say(f"{postings[0].bot}: {left} {'job' if left == 1 else 'jobs'} left")
+        elif now - said >= still:
+            said = now
+            say(f"{postings[0].bot}: still {left} {'job' if left == 1 else 'jobs'} left; {_at_work(state, postings)}")
         _refuse_standstill(state, queues, postings)
         if deadline is not None and now >= deadline:
             raise FactoryError(
@@ -60,6 +69,15 @@ def _drain_bot(
             )
         time.sleep(pause)
         pause = min(LATEST, pause * 2)
+
+
+def _at_work(state: StageState, postings: list[Posting]) -> str:
+    """What the workers of a bot are at."""
+    status, places = read_status(state), {posting.place for posting in postings}
+    workers = [one for one in status.workers if (one.sector, one.bot) in places] if status else []
+    counts = Counter(worker.state for worker in workers)
+    named = [f"{count} {WORDS.get(name, name)}" for name, count in sorted(counts.items())]
+    return f"of its workers {', '.join(named)}" if named else "it has no workers"
 
 
 def _left(queues: SqliteQueues, postings: list[Posting]) -> int:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.control import LONGEST_END, Say, await_ready, changing, said
+from factory_cdk.local.control import Say, await_ready, await_request, changing, said
 from factory_cdk.local.describing import describe, summary, workers
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
@@ -22,7 +21,7 @@ from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.stagequeues import queues_trouble
 from factory_cdk.local.standing import Factory, find, list_factories, matches
 from factory_cdk.local.state import StageState
-from factory_cdk.local.status import read_status, runner_pid
+from factory_cdk.local.status import runner_pid
 from factory_cdk.local.stopping import Left, demolish, left
 from factory_cdk.local.stopping import stop as stop_stage
 from factory_cdk.local.submission import Submission, record_as_json
@@ -114,7 +113,7 @@ def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mappi
     with changing(state):
         if runner_pid(state) is not None:
             request = ask(state, gate="open", held=False)
-            _await_request(state, request, "open")
+            await_request(state, request, "open")
             return
         values = resolve_secrets(roster.secrets, environ)
         say(f"starting the runner of {state.name}")
@@ -146,16 +145,6 @@ def attend(launch: Launch, state: StageState) -> Iterator[str]:
             signal.signal(number, handler)
         launch.hang_up()
         launch.process.wait()
-
-
-def _await_request(state: StageState, request: str, gate: str) -> None:
-    deadline = time.monotonic() + LONGEST_END
-    while time.monotonic() < deadline and runner_pid(state) is not None:
-        status = read_status(state)
-        if status and status.request == request and status.gate == gate:
-            return
-        time.sleep(0.02)
-    raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
 
 
 def _damaged(factory: Factory) -> FactoryError:

@@ -14,7 +14,7 @@ from factory_cdk.cli import main
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.draining import drain
-from factory_cdk.local.status import runner_pid
+from factory_cdk.local.status import read_status, runner_pid
 
 BOTS = """
 import time
@@ -76,6 +76,21 @@ def test_what_is_not_done_in_time_goes_on(written: Works, tmp_path: Path) -> Non
     assert [record.outcome for record in written.wait(run)] == ["success"]
 
 
+def test_who_waits_long_is_told_what_the_workers_are_at(written: Works, tmp_path: Path) -> None:
+    written.build(bot("hold", "bots:hold", processes=2))
+    written.submit("hold", str(tmp_path / "gate"))
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "busy" in line:
+            (tmp_path / "gate").touch()
+
+    drain(found(written), say, still=0.01)
+    assert said[0] == "hold: 1 job left"
+    assert "hold: still 1 job left; of its workers 1 busy, 1 ready" in said
+
+
 def test_a_stage_that_is_stopped_cannot_be_drained(written: Works) -> None:
     written.build(bot("first", "bots:slow"))
     factory.stop(written.home, "works", "test", print)
@@ -128,3 +143,10 @@ def test_demolish_drains_first(
     assert code == 0, said
     assert "works/test is demolished" in said
     assert "discarding" not in said, "nothing was left to discard"
+
+
+def test_a_stage_that_was_just_built_is_open(written: Works) -> None:
+    state = written.build(bot("first", "bots:slow"))
+    status = read_status(state)
+    assert status is not None
+    assert status.gate == "open", "whoever looks at once is not told that it is stopped"
