@@ -28,9 +28,9 @@ def print_log_and_reload(
     with the other. FactoryError when files cannot be watched.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="watch") as pool:
-        reloading = pool.submit(watch.run, bundles)
-        reloading.add_done_callback(lambda _: launch.process.terminate())
         try:
+            reloading = pool.submit(watch.run, bundles)
+            reloading.add_done_callback(lambda _: launch.process.terminate())
             print_log(launch, state)
         finally:
             stop.set()

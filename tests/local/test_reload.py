@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import threading
 from dataclasses import replace
@@ -124,6 +126,41 @@ def test_what_an_old_worker_was_handed_and_has_not_begun_is_done_by_the_new_one(
     records = works.wait(run)
     assert sorted(record.result[0] for record in records) == ["new"] * 4 + ["old"]
     assert {record.attempts for record in records} == {1}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_while_workers_and_the_runner_are_killed_in_the_middle_of_reloads(
+    works: Works, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - a seed, so that it can be told again
+    code = "def work(number):\n    return [number, {}]\ndef take(made):\n    return made\n"
+    works.write("maker.py", code.format(0))
+    make = bot("make", "maker:work", to=["take"], processes=2, batch=3, max_attempts=100)
+    take = bot("take", "maker:take", max_attempts=100)
+    state = works.build(make, take)
+    runs = []
+    for version in range(1, 13):
+        runs.append(works.submit("make", *range(50)))
+        broken = version % 4 == 0
+        works.write("maker.py", ("import no_such_thing\n" if broken else "") + code.format(version))
+        asked = ask(works, with_arguments(make, processes=chance.choice([1, 2, 3])), take)
+        assert asked is not None
+        status = read_status(state)
+        for worker in chance.sample(status.workers, 2) if status else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid or os.getpid(), signal.SIGKILL if worker.pid else 0)
+        if version % 3 == 0:
+            os.kill(works.runner(), signal.SIGKILL)
+            until(lambda: runner_pid(state) is None)
+            factory.resume(works.home, "works", None, works.said.append)
+        elif version % 3 == 1:
+            assert decided(works, asked).outcome == ("failed" if broken else "done")
+    for run in runs:
+        records = works.wait(run)
+        assert {str(record.outcome) for record in records} == {"success"}
+        for name in ("make", "take"):
+            done = [record.result[0] for record in records if record.job.bot == name]
+            assert sorted(done) == list(range(50))
 
 
 @pytest.mark.parametrize(

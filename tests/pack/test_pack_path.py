@@ -43,6 +43,16 @@ def test_version_control_byte_code_and_virtual_environments_are_never_packed(
     assert names(pack_one(tmp_path, bot(at_path(code)), env)) == sorted(BOT)
 
 
+def test_what_editors_keep_beside_open_files_is_not_packed(code: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    write_files(
+        code,
+        dict.fromkeys(
+            [".bots.py.swp", ".x.swo", "bots.py~", ".#bots.py", "#bots.py#", "a___jb_tmp___"], "being edited"
+        ),
+    )
+    assert names(pack_one(tmp_path, bot(at_path(code)), env)) == sorted(BOT)
+
+
 def test_the_gitignore_of_the_work_tree_around_the_folder_counts(tmp_path: Path, env: dict[str, str]) -> None:
     work_tree = write_files(tmp_path / "repo", {".gitignore": ".env\n/bots/a/cache\n", "bots/.gitignore": "*.tmp\n"})
     git(work_tree, "init", "--quiet")
