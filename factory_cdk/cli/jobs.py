@@ -207,15 +207,16 @@ def cancel(
 @name_option
 @built_stage_option
 @_filters
+@_outcome
 @_format
-def stats(name: str, stage: str | None, format_: str, **which: Any) -> None:
+def stats(name: str, stage: str | None, states: tuple[str, ...], format_: str, **which: Any) -> None:
     """Count jobs, attempts and times, bot by bot.
 
     Waiting is from being sent to the first attempt; processing is the last attempt of jobs that are done or dead.
     Seconds: half of the jobs took at most p50, 95 % at most p95.
     """
     factory = _find(name, stage, which["bot"])
-    print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which))), format_)
+    print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which, states=states))), format_)
 
 
 def _find(name: str, stage: str | None, bot: str | None) -> Factory:

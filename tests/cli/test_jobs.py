@@ -202,6 +202,8 @@ def test_statistics_are_counted_bot_by_bot(shell: Shell) -> None:
     }  # fmt: skip
     assert set(weld["waiting"]) == set(weld["processing"]) == {"p50", "p95", "max"}
     assert (paint["live"], paint["waiting"], paint["processing"]) == (1, None, None)
+    (dead,) = shell.json("stats", "--outcome", "dead")
+    assert (dead["bot"], dead["count"], dead["failures"]) == ("weld", 1, 1)
     rows = list(csv.DictReader(io.StringIO(shell.run("stats", "--format", "csv")[0])))
     assert (rows[0]["bot"], rows[0]["count"], rows[1]["waiting_p95"]) == ("weld", "2", "")
     assert float(rows[0]["processing_max"]) >= 0
