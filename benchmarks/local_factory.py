@@ -1,12 +1,14 @@
 """The local factory beside what it could be compared with, in one run: throughput, latency, idling, starting.
 
-    python benchmarks/local_factory.py [--rounds 3] [--chains 2000] [--quick] [--without celery] [--json FILE]
+    python benchmarks/local_factory.py [--rounds 3] [--chains 6000] [--quick] [--without celery] [--json FILE]
 
 A chain is three jobs, a → b → c, each of which adds one; all chains are submitted, durably, before the clock starts.
 The contestants take turns, round by round, and medians are reported, so that a noisy machine disturbs all alike:
 a direct call; the floor (contestants/floor.py), a SQLite loop of 60 lines without a process boundary, and the same
 with worker processes; our queue engine alone; the factory; huey (SqliteHuey, each commit synced, and none); celery on
 redis (acks_late). Each has as many worker processes as the factory. CPU is what the factory's processes use per chain.
+`batch` is how many jobs of each bot the loops take in a transaction, how many a worker of the factory is handed at
+once at least (quick jobs are handed over ahead of it, local/member.py), and celery's prefetch multiplier.
 
 huey, celery and redis-py come with the extra `bench` (pip install -e '.[bench]'), redis itself from the system
 (Debian, Ubuntu: apt-get install redis-server); who is missing is named and left out. Linux alone: it reads /proc.
@@ -81,11 +83,11 @@ def entries(workers: Sequence[int], without: Sequence[str]) -> list[Entry]:
         if "huey" not in without:
             for name, fsync in ((HUEY, True), ("huey, no sync at all", False)):
                 run = lambda at, n, m=many, f=fsync: others.huey(at, n, 3 * m, fsync=f)  # noqa: E731
-                found.append(Entry(name, many, None, run, share=0.25))
+                found.append(Entry(name, many, None, run, share=0.1))
         if "celery" not in without:
             for batch in BATCHES:
                 run = lambda at, n, m=many, b=batch: others.celery(at, n, 3 * m, b)  # noqa: E731
-                found.append(Entry(CELERY, many, batch, run, share=0.25))
+                found.append(Entry(CELERY, many, batch, run, share=0.1))
     return found
 
 
@@ -218,7 +220,9 @@ def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="of each contestant (default 3)")
-    parser.add_argument("--chains", type=int, default=2000, help="of a round (default 2000)")
+    parser.add_argument(
+        "--chains", type=int, default=6000, help="of a round (default 6000); a tenth for huey and celery"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="once and little of everything: that it runs, not how fast"
     )

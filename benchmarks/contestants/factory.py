@@ -111,16 +111,19 @@ class Running:
         self.demolish()
 
     def chains(self, count: int) -> Chains:
-        """Submit `count` chains to closed gates; measured from their opening to the last chain's end."""
+        """Submit `count` chains to a closed gate, and open it; measured from the first job's start to the last one's
+        end, as the history has them.
+        """
         factory.stop(self.home, NAME, None, lambda line: None)
         run = factory.submit(self.home, NAME, None, "a", range(count)).run
         before = self._cpu_seconds()
-        begun = time.time()
         factory.resume(self.home, NAME, None, lambda line: None)
         with open_queues(factory.find(self.home, NAME).state) as queues:
             while queues.history.remaining(run):
                 time.sleep(0.01)
-            ended = max(record.finished or 0 for record in queues.history.run_jobs(run))
+            records = queues.history.run_jobs(run)
+        begun = min(record.first_started or 0 for record in records)
+        ended = max(record.finished or 0 for record in records)
         runner, workers = (after - earlier for after, earlier in zip(self._cpu_seconds(), before, strict=True))
         return Chains(count / (ended - begun), 1e6 * runner / count, 1e6 * workers / count)
 
