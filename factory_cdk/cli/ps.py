@@ -25,7 +25,8 @@ def command(name: str | None, stage: str | None, format_: str) -> None:
     """Show one row per worker: its process, state, uptime, restarts, jobs done, failed and in hand.
 
     States: starting, ready, stopped (takes no jobs), busy, waiting (to be restarted), stopping, broken (a crash
-    loop), ended, gone (its runner is). JSON lists workers only; what is wrong is said on stderr.
+    loop), ended, gone (its runner is). A bot that is being reloaded has workers of both its codes. JSON lists workers
+    only; what is wrong is said on stderr.
     """
     home = find_home()
     if name is not None:

@@ -128,7 +128,8 @@ class Crew:
 
     def inherit(self, other: Crew) -> None:
         """Go on counting where `other` has come to."""
-        for member, before in zip(self.members, other.members, strict=False):  # the bot may have more or fewer now
+        for number, before in enumerate(other.members):  # the bot may have more or fewer now
+            member = self.members[min(number, len(self.members) - 1)]
             member.done, member.failed = member.done + before.done, member.failed + before.failed
             before.done = before.failed = 0
 

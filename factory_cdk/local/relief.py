@@ -13,6 +13,9 @@ from dataclasses import replace
 from factory_cdk.local.crew import Crew, Office, Trouble
 from factory_cdk.local.roster import Posting, Roster
 
+ENDING = "the runner is ending"
+"""Why no roster is taken up any more."""
+
 MakeCrew = Callable[[Posting, Office], Crew]
 
 

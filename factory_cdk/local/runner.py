@@ -22,6 +22,7 @@ from factory_cdk.local.crew import DEAD, Crew, Office, Trouble, crew_status, wor
 from factory_cdk.local.desired import Desired, open_bell, read_desired
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
+from factory_cdk.local.relief import ENDING
 from factory_cdk.local.report import Reporter
 from factory_cdk.local.roster import Posting, Roster
 from factory_cdk.local.secrets import Values
@@ -297,7 +298,7 @@ class Runner:
     def _hear_wish(self, bell: Doorbell) -> None:
         bell.drain()
         self._carry_out(self._wish())
-        self._staff.take_up(refused="the runner is ending" if self._ending else None)
+        self._staff.take_up(refused=ENDING if self._ending else None)
 
     def _wish(self) -> Desired:
         """What is asked, or what was asked last when that cannot be read."""
@@ -364,7 +365,7 @@ class Runner:
         self._log.say("ending cold: jobs in hand go back" if cold else "ending warm: jobs in hand are finished")
         if self._closing:
             self._closing.cancel()
-        self._staff.drop("the runner is ending")
+        self._staff.drop(ENDING)
         if cold:
             for crew in self._staff.everyone:
                 crew.kill("end")

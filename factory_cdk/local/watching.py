@@ -15,6 +15,7 @@ from factory_cdk.local.building import Order
 from factory_cdk.local.control import Say, with_log
 from factory_cdk.local.leftovers import Leftovers
 from factory_cdk.local.lookout import Lookout, Watched
+from factory_cdk.local.relief import ENDING
 from factory_cdk.local.reload import Asked, decision, reload
 from factory_cdk.local.standing import find
 from factory_cdk.local.state import stage_state
@@ -22,6 +23,7 @@ from factory_cdk.local.status import ReliefStatus, read_status
 from factory_cdk.pack.command import Stopped
 from factory_cdk.pack.compiling import stage_bots, stage_lock, stage_plan
 from factory_cdk.pack.packing import pack
+from factory_cdk.pack.report import Progress
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Bot, PathSource, Plan
 
@@ -154,7 +156,7 @@ class Watch:
         self._say(f"{', '.join(what)} changed" + (f": packing {names}" if names else ""))
         subject = self._subject
         lock = stage_lock(plan, subject.stage, locked=subject.locked)
-        report = pack(plan, bots, cache=subject.cache, lock=lock, stop=self._stop)
+        report = pack(plan, bots, cache=subject.cache, on_progress=self._say_long, lock=lock, stop=self._stop)
         self._unpacked = {bot for bot, _ in report.failures}
         for made in report.bots:
             for note in made.notes:
@@ -172,6 +174,11 @@ class Watch:
         self._said_at = self._asked_at
         if asked.bots:
             self._say(f"loading {', '.join(asked.bots)}")
+
+    def _say_long(self, progress: Progress) -> None:
+        """Say the steps of packing that may take long, since others are asked."""
+        if progress.step in ("asking", "fetching", "locking"):
+            self._say(f"{progress.bot}: {progress.step} {progress.detail}")
 
     def _hear(self, asked: Asked) -> None:
         """Say what became of the last request, once that is decided."""
@@ -198,9 +205,11 @@ class Watch:
             self._say(f"warning: what was superseded could not be removed: {error.message}")
 
     def _tell(self, relief: ReliefStatus, asked: Asked, seconds: float) -> None:
+        if relief.reason == ENDING:
+            return
         if relief.outcome != "done":
             self._fail(FactoryError(f"not reloaded: {with_log(relief.reason, relief.log)}", GOES_ON))
             return
-        jobs = f"{relief.in_hand} {'job' if relief.in_hand == 1 else 'jobs'}"
-        finished = f"; {jobs} in hand are finished by the code from before" if relief.in_hand else ""
+        jobs = "1 job in hand is" if relief.in_hand == 1 else f"{relief.in_hand} jobs in hand are"
+        finished = f"; {jobs} finished by the code from before" if relief.in_hand else ""
         self._say(f"reloaded {', '.join(asked.bots) or 'nothing'} in {seconds:.1f} s{finished}")

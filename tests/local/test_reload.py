@@ -19,6 +19,7 @@ from factory_cdk.local import factory
 from factory_cdk.local.building import Order
 from factory_cdk.local.reload import Asked, decision, reload
 from factory_cdk.local.status import ReliefStatus, read_status, runner_pid
+from factory_cdk.plan.model import SecretReference
 
 OLD = """
 import os, time
@@ -229,6 +230,17 @@ def test_other_arguments_are_taken_over_and_what_moves_jobs_elsewhere_is_refused
         with pytest.raises(FactoryError, match=reason):
             ask(works, *bots)
     assert works.run("make", None)[0].result[0] == "new"
+
+
+def test_new_workers_get_the_secrets_that_the_runner_was_given_and_no_file_does(works: Works) -> None:
+    works.write("maker.py", "import os\ndef work(payload):\n    return len(os.environ['TOKEN'])\n")
+    make = replace(bot("make", "maker:work"), secrets={"TOKEN": SecretReference()})
+    works.order(make, environ={**os.environ, "TOKEN": "hidden-word"})
+    works.write("maker.py", "import os\ndef work(payload):\n    return ['new', len(os.environ['TOKEN'])]\n")
+    assert reloaded(works, make).outcome == "done"
+    assert works.run("make", None)[0].result == ["new", len("hidden-word")]
+    written = [path for path in works.state().folder.rglob("*") if path.is_file()]
+    assert not any(b"hidden-word" in path.read_bytes() for path in written)
 
 
 def test_a_stage_that_is_stopped_reloads_and_stays_stopped(works: Works) -> None:

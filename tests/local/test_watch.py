@@ -142,7 +142,7 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     said = watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
     assert "code changed: packing cut\n" in said
     assert "reloaded cut in " in said
-    assert "1 job in hand are finished by the code from before" in said
+    assert "1 job in hand is finished by the code from before" in said
     watching.becomes(["second", None])
     gate.touch()
     out, _ = submitting.communicate(timeout=60)
@@ -324,6 +324,22 @@ def test_a_watch_of_an_ended_stage_goes_on_with_its_jobs_or_leaves_it_as_it_was(
         roster["postings"][0]["folder"]
         not in (shell.home / "factories" / "journey" / "test" / "roster.json").read_text()
     )
+
+
+def test_a_watch_that_is_killed_takes_its_factory_along_and_the_next_one_goes_on(
+    start: Callable[..., Watching],
+) -> None:
+    watching = start()
+    workers = watching.pids("cut") + watching.pids("paint")
+    loading = watching.folder / "loading"
+    code(watching, f"import time\nopen({str(loading)!r}, 'w').close()\ntime.sleep(1000)\ncut = print\n")
+    until(loading.exists)
+    watching.process.kill()
+    watching.process.wait()
+    until(lambda: not any(lives(pid) for pid in workers))
+    until(lambda: json.loads(watching.shell.run("list", "--format", "json")[0])[0]["standing"] == "ended")
+    code(watching, CUT.replace("first", "second"))
+    start().becomes(["second", None])
 
 
 def test_a_stage_that_is_demolished_meanwhile_ends_the_watch(start: Callable[..., Watching]) -> None:
