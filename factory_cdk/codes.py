@@ -55,6 +55,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F111", _E, "a bot needs either bot_path or command"),
     ("F112", _E, "a number out of bounds"),
     ("F113", _E, "no such stage"),
+    ("F114", _E, "a control character where a template cannot hold one"),
     # F2: references and sources
     ("F201", _E, "an undefined bot"),
     ("F202", _E, "an undefined workflow"),

@@ -6,6 +6,7 @@ Both have the same catalogue of rules (cfn-lint's), so what both say of one plac
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -94,9 +95,15 @@ def _cfn_lint(design: StageDesign, folder: Path, rules: Any) -> Iterator[Said]:
         text = (folder / f"{stack.name}{TEMPLATE_SUFFIX}").read_text(encoding="utf-8")
         arguments = ManualArgs(regions=[stack.region], config_file=str(configuration))
         for match in lint(text, rules=rules, config=arguments):
-            if match.rule.severity in ("error", "warning"):
-                place = InTemplate(stack.name, tuple(match.path or ()))
+            if match.rule.severity in ("error", "warning") and not _is_number_in_metadata(match):
+                # A template that cfn-lint cannot read has no paths.
+                place = InTemplate(stack.name, tuple(getattr(match, "path", None) or ()))
                 yield Said("cfn-lint", match.rule.id, match.rule.severity == "error", match.message, place)
+
+
+def _is_number_in_metadata(match: Any) -> bool:
+    """Whether cfn-lint takes offence at a number with a fraction in metadata: its schema has forgotten those."""
+    return match.rule.id == "E4002" and re.match(r"-?[0-9.e+-]+ is not of type ", match.message) is not None
 
 
 def merged(said: Iterator[Said]) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 REQUIRED_PARAMETERS = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.micro"}
 
+_INSTANCE_TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
+
 _TAG = re.compile(r"[\w \u00a0.:/=+@-]*")
 
 
@@ -54,6 +56,10 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
         if parameters.get(name) in (None, ""):
             message = f"the parameters of the aws sector `{path[-2]}` lack `{name}`"
             findings.at_key(path, "F501", message, f"write `{name}: {example}`")
+    kind = parameters.get("InstanceType")
+    if isinstance(kind, str | int | float) and kind != "" and not _INSTANCE_TYPE.fullmatch(str(kind)):
+        message = f"`InstanceType` is `{shortened(str(kind))}`, which is no type of instance"
+        findings.at_value((*path, "InstanceType"), "F504", message, "a family, a point and a size: `t3.micro`")
     for name, reason in (
         ("UserData", "it installs the bots; put your own steps into the image"),
         ("IamInstanceProfile", "it holds the least that the bots need; grant more to the sector's role"),
@@ -209,9 +215,12 @@ def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {}
     for where, key in _keys(data, path):
+        findings.holds_control(where, key, key=True)
         if key == "Ref" or key.startswith("Fn::"):
             message = f"CloudFormation would evaluate the key `{shortened(key)}`"
             findings.at_key(where, "F108", message, "give it another name")
+    for where, text in _texts(data, path):
+        findings.holds_control(where, text)
     findings.all_as_written(path, data)
     return data
 
@@ -224,6 +233,14 @@ def _keys(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _keys(item, (*path, index))
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(item, (*path, key))
 
 
 def check_local(sector: Mapping[str, Any], path: Path, findings: Findings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import BotArguments
-from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.nodes import Path, ScalarNode, SequenceNode, locate
 from factory_cdk.plan.schema import ARGUMENTS, argument_name
 from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target
@@ -74,6 +74,19 @@ def _check_idle(given: Mapping[str, Any], path: Path, spelled: Mapping[str, str]
         if given.get(name) not in (None, False):
             message = f"`{name}` has no effect with `launcher: {launcher}`"
             findings.at_key((*path, spelled[name]), "F312", message, hint)
+
+
+def workflow_item(bot: Path, name: str, findings: Findings, *, last: bool = False) -> Path:
+    """The path of the first (or `last`) mention of `name` in the own `workflow` of the sector's bot at `bot`, however
+    the argument is spelled; `bot` itself when it has none.
+    """
+    for key in ("workflow", "--workflow"):
+        node = locate(findings.root, (*bot, key)).node
+        items = enumerate(node.items if isinstance(node, SequenceNode) else ())
+        found = [index for index, item in items if isinstance(item.node, ScalarNode) and item.node.value == name]
+        if found:
+            return (*bot, key, found[-1 if last else 0])
+    return bot
 
 
 def _fits(value: Any, types: str | list[str]) -> bool:

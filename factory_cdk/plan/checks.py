@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from factory_cdk.plan.amazon import check_tag_count
+from factory_cdk.plan.arguments import workflow_item
+from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import GitSource, Plan, PypiSource, SectorType, Stage
@@ -15,24 +17,23 @@ from factory_cdk.plan.routes import check_routes
 from factory_cdk.plan.size import check_size
 
 
-def check_references(plan: Plan, bot_names: Iterable[str], findings: Findings, *, locked: bool) -> None:
-    """Add every problem between the parts of `plan`. `bot_names` are all names under `bots`, also of refused
-    ones; `locked` says that a plan.lock stands beside the plan.
+def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked: bool) -> None:
+    """Add every problem between the parts of `plan`, which defines the names `defined`; `locked` says that a plan.lock
+    stands beside the plan.
     """
-    known = dict.fromkeys(bot_names)
     used: set[str] = set()
     if not check_size(plan, findings):
         return
     for stage in plan.stages.values():
         path: Path = ("factory", "stages", stage.name)
         used |= {bot.name for sector in stage.sectors for bot in sector.bots}
-        _check_sectors(stage, plan, known, path, findings)
-        check_routes(stage, plan, path, findings)
+        _check_sectors(stage, plan, defined, path, findings)
+        check_routes(stage, plan, defined, path, findings)
         _check_alike([sector.name for sector in stage.sectors], path, "sectors", findings)
         _check_partitions(stage, path, findings)
     _check_alike(plan.stages, ("factory", "stages"), "stages", findings)
-    _check_alike(known, ("factory", "bots"), "bots", findings)
-    for name in known:
+    _check_alike(defined.bots.listed, ("factory", "bots"), "bots", findings)
+    for name in defined.bots.listed:
         if name not in used and plan.stages:
             hint = "name it in a sector, or remove it"
             findings.at_key(("factory", "bots", name), "F311", f"no stage uses the bot `{name}`", hint)
@@ -41,20 +42,23 @@ def check_references(plan: Plan, bot_names: Iterable[str], findings: Findings, *
         _check_pins(plan, findings)
 
 
-def _check_sectors(stage: Stage, plan: Plan, known: Collection[str], path: Path, findings: Findings) -> None:
+def _check_sectors(stage: Stage, plan: Plan, defined: Defined, path: Path, findings: Findings) -> None:
+    bots, alarms = defined.bots, defined.alarms
     for sector in stage.sectors:
         for bot in sector.bots:
             spot = (*path, sector.name, "bots", bot.name)
-            if bot.name not in known:
+            if bots.lack(bot.name):
                 message = f"the sector `{sector.name}` runs the bot `{bot.name}`, which `bots` does not define"
-                findings.at_key(spot, "F201", message, findings.suggest(bot.name, known))
+                findings.at_key(spot, "F201", message, findings.suggest(bot.name, bots.listed))
             for name in bot.arguments.workflow or ():
-                if name not in known:
+                if bots.lack(name):
                     message = f"the workflow of `{bot.name}` names the bot `{name}`, which `bots` does not define"
-                    findings.at_key(spot, "F201", message, findings.suggest(name, known))
-        if sector.alarm is not None and sector.alarm not in plan.alarms:
+                    findings.at_key(
+                        workflow_item(spot, name, findings), "F201", message, findings.suggest(name, bots.listed)
+                    )
+        if sector.alarm is not None and alarms.lack(sector.alarm):
             message = f"the sector `{sector.name}` names the alarm `{sector.alarm}`, which `alarms` does not define"
-            hint = findings.suggest(sector.alarm, plan.alarms)
+            hint = findings.suggest(sector.alarm, alarms.listed)
             findings.at_value((*path, sector.name, "alarm"), "F203", message, hint)
         check_tag_count(sector, plan.tags, (*path, sector.name, "parameters", "Tags"), findings)
 

@@ -11,7 +11,7 @@ from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
 from factory_cdk.plan.nodes import MappingNode, Node, Path, ScalarNode, locate
-from factory_cdk.plan.scalars import reads_otherwise
+from factory_cdk.plan.scalars import control, reads_otherwise
 from factory_cdk.plan.spelling import did_you_mean
 
 MAX_COMPARISONS = 100_000
@@ -75,6 +75,13 @@ class Findings:
             kind = "" if isinstance(value, bool) else "the number "
             message = f"YAML reads `{node.text}` as {kind}{json.dumps(value)}"
             self.at_value(path, "F021", message, f"quote it if it is text: '{node.text}'")
+
+    def holds_control(self, path: Path, text: str, *, key: bool = False) -> None:
+        """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can hold it."""
+        found = control(text)
+        if found:
+            report = self.at_key if key else self.at_value
+            report(path, "F114", f"this text holds the control character {found}", "leave it out: no template takes it")
 
     def all_as_written(self, path: Path, data: Any) -> None:
         """`as_written` for every scalar in `data`, which is at `path`."""

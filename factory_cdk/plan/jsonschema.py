@@ -44,7 +44,7 @@ _PYTHON = r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$"
 _INNER_PATH = r"^(?![/]|[A-Za-z]:)(?!([^\\]*/)?\.\.(/|$))[^\\]*$"
 _RESERVED_TAGS = "[Aa][Ww][Ss]:|[Ff][Aa][Cc][Tt][Oo][Rr][Yy]-[Cc][Dd][Kk]:"
 _NOT_EVALUATED = r"(?!Fn::|Ref(?![\s\S]))"
-_ARN = r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:[!-~]+$"
+_ARN = r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12}|ec2)?:[!-~]+$"
 
 _SHARED: Mapping[int, str] = {
     id(cerberus.SECRET): "secret",

@@ -8,6 +8,7 @@ from pathlib import Path
 from factory_cdk.diagnostics import Diagnostic, PlanError
 from factory_cdk.plan.checks import check_references
 from factory_cdk.plan.compose import compose
+from factory_cdk.plan.defined import defined_names
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Plan
 from factory_cdk.plan.nodes import MappingNode, plain
@@ -47,9 +48,8 @@ def load_plan(file: str | Path) -> Loaded:
     check_structure(data, findings)
     factory = data.get("factory")
     plan = read_factory(factory, findings)
-    bots = factory.get("bots") if isinstance(factory, dict) else None
     locked = Path(file).absolute().with_name(LOCK_NAME).is_file()
-    check_references(plan, bots if isinstance(bots, dict) else (), findings, locked=locked)
+    check_references(plan, defined_names(factory), findings, locked=locked)
     return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "")
 
 

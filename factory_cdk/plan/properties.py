@@ -150,6 +150,7 @@ class _Walk:
         """Check a scalar's allowed values, bounds, length and the look of an id."""
         text = _text(value)
         problem = None
+        self.findings.holds_control(path, text)
         if "enum" in schema and text not in {str(allowed) for allowed in schema["enum"]}:
             hint = self.findings.suggest(text, [str(allowed) for allowed in schema["enum"]])
             message = f"`{self.shown(path)}` is `{shortened(text)}`, which CloudFormation does not know"

@@ -14,6 +14,7 @@ from typing import Any
 
 from factory_cdk.plan import amazon
 from factory_cdk.plan.arguments import read_arguments, read_python
+from factory_cdk.plan.defined import defined_names
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
     Alarm,
@@ -42,7 +43,7 @@ def read_factory(data: Any, findings: Findings) -> Plan:
     factory = _mapping(data)
     path: Path = ("factory",)
     folder = FilePath(findings.file).absolute().parent
-    names = _mapping(factory.get("bots"))
+    defined = defined_names(data).bots
     bots: dict[str, Bot] = {}
     for name, value in _mapping(factory.get("bots")).items():
         bot = _bot(name, _mapping(value), (*path, "bots", name), folder, findings)
@@ -51,7 +52,7 @@ def read_factory(data: Any, findings: Findings) -> Plan:
     workflows: dict[str, Workflow] = {}
     for name, value in _mapping(factory.get("workflows")).items():
         if isinstance(value, list | dict):
-            workflows[name] = read_workflow(name, value, (*path, "workflows", name), names, findings)
+            workflows[name] = read_workflow(name, value, (*path, "workflows", name), defined, findings)
     alarms: dict[str, Alarm] = {}
     for name, value in _mapping(factory.get("alarms")).items():
         spot = (*path, "alarms", name)
@@ -94,7 +95,8 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
     bot_path = data.get("bot_path")
     if "bot_path" in data and "command" in data:
         message = f"`{name}` has both `bot_path` and `command`"
-        findings.at_key((*path, "command"), "F111", message, "keep the one that runs the bot")
+        second = [key for key in data if key in ("bot_path", "command")][1]
+        findings.at_key((*path, second), "F111", message, "keep the one that runs the bot")
     elif data and "bot_path" not in data and "command" not in data:
         hint = "write `bot_path: module.path:attribute`, or `command:` for a program"
         findings.at_key(path, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)

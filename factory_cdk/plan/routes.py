@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from factory_cdk.plan.arguments import workflow_item
+from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Plan, Sector, SectorBot, Stage, Workflow
 from factory_cdk.plan.nodes import Path
@@ -16,7 +18,7 @@ MAX_SHOWN = 5
 """How many of many alike things a message names, and how many warnings one bot gets about its successors."""
 
 
-def check_routes(stage: Stage, plan: Plan, path: Path, findings: Findings) -> None:
+def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, findings: Findings) -> None:
     """Add every problem with the queues and the workflow of `stage`, whose key is at `path`."""
     where = candidates(stage.sectors)
     _check_queues(stage, path, findings)
@@ -26,11 +28,13 @@ def check_routes(stage: Stage, plan: Plan, path: Path, findings: Findings) -> No
             message = f"the stage `{stage.name}` has {len(where)} bots and no `workflow`"
             hint = "jobs end at the bot that they are submitted to; name one of `workflows` if they should go on"
             findings.at_key(path, "F309", message, hint)
-    elif stage.workflow not in plan.workflows:
+    elif defined.workflows.lack(stage.workflow):
         message = f"the stage `{stage.name}` names the workflow `{stage.workflow}`, which `workflows` does not define"
-        findings.at_value((*path, "workflow"), "F202", message, findings.suggest(stage.workflow, plan.workflows))
+        findings.at_value(
+            (*path, "workflow"), "F202", message, findings.suggest(stage.workflow, defined.workflows.listed)
+        )
         return
-    else:
+    elif stage.workflow in plan.workflows:
         _check_edges_left(stage, plan.workflows[stage.workflow], where, (*path, "workflow"), findings)
     edges = feeds(plan.workflows.get(stage.workflow or ""))
     _check_own_workflows(stage, edges, where, path, findings)
@@ -83,17 +87,20 @@ def _check_own_workflows(stage: Stage, edges: Feeds, where: Candidates, path: Pa
             twice = _repeated(own or ())
             if twice is not None:
                 message = f"the workflow of `{bot.name}` feeds `{twice}` twice"
-                findings.at_key(spot, "F303", message, "a job goes to each successor once: remove one")
+                second = workflow_item(spot, twice, findings, last=True)
+                findings.at_key(second, "F303", message, "a job goes to each successor once: remove one")
             for name in own or ():
                 if name not in where:
                     message = f"`{name}` of the workflow of `{bot.name}` is not on the stage `{stage.name}`"
-                    findings.at_key(spot, "F305", message, "put it on a sector of the stage, or remove it")
+                    item = workflow_item(spot, name, findings)
+                    findings.at_key(item, "F305", message, "put it on a sector of the stage, or remove it")
             for name in following(bot, edges):
                 spots.setdefault((bot.name, name), spot)
     for parent, child in closing_edges((), spots):
         message = f"on the stage `{stage.name}` jobs go round in a circle: `{parent}` feeds "
         message += "itself" if parent == child else f"`{child}`, which leads to `{parent}`"
-        findings.at_key(spots[parent, child], "F302", message, "a workflow ends somewhere: remove a reference")
+        item = workflow_item(spots[parent, child], child, findings)
+        findings.at_key(item, "F302", message, "a workflow ends somewhere: remove a reference")
 
 
 def _check_ambiguous(stage: Stage, edges: Feeds, where: Candidates, path: Path, findings: Findings) -> None:

@@ -32,6 +32,17 @@ _LOOKS_ALIKE = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.([0-9]|[0-9]*[1-9])?)?([eE][
 _EVALUATED = re.compile(r"[$#]\{Token\[|\{\{resolve:")
 
 
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\U00010000-\U0010ffff]")
+
+
+def control(text: str) -> str | None:
+    """The first character of `text` that no template can hold, as `U+0007`, or None: what YAML takes for printable
+    (https://yaml.org/spec/1.1/#id868524) is what readers of templates take.
+    """
+    found = _CONTROL.search(text)
+    return f"U+{ord(found[0]):04X}" if found else None
+
+
 def evaluated(text: str) -> str | None:
     """The start of what CDK (`${Token[`) or CloudFormation (`{{resolve:`) would replace in `text`, or None."""
     found = _EVALUATED.search(text)

@@ -241,10 +241,13 @@ FACTORY: Rules = {
         "stages": _named("The factory's stages by name", STAGE, required=True, minlength=1),
         "workflows": _named("Workflows by name: which bot gets a job next", {"type": ["list", "dict"], "empty": False}),
         "alarms": _named("CloudWatch alarms by name, for aws sectors", {"type": "dict", "empty": False}),
-        "meta": {"type": "dict", "meta": _meta("Metadata, kept in the stacks", ({"key": "value"},))},
+        "meta": {
+            "type": "dict",
+            "meta": _meta("Metadata, kept in the stacks but for nulls, which no template holds", ({"key": "value"},)),
+        },
         "tags": {
             "type": "dict",
-            "valuesrules": {"type": SCALAR},
+            "valuesrules": {"type": SCALAR, "empty": False},  # botocore refuses a stack's tag without a value
             "meta": _meta("Tags of everything that is created", ({"key": "value"},)),
         },
         "debug": {

@@ -12,7 +12,6 @@ from factory_cdk.plan.text import Places, split_lines
 _HINTS = (
     ("mapping values are not allowed", "quote the value if it holds a `: `, or check this line's indentation"),
     ("found character that cannot start any token", "quote the value: YAML reserves this character at its start"),
-    ("found unexpected end of stream", "a quote was opened and not closed"),
     (
         "found unknown escape character",
         "in double quotes a backslash starts an escape: use single quotes, or double it",
@@ -44,6 +43,30 @@ def report_syntax(error: yaml.MarkedYAMLError, text: str, places: Places, findin
     if error.context_mark and error.problem_mark:
         began, _ = places.of(error.context_mark)
         message += f" (it began on line {began})" if began != line else ""
+    if "found unexpected end of stream" in message and error.context_mark:
+        line, column = places.of(error.context_mark)  # the quote that opens, not the end of the file
+        message = "the YAML does not parse: a quote opens here and nothing closes it"
+        findings.add("F010", message, "close it, or double it if it stands for itself", line=line, column=column)
+        return
     fallback = "check the indentation and the quotes on this line and the one before"
     hint = next((hint for words, hint in _HINTS if words in message), fallback)
+    holder = _holder(lines, line) if "did not find expected" in message else None
+    if holder is not None:
+        hint += f" And is line {holder}, under which it stands?"
     findings.add("F010", message, hint, line=line, column=column)
+
+
+def _holder(lines: list[str], line: int) -> int | None:
+    """The nearest line above `line` that is indented less: where one has slipped, those behind it do not fit."""
+    depth = _indentation(lines[line - 1]) if line <= len(lines) else None
+    for number in range(line - 1, 0, -1):
+        above = _indentation(lines[number - 1])
+        if above is not None and depth is not None and above < depth:
+            return number
+    return None
+
+
+def _indentation(line: str) -> int | None:
+    """How many spaces a line starts with; None when it holds nothing but a comment."""
+    content = line.lstrip(" ")
+    return None if not content.strip() or content.startswith("#") else len(line) - len(content)

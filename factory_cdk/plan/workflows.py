@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Edge, Workflow
 from factory_cdk.plan.nodes import Path
@@ -15,7 +16,7 @@ from factory_cdk.plan.structure import describe
 class _Reading:
     """One workflow while it is read: its roots and edges so far, and where the edges stand."""
 
-    def __init__(self, bots: Collection[str], findings: Findings) -> None:
+    def __init__(self, bots: Names, findings: Findings) -> None:
         self.bots = bots
         self.findings = findings
         self.roots: dict[str, None] = {}
@@ -42,9 +43,9 @@ class _Reading:
 
     def _mention(self, name: str, path: Path, parent: str | None, *, key: bool) -> None:
         report: Callable[..., None] = self.findings.at_key if key else self.findings.at_value
-        if name not in self.bots:
+        if self.bots.lack(name):
             message = f"the workflow `{path[2]}` names the bot `{name}`, which `bots` does not define"
-            report(path, "F201", message, self.findings.suggest(name, self.bots))
+            report(path, "F201", message, self.findings.suggest(name, self.bots.listed))
         if parent is None:
             self.roots[name] = None
             return
@@ -56,8 +57,8 @@ class _Reading:
         self.is_key[edge] = key
 
 
-def read_workflow(name: str, value: Any, path: Path, bots: Collection[str], findings: Findings) -> Workflow:
-    """The workflow `name` at `path`; `bots` are the names that the plan defines."""
+def read_workflow(name: str, value: Any, path: Path, bots: Names, findings: Findings) -> Workflow:
+    """The workflow `name` at `path`; `bots` are those that the plan defines."""
     reading = _Reading(bots, findings)
     reading.node(value, path, None)
     for parent, child in closing_edges(reading.roots, reading.edges):

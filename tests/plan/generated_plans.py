@@ -1,286 +1,293 @@
-"""Random plans as plain data, valid and then broken in one place, for properties that hold for every plan."""
+"""Random valid plans as plain data: the whole language, for properties that hold for every plan."""
 
 from __future__ import annotations
 
-import copy
+import os
+import re
 from typing import Any
 
+from generated_properties import ALARM, INSTANCE, Properties, just, merged, optional, required
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-BOTS = ("reader", "solver", "writer")
+SOAK = int(os.environ.get("FACTORY_CDK_SOAK", "1"))
+"""How many times as many examples are tried, new ones in every run; 1: the same few in every run."""
 
-NAMES = st.sampled_from(["a", "B2", "my_bot-1", "Zed", "x" * 40, "end"])
-VARIABLES = st.sampled_from(["A", "B_2", "LEVEL", "PATH_OF_MINE", "Z"])
-SCALARS = st.one_of(st.booleans(), st.integers(-5, 50_000), st.floats(-5, 5, width=16), st.text("ab:/-. é", max_size=6))
-JSON = st.recursive(
-    st.none() | SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=5,
+
+def examples(count: int) -> settings:
+    """The settings of a property that is tried on `count` examples."""
+    return settings(
+        max_examples=count * SOAK,
+        derandomize=SOAK == 1,
+        deadline=None,
+        # A failure names the plan's text; finding the least of them takes minutes (add Phase.shrink for that).
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        print_blob=False,
+    )
+
+
+ODD_NAMES = ("Ref", "Condition", "y", "no", "Null", "on", "E5", "Resources", "constructor", "toString", "Fn--If", "x-1")
+"""Names that YAML, JavaScript or CloudFormation take for something of theirs."""
+
+
+def _form(name: str) -> str:
+    """What names of a kind have to differ in: on AWS, `_`, `-` and case may get lost."""
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+NAMES = st.one_of(
+    st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{0,8}\Z"),
+    st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{39}\Z"),
+    st.sampled_from(ODD_NAMES),
+)
+OWN_KEYS = ("workflow", "home_region", "protect", "config", "secrets")
+"""The keys of a stage that name no sector."""
+
+BOT_NAMES = st.lists(
+    NAMES.filter(lambda name: not name.startswith("Queue") and not name.endswith("-dlq")),
+    min_size=1,
+    max_size=5,
+    unique_by=_form,
 )
 
 
-def optional(**strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """A mapping with any of these keys (`_` stands for `-`)."""
-    keys = {key.replace("__", "-"): value for key, value in strategies.items()}
-    return st.fixed_dictionaries({}, optional=keys)
+def named(names: st.SearchStrategy[str], least: int, most: int) -> st.SearchStrategy[list[str]]:
+    return st.lists(names, min_size=least, max_size=most, unique_by=_form)
 
 
-def merged(*strategies: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """One mapping of several."""
-    return st.tuples(*strategies).map(lambda parts: {key: value for part in parts for key, value in part.items()})
-
-
-def just(**values: Any) -> st.SearchStrategy[dict[str, Any]]:
-    return st.just(values)
-
+VARIABLES = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,6}\Z").map("V{}".format) | st.sampled_from(
+    ["A", "B_2", "x" * 128]
+)
+TEXT = st.text(
+    st.one_of(
+        st.sampled_from("ab:/-. é#'\"{}[]&*!|>%@`$,?\\\n\t"),
+        st.characters(codec="utf-8", exclude_categories=["Cs"]),
+    ),
+    max_size=12,
+).filter(lambda text: "{Token[" not in text and "{{resolve:" not in text)
+PRINTED = TEXT.map(lambda text: re.sub("[\0-\x08\v\f\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]", "", text))
+"""Text that a template can hold."""
+NUMBERS = st.integers(-5, 50_000) | st.integers(-(2**53), 2**53) | st.floats(-1e6, 1e6, allow_nan=False)
+SCALARS = st.booleans() | NUMBERS | TEXT
+JSON = st.recursive(
+    st.none() | SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | VARIABLES, inner, max_size=3),
+    max_leaves=5,
+)
+META = st.recursive(
+    st.none() | st.booleans() | NUMBERS | PRINTED,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(VARIABLES, inner, max_size=3),
+    max_leaves=5,
+)
+TAG_TEXT = st.text(st.sampled_from("abcXYZéß日 09_.:/=+@-"), max_size=12)
+FACTORY_TAGS = st.dictionaries(
+    TAG_TEXT.filter(lambda key: key and not key.lower().startswith("aws:")),
+    st.booleans() | st.integers(0, 9) | TAG_TEXT.filter(bool) | st.just("v" * 256),
+    max_size=3,
+).filter(lambda tags: len({key.casefold() for key in tags}) == len(tags))
 
 SECRET = st.one_of(
     st.none(),
     just(env="TOKEN_OF_MINE"),
     just(profile="default", key="TOKEN"),
+    just(profile="two words"),
     just(secret="prod/token"),
-    just(secret="arn:aws:secretsmanager:eu-west-2:123456789012:secret:prod/token-AbCdEf"),
+    just(secret="arn:aws:secretsmanager:eu-west-2:123456789012:secret:prod/token-AbCdEf", key="TOKEN"),
 )
+_SECRET_NAMES = VARIABLES.map(lambda name: f"S_{name}"[:128])
 SETTINGS = optional(
-    config=st.dictionaries(VARIABLES, JSON, max_size=2),
-    secrets=st.lists(VARIABLES.map("S_{}".format), max_size=2, unique=True)
-    | st.dictionaries(VARIABLES.map("S_{}".format), SECRET, max_size=2),
+    config=st.dictionaries(VARIABLES, JSON, max_size=2)
+    | st.builds(lambda size: {"LARGE": "é{{" * size}, st.integers(100, 2000)),
+    secrets=st.lists(_SECRET_NAMES, max_size=2, unique=True) | st.dictionaries(_SECRET_NAMES, SECRET, max_size=2),
 )
+SUBDIRECTORY = st.sampled_from(["bots/first", "first", "a b", "./x", "bücher"])
 GIT = optional(
-    branch=st.sampled_from(["main", 1.1, 20]),
-    depth=st.integers(1, 9),
+    branch=st.sampled_from(["main", 1.1, 20, "feature/x", "v1.0", "yes", "0123456789abcdef0123456789abcdef01234567"]),
+    depth=st.integers(1, 9) | st.just(2**31 - 1),
+    bare=st.booleans(),
     quiet=st.booleans(),
+    verbose=st.booleans(),
+    progress=st.booleans(),
     single__branch=st.booleans(),
+    no__single__branch=st.booleans(),
+    no__tags=st.booleans(),
+    recurse__submodules=st.booleans(),
+    shallow__submodules=st.booleans(),
+    shallow__since=st.sampled_from(["2026-01-01", "two weeks ago"]),
     filter=st.just("blob:none"),
     jobs=st.integers(1, 64),
+    origin=st.sampled_from(["origin", "up stream"]),
+    no__checkout=st.booleans(),
+)
+URLS = st.sampled_from(
+    ["https://host/repo.git", "ssh://git@host:22/repo", "git@host:repo.git", "file:///srv/répo", "../repo.git"]
 )
 SOURCES = st.one_of(
-    merged(just(url="https://host/repo.git"), GIT, optional(subdirectory=st.just("bots/first"))),
-    merged(just(path="bots"), optional(subdirectory=st.just("first"))),
-    merged(just(pypi="many-bots[fast]"), optional(version=st.sampled_from(["1.5.9", ">=1,<2", 1.1, 3]))),
+    merged(required(url=URLS), GIT, optional(subdirectory=SUBDIRECTORY)),
+    merged(
+        required(path=st.sampled_from([".", "bots", "../ünï code", "/srv/bots", "~", "$HOME/{{x}}"])),
+        optional(subdirectory=SUBDIRECTORY),
+    ),
+    merged(
+        required(pypi=st.sampled_from(["many-bots[fast]", "Many_Bots", "m.b"])),
+        optional(version=st.sampled_from(["1.5.9", ">=1,<2", 1.1, 3, "1!2.0rc1+local", "~=1.4"])),
+    ),
+)
+_ARGUMENT = st.text(st.sampled_from("ab -x$\"'é{}日"), max_size=5)
+COMMANDS = st.one_of(
+    st.sampled_from(["./solve --fast", "python -m 'a b'", "a\\ b", "日本"]).map(lambda line: {"command": line}),
+    st.lists(_ARGUMENT, max_size=3).map(lambda rest: {"command": ["./solve", *rest]}),
 )
 BOT = merged(
-    st.fixed_dictionaries({"source": SOURCES}),
-    st.sampled_from([{"bot_path": "a.b:c"}, {"command": "./solve --fast"}, {"command": ["./solve", "-x"]}]),
-    optional(requirements_path=st.just("requirements.txt")),
+    required(source=SOURCES),
+    st.sampled_from([{"bot_path": "a.b:c"}, {"bot_path": "paquet.módulo:Klasse.función"}]) | COMMANDS,
+    optional(requirements_path=st.sampled_from(["requirements.txt", "deep/er/réqs.txt"])),
     SETTINGS,
 )
-_PYTHON = st.sampled_from(["3.12", 3.11, "3.10.4"])
-ARGUMENTS = st.none() | merged(
-    st.one_of(
-        optional(processes=st.integers(1, 20), max__attempts=st.integers(1, 9)),
-        st.sampled_from([{"-p": 3}, {"p": 3, "--stop": True}, {"--processes": 2, "--batch": 5}]),
-    ),
-    optional(
-        skip__ini=st.booleans(),
-        timeout=st.integers(1, 43_200) | st.floats(0.5, 100, width=16),
-        visibility__timeout=st.integers(10, 43_200),
-        launcher=st.sampled_from(["python", "qalx"]),
-        entity__class=st.just("package.module:Entity"),
-        meta=st.dictionaries(NAMES, JSON, max_size=2),
-        python=_PYTHON,
-    ),
-    SETTINGS,
-)
-ON_SECTOR = st.dictionaries(st.sampled_from(BOTS), ARGUMENTS, min_size=1)
-_FLAG = st.sampled_from([True, False, "true", "False"])
-_INTERFACE = merged(
-    st.sampled_from([{"DeviceIndex": 0}, {"DeviceIndex": "1"}]),
-    optional(AssociatePublicIpAddress=_FLAG, GroupSet=st.just(["sg-0123456789abcdef0"])),
-)
-_VOLUME = merged(
-    just(DeviceName="/dev/sda1"),
-    st.one_of(
-        optional(VolumeSize=st.sampled_from([8, "8", 8.0]), VolumeType=st.sampled_from(["gp3", "io2"])).map(
-            lambda ebs: {"Ebs": ebs}
-        ),
-        just(VirtualName="ephemeral0"),
-        just(NoDevice={}),
-    ),
-)
-PARAMETERS = merged(
-    just(ImageId="ami-0123456789abcdef0", InstanceType="t3.micro"),
-    st.one_of(optional(NetworkInterfaces=st.lists(_INTERFACE, max_size=2)), just(SubnetId="subnet-12345678")),
-    optional(
-        KeyName=st.sampled_from(["key", 5, True]),
-        Monitoring=_FLAG,
-        Ipv6AddressCount=st.sampled_from([0, "2", 1.0]),
-        BlockDeviceMappings=st.lists(_VOLUME, max_size=2),
-        MetadataOptions=just(HttpTokens="required", HttpPutResponseHopLimit=2),
-        Tags=st.just([{"Key": "a", "Value": 5}]),
-        Tenancy=st.just("default"),
-        LaunchTemplate=just(LaunchTemplateId="lt-12345678", Version=3),
-    ),
-)
-LOCAL = merged(st.fixed_dictionaries({"type": st.just("local"), "bots": ON_SECTOR}), optional(python=_PYTHON), SETTINGS)
-AWS = merged(
-    st.fixed_dictionaries({"type": st.just("aws"), "bots": ON_SECTOR, "parameters": PARAMETERS}),
-    optional(
-        region_name=st.sampled_from(["eu-west-1", "us-east-1"]),
-        platform=st.sampled_from(["linux", "windows"]),
-        alarm=st.sampled_from(["idle"]),
-    ),
-    SETTINGS,
-)
-STAGE = merged(
-    optional(home_region=st.just("eu-west-2"), protect=st.booleans()),
-    st.dictionaries(st.sampled_from(["desk", "box", "lab"]), LOCAL | AWS, min_size=1, max_size=3),
-    SETTINGS,
-)
-WORKFLOW = st.sampled_from(
-    [
-        ["reader", "solver"],
-        {"reader": None},
-        {"reader": ["solver", {"writer": None}]},
-        {"reader": {"solver": "writer"}},
-        [{"reader": "solver"}, {"solver": ["writer", []]}],
+PYTHON = st.sampled_from(["3.12", 3.11, "3.10.4", "3.9"])
+_CLASSES = st.sampled_from(["package.module:Entity", "p:E"])
+
+
+@st.composite
+def arguments(draw: st.DrawFn, queue: str, later: list[str]) -> dict[str, Any] | None:
+    """How a sector runs a bot; `queue` may be its queue's name, `later` are bots that its jobs may go to."""
+    given: dict[str, Any] | None = draw(
+        st.none()
+        | merged(
+            optional(
+                processes=st.integers(1, 20) | st.just(10_000),
+                skip__ini=st.booleans(),
+                qalx__session__class=_CLASSES,
+                user__config__class=_CLASSES,
+                bot__config__class=_CLASSES,
+                entity__class=_CLASSES,
+                stop=st.booleans(),
+                meta=st.dictionaries(TEXT, JSON, max_size=2),
+                workflow=st.lists(st.sampled_from(later), max_size=2, unique=True) if later else st.just([]),
+                max__attempts=st.integers(1, 9) | st.just(1000),
+                timeout=st.integers(1, 43_200) | st.floats(0.5, 100, width=16),
+                visibility__timeout=st.integers(10, 43_200),
+                batch=st.integers(1, 10),
+                launcher=st.sampled_from(["python", "qalx"]),
+                python=PYTHON,
+                queue__name=st.just(queue),
+            ),
+            SETTINGS,
+        )
+    )
+    return None if given is None else {draw(_spelled(name)): value for name, value in given.items()}
+
+
+def _spelled(name: str) -> st.SearchStrategy[str]:
+    short = {"processes": ["-p", "p"], "queue-name": ["-q", "q"]}.get(name, [])
+    return st.sampled_from([name] if name in ("config", "secrets") else [name, f"--{name}", *short])
+
+
+@st.composite
+def workflows(draw: st.DrawFn, bots: list[str]) -> Any:
+    """A workflow in one of its spellings: several roots, chains, diamonds; edges lead to later bots only."""
+    members = draw(
+        st.lists(st.sampled_from(bots), min_size=1, unique=True).map(lambda some: sorted(some, key=bots.index))
+    )
+    edges = {
+        parent: draw(st.lists(st.sampled_from(members[index + 1 :]), max_size=2, unique=True))
+        for index, parent in enumerate(members[:-1])
+    }
+    fed = {child for children in edges.values() for child in children}
+    written: set[str] = set()
+
+    def node(bot: str) -> Any:
+        children = edges.get(bot, []) if bot not in written else []
+        written.add(bot)
+        nodes = [node(child) for child in children]
+        if not nodes:
+            return draw(st.sampled_from([bot, {bot: None}, {bot: []}, [bot]]))
+        if all(isinstance(one, dict) for one in nodes) and draw(st.booleans()):
+            return {bot: {key: value for one in nodes for key, value in one.items()}}
+        return {bot: nodes[0] if len(nodes) == 1 and draw(st.booleans()) else nodes}
+
+    roots = [node(bot) for bot in members if bot not in fed]
+    if len(roots) == 1 and isinstance(roots[0], dict) and draw(st.booleans()):
+        return roots[0]
+    return roots
+
+
+def edges_of(node: Any, parent: str | None = None) -> set[tuple[str, str]]:
+    """The edges that a valid workflow names."""
+    match node:
+        case str():
+            return {(parent, node)} if parent else set()
+        case dict():
+            own = {(parent, name) for name in node} if parent else set()
+            return own.union(*(edges_of(child, name) for name, child in node.items()))
+        case list():
+            return set().union(*(edges_of(child, parent) for child in node))
+    return set()
+
+
+REGIONS = {
+    "aws": ["eu-west-1", "eu-west-2", "us-east-1", "ap-southeast-2"],
+    "aws-cn": ["cn-north-1", "cn-northwest-1"],
+    "aws-us-gov": ["us-gov-west-1", "us-gov-east-1"],
+}
+
+
+@st.composite
+def sectors(draw: st.DrawFn, bots: list[str], alarms: list[str], regions: list[str], *, default: bool) -> Any:
+    """A sector; `default` says that it need not name one of the `regions`."""
+    queues = {bot: f"Queue{index}_{'q' * (72 if index % 2 else 1)}" for index, bot in enumerate(bots)}
+    here = draw(st.lists(st.sampled_from(bots), min_size=1, max_size=4, unique=True))
+    found = {
+        "bots": {bot: draw(arguments(queues[bot], bots[bots.index(bot) + 1 :])) for bot in here},
+        **draw(merged(optional(python=PYTHON), SETTINGS)),
+    }
+    if draw(st.booleans()):
+        return {"type": "local", **found}
+    region = st.sampled_from(regions)
+    where = optional(region_name=region) if default else required(region_name=region)
+    alarm = optional(alarm=st.sampled_from(alarms)) if alarms else st.just({})
+    platform = optional(platform=st.sampled_from(["linux", "windows"]))
+    return {"type": "aws", **found, **draw(merged(where, alarm, platform)), "parameters": draw(INSTANCE)}
+
+
+@st.composite
+def stages(draw: st.DrawFn, bots: list[str], alarms: list[str], flows: dict[str, Any]) -> dict[str, Any]:
+    partition = draw(st.sampled_from(["aws", "aws", "aws", *REGIONS]))
+    regions = REGIONS[partition]
+    names = draw(named(NAMES.filter(lambda name: name not in OWN_KEYS), 1, 3))
+    made = {name: draw(sectors(bots, alarms, regions, default=partition == "aws")) for name in names}
+    here = {bot for sector in made.values() for bot in sector["bots"]}
+    fitting = [
+        name
+        for name, flow in flows.items()
+        if not edges_of(flow) or any(parent in here and child in here for parent, child in edges_of(flow))
     ]
-)
-ALARM = merged(
-    just(MetricName="CPUUtilization", Namespace="AWS/EC2", ComparisonOperator="LessThanThreshold"),
-    st.sampled_from([{"Statistic": "Average"}, {"ExtendedStatistic": "p99"}]),
-    st.sampled_from([{"Threshold": "5"}, {"Threshold": 0.5}, {"ThresholdMetricId": "m1"}]),
-    st.sampled_from([{"Period": 60, "EvaluationPeriods": 10}, {"Period": "30", "EvaluationPeriods": "1"}]),
-    optional(AlarmActions=st.just(["terminate", "arn:aws:sns:eu-west-1:123456789012:topic"]), ActionsEnabled=_FLAG),
-)
+    own: Properties = optional(home_region=st.sampled_from(regions), protect=st.booleans())
+    workflow = optional(workflow=st.sampled_from(fitting)) if fitting else st.just({})
+    return {**draw(merged(own, workflow, SETTINGS)), **made}
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> dict[str, Any]:
-    """A plan that is valid, but for what relates two of its places (a workflow of which a stage lacks a bot)."""
+    """A plan that is valid, with whatever warnings."""
+    bots = draw(BOT_NAMES)
+    flows = {name: draw(workflows(bots)) for name in draw(named(NAMES, 0, 2))}
+    alarms = {name: draw(ALARM) for name in draw(named(NAMES, 0, 2))}
     factory: dict[str, Any] = {
         "name": draw(NAMES),
-        "bots": {bot: draw(BOT) for bot in BOTS},
-        "stages": draw(st.dictionaries(st.sampled_from(["dev", "test"]), STAGE, min_size=1)),
-        "workflows": draw(st.dictionaries(st.sampled_from(["flow", "other"]), WORKFLOW)),
-        "alarms": {"idle": draw(ALARM)},
+        "bots": {bot: draw(BOT) for bot in bots},
+        "stages": {name: draw(stages(bots, list(alarms), flows)) for name in draw(named(NAMES, 1, 2))},
+        **({"workflows": flows} if flows or draw(st.booleans()) else {}),
+        **({"alarms": alarms} if alarms or draw(st.booleans()) else {}),
         **draw(
             optional(
-                meta=st.dictionaries(NAMES, JSON, max_size=2),
-                tags=st.dictionaries(NAMES, st.booleans() | st.integers(0, 9), max_size=2),
+                meta=st.dictionaries(VARIABLES, META, max_size=2),
+                tags=FACTORY_TAGS,
                 debug=optional(demolish_on_failure=st.booleans()),
             )
         ),
         **draw(SETTINGS),
     }
-    return {"factory": factory, **draw(optional(**{"x-mine": JSON}))}
-
-
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of everything below `value`."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for key, item in inner for found in ((*path, key), *_places(item, (*path, key)))]
-
-
-_BOTS: dict[str, Any] = {
-    "reader": {
-        "source": {"url": "https://host/repo.git", "branch": 1.1, "depth": 1, "quiet": True, "subdirectory": "a/b"},
-        "bot_path": "a.b:c",
-        "requirements_path": "requirements.txt",
-        "config": {"LEVEL": {"deep": [1, "two"]}},
-        "secrets": ["TOKEN"],
-    },
-    "solver": {"source": {"path": "bots"}, "command": ["./solve", "-x"]},
-    "writer": {"source": {"pypi": "many-bots[fast]", "version": "1.5.9"}, "bot_path": "a:b"},
-}
-_DESK: dict[str, Any] = {"type": "local", "bots": {"reader": None, "solver": {"-p": 2}}, "python": 3.11}
-_BOX: dict[str, Any] = {
-    "type": "aws",
-    "region_name": "eu-west-2",
-    "platform": "linux",
-    "alarm": "idle",
-    "parameters": {
-        "ImageId": "ami-0123456789abcdef0",
-        "InstanceType": "t3.micro",
-        "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True, "GroupSet": ["sg-12345678"]}],
-        "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": "8", "VolumeType": "gp3"}}],
-        "Monitoring": "true",
-        "Ipv6AddressCount": 1,
-        "Tags": [{"Key": "a", "Value": 5}],
-        "LaunchTemplate": {"LaunchTemplateId": "lt-12345678", "Version": 3},
-    },
-    "bots": {
-        "writer": {
-            "queue-name": "written",
-            "--max-attempts": 5,
-            "timeout": 2.5,
-            "launcher": "qalx",
-            "entity-class": "a.b:C",
-            "workflow": ["solver"],
-            "python": "3.12",
-            "meta": {"a": [1]},
-            "secrets": {"KEY": {"env": "MINE"}, "OTHER": {"profile": "default", "key": "TOKEN"}, "THIRD": None},
-        }
-    },
-}
-_ALARM: dict[str, Any] = {
-    "MetricName": "CPUUtilization",
-    "Namespace": "AWS/EC2",
-    "ComparisonOperator": "LessThanThreshold",
-    "Statistic": "Average",
-    "Threshold": "5",
-    "Period": 60,
-    "EvaluationPeriods": "10",
-    "AlarmActions": ["terminate", "arn:aws:sns:eu-west-1:123456789012:topic"],
-}
-_FLOW: dict[str, Any] = {"reader": ["solver", {"writer": None}]}
-_STAGE: dict[str, Any] = {"workflow": "flow", "home_region": "eu-west-2", "protect": True}
-WHOLE: dict[str, Any] = {
-    "factory": {
-        "name": "whole",
-        "bots": _BOTS,
-        "stages": {"dev": {**_STAGE, "desk": _DESK, "box": _BOX, "config": {"A": 1}, "secrets": {"B": None}}},
-        "workflows": {"flow": _FLOW, "other": ["reader", {"solver": "writer"}]},
-        "alarms": {"idle": _ALARM},
-        "meta": {"key": {"a": "b"}},
-        "tags": {"cost": 5, "team": "cfd"},
-        "debug": {"demolish_on_failure": False},
-    },
-    "x-mine": [1],
-}
-"""A plan with something of everything."""
-
-
-@st.composite
-def broken_plans(draw: st.DrawFn) -> dict[str, Any]:
-    """`WHOLE` with one to three mutations: a value replaced, a key removed, renamed or added, a value of elsewhere."""
-    plan: Any = WHOLE
-    for _ in range(draw(st.integers(1, 3))):
-        plan = _mutated(draw, plan)
-    return plan  # type: ignore[no-any-return]
-
-
-def _mutated(draw: st.DrawFn, plan: Any) -> Any:
-    plan = copy.deepcopy(plan)
-    places = _places(plan)
-    if not places:
-        return plan
-    *parents, last = draw(st.sampled_from(places))
-    owner = plan
-    for step in parents:
-        owner = owner[step]
-    match draw(st.sampled_from(["replace", "replace", "remove", "rename", "add", "move"])):
-        case "replace":
-            owner[last] = draw(JSON)
-        case "remove":
-            del owner[last]
-        case "rename" if isinstance(owner, dict):
-            owner[draw(_KEYS)] = owner.pop(last)
-        case "add" if isinstance(owner, dict):
-            owner[draw(_KEYS)] = draw(JSON)
-        case _:
-            other: Any = plan
-            for step in draw(st.sampled_from(places)):
-                other = other[step]
-            owner[last] = copy.deepcopy(other)
-    return plan
-
-
-_KEYS = st.one_of(
-    NAMES,
-    st.sampled_from(
-        ["alarm", "parameters", "platform", "Dimensions", "UserData", "InstanceId", "--processes", "-p", "version",
-         "url", "pypi", "bot_path", "command", "key", "env", "type", "bots", "workflow", "FACTORY_X", "aws:x", "Ref",
-         "Metrics", "SubnetId", "upload-pack", "Threshold", ""]
-    ),
-)  # fmt: skip
+    order = draw(st.permutations(list(factory)))
+    return {"factory": {key: factory[key] for key in order}, **draw(optional(**{"x-mine": JSON}))}

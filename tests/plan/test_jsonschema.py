@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from generated_plans import broken_plans, plans
-from hypothesis import HealthCheck, given, settings
+from broken_plans import broken_plans
+from generated_plans import examples
+from hypothesis import given, note
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from mutated_plans import Plan, mutations
+from written_plans import written, written_plans
 
 from factory_cdk.diagnostics import Severity
 from factory_cdk.plan.compose import compose
@@ -33,12 +37,6 @@ TOLD = frozenset(
     ["F101", "F102", "F105", "F106", "F107", "F112", "F210", "F301", "F501", "F502", "F503", "F505", "F508", "F513"]
 )
 """Errors of `validate` that an editor with the JSON Schema shows too, whatever the plan."""
-
-
-def written(plan: dict[str, Any]) -> str:
-    """A plan as YAML."""
-    text: str = yaml.dump(plan, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
-    return text
 
 
 def read(text: str) -> Any:
@@ -114,22 +112,35 @@ def test_every_spelling_of_a_bot_argument_is_known_and_only_the_plain_one_is_pro
     assert {"^-p$", "^p$", "^-q$", "^q$"} < set(arguments["patternProperties"])
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(plans())
-def test_a_generated_plan_fits_the_schema(plan: dict[str, Any]) -> None:
-    text = written(plan)
+@examples(40)
+@given(written_plans())
+def test_a_generated_plan_fits_the_schema(case: tuple[dict[str, Any], str]) -> None:
+    text = case[1].removeprefix("\ufeff")
     assert shown(read(text)) == []
     assert not refusals(text).keys() & TOLD
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(broken_plans())
-def test_what_the_schema_refuses_validate_refuses_and_what_it_tells_validate_tells(plan: dict[str, Any]) -> None:
-    text = written(plan)
+def agree(text: str) -> None:
+    """Hold the JSON Schema against `validate` on a plan that may be broken."""
     try:
         data = read(text)
     except AssertionError:
         return  # no YAML of a plan (a number that is too large): neither is asked
     ours, theirs = refusals(text), shown(data)
-    assert ours or not theirs, "only the JSON Schema refuses it"
+    assert ours or not theirs, f"only the JSON Schema refuses it: {theirs}"
     assert theirs or not ours.keys() & TOLD, f"only validate refuses it: {ours}"
+
+
+@examples(200)
+@given(broken_plans())
+def test_what_the_schema_refuses_validate_refuses_and_what_it_tells_validate_tells(plan: dict[str, Any]) -> None:
+    agree(written(plan, 0))
+
+
+@examples(30)
+@given(written_plans(), st.integers(0, 2**32))
+def test_they_agree_on_mutations_of_any_plan(case: tuple[dict[str, Any], str], seed: int) -> None:
+    plan = Plan(case[1].removeprefix("\ufeff"))
+    for mutation in islice(mutations(plan, seed), 10):
+        note(mutation.text)
+        agree(mutation.text)

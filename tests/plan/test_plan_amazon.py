@@ -19,7 +19,7 @@ FAR = """\
       far:
         type: aws
         region_name: §cn-north-1
-        parameters: {ImageId: a, InstanceType: b}
+        parameters: {ImageId: a, InstanceType: t3.micro}
         bots: {first: }
 """
 UNBOUNDED = """\
@@ -50,6 +50,22 @@ def aws(
 
 
 CASES = [
+    aws(
+        "an instance type that is none",
+        "F504",
+        "InstanceType: t3.micro",
+        "InstanceType: §t3micro",
+        ("`t3micro`",),
+        "t3.micro",
+    ),
+    aws(
+        "a control character in a property",
+        "F114",
+        "InstanceType: t3.micro",
+        'InstanceType: t3.micro\n          KeyName: §"a\\x01"',
+        ("U+0001",),
+        "leave it out",
+    ),
     # what an instance needs
     aws(
         "no parameters",
@@ -546,8 +562,8 @@ def test_every_region_of_every_partition_is_known(region: str, tmp_path: Path) -
 
 
 def test_tags_are_text_as_written(tmp_path: Path) -> None:
-    text = LOCAL.replace("  stages:", "  tags: {a: 1.10, b: yes, c: 010, d: 2026-01-01, e: '', ü: é}\n  stages:")
+    text = LOCAL.replace("  stages:", "  tags: {a: 1.10, b: yes, c: 010, d: 2026-01-01, ü: é}\n  stages:")
     loaded = load(text, tmp_path)
     assert loaded.diagnostics == ()
     assert loaded.plan is not None
-    assert loaded.plan.tags == {"a": "1.10", "b": "yes", "c": "010", "d": "2026-01-01", "e": "", "ü": "é"}
+    assert loaded.plan.tags == {"a": "1.10", "b": "yes", "c": "010", "d": "2026-01-01", "ü": "é"}

@@ -50,7 +50,7 @@ CASES = [
         "an undefined bot in a workflow argument",
         "F201",
         "          second:\n            processes",
-        "          §second:\n            workflow: [thrid]\n            processes",
+        "          second:\n            workflow: [§thrid]\n            processes",
         ("`second`", "`thrid`"),
         "known",
     ),

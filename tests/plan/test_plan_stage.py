@@ -152,7 +152,7 @@ def test_a_default_region_is_not_looked_at_where_none_is_needed(tmp_path: Path) 
 
 def test_a_default_region_in_another_partition_is_refused(tmp_path: Path) -> None:
     other = (
-        "      far:\n        type: aws\n        parameters: {ImageId: a, InstanceType: b}\n        bots: {first: }\n"
+        "      far:\n        type: aws\n        parameters: {ImageId: a, InstanceType: a.b}\n        bots: {first: }\n"
     )
     found = refusal(plan_of(AWS.replace("  alarms:", other + "  alarms:"), tmp_path), "prod", "cn-north-1")
     assert found.code == "F506" and "`eu-west-2`" in found.message and "`cn-north-1`" in found.message
@@ -239,7 +239,7 @@ factory:
   stages:
     prod:
       workflow: flow
-      cloud: {type: aws, region_name: eu-west-2, parameters: &p {ImageId: x, InstanceType: y}, bots: {b: {q: cloud}}}
+      cloud: {type: aws, region_name: eu-west-2, parameters: &p {ImageId: x, InstanceType: a.b}, bots: {b: {q: cloud}}}
       here: {type: local, bots: {a: , b: {q: here}}}
       there: {type: local, bots: {a: {q: a}, c: }}
       far: {type: aws, region_name: eu-west-1, parameters: *p, bots: {a: {q: a2}, b: {q: far}}}

@@ -322,6 +322,30 @@ CASES = [
         "another name",
     ),
     Case(
+        "a tag without a value",
+        "F107",
+        "  stages:",
+        "  tags: {§a: ''}\n  stages:",
+        ("`a` of `tags`",),
+        "give it a value",
+    ),
+    Case(
+        "a control character in meta",
+        "F114",
+        "  stages:",
+        '  meta: {a: [§"C:\\bots"]}\n  stages:',
+        ("U+0008",),
+        "leave it out",
+    ),
+    Case(
+        "a control character as a key of meta",
+        "F114",
+        "  stages:",
+        '  meta: {§"\\x9F": 1}\n  stages:',
+        ("U+009F",),
+        "leave it out",
+    ),
+    Case(
         "a function in meta", "F108", "  stages:", "  meta: {§'Fn::Sub': x}\n  stages:", ("`Fn::Sub`",), "another name"
     ),
     Case(

@@ -29,12 +29,20 @@ CASES = [
         "quote",
     ),
     Case(
+        "a line that has slipped, before one that has not",
+        "F010",
+        "    first:\n      source: {path: .}\n      bot_path: works:first\n    second:",
+        "  first:\n      source: {path: .}\n      bot_path: works:first\n    §second:",
+        ("does not parse",),
+        "is line 4, under which it stands",
+    ),
+    Case(
         "a quote that is not closed",
         "F010",
         "      first: second\n",
-        "      first: 'second\n§",
-        ("end of stream", "it began on line 21"),
-        "quote",
+        "      first: §'second\n",
+        ("a quote opens here",),
+        "close it",
     ),
     Case(
         "a value that starts with a reserved character",
