@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,10 @@ def _pairs(option: str, given: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _value(text: str) -> Any:
-    """What a `--meta` says: JSON, else the text as it is."""
+    """What a `--meta` says: JSON, else, and where a number would be written otherwise (1.10), the text as it is."""
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
         return text
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return text if is_number and (json.dumps(value) != text or not math.isfinite(value)) else value

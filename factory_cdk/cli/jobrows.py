@@ -11,6 +11,7 @@ import click
 
 from factory_cdk.cli.report import coloured, one_line_json, print_json, print_json_rows, printable
 from factory_cdk.cli.table import print_table
+from factory_cdk.queues.port import Failure
 
 FORMATS = ("text", "json", "csv")
 
@@ -59,7 +60,7 @@ def print_job(row: Mapping[str, Any], format_: str) -> None:
             click.echo(f"{coloured(name.ljust(width), fg='cyan')}  {text}")
     for failure in row["failures"]:
         click.echo(coloured(f"\nattempt {failure['attempt']} failed", bold=True))
-        said, trace = f"{failure['type']}: {failure['message']}", failure["traceback"].rstrip()
+        said, trace = str(Failure(**failure)), failure["traceback"].rstrip()
         click.echo(printable(trace if said in trace else f"{said}\n{trace}".rstrip()))
 
 
@@ -97,7 +98,7 @@ def _error_in_short(row: Mapping[str, Any]) -> str | None:
     kind, message = _last_error(row)
     if not kind:
         return None
-    text = " ".join(f"{kind}: {message}".split())
+    text = " ".join(f"{kind}: {message}".split()).removesuffix(":")
     return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…"
 
 

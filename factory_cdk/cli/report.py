@@ -116,7 +116,12 @@ def _excerpt(line: str, column: int) -> tuple[str, int]:
         end = start + MAX_EXCERPT
     before = ("…" if start else "") + printable(line[start : column - 1]).replace("\t", " ")
     after = printable(line[column - 1 : end]).replace("\t", " ") + ("…" if end < len(line) else "")
-    return before + after, sum(map(_cells, before))
+    return before + after, cells_of(before)
+
+
+def cells_of(text: str) -> int:
+    """How many cells of a terminal `text`, which is printable, takes."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def _cells(character: str) -> int:

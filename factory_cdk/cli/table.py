@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from factory_cdk.cli.report import coloured, printable
+from factory_cdk.cli.report import cells_of, coloured, printable
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -14,14 +14,18 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     cells = [[printable(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
     columns = list(zip(header, *cells, strict=True))
     right = [all(_is_number(cell) for cell in column[1:]) and len(column) > 1 for column in columns]
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(cells_of, column)) for column in columns]
     for number, row in enumerate([list(header), *cells]):
         padded = [
-            cell.rjust(width) if on_right else cell.ljust(width)
+            _padding(cell, width) + cell if on_right else cell + _padding(cell, width)
             for cell, width, on_right in zip(row, widths, right, strict=True)
         ]
         line = "  ".join(padded).rstrip()
         click.echo(coloured(line, bold=True) if number == 0 else line)
+
+
+def _padding(cell: str, width: int) -> str:
+    return " " * (width - cells_of(cell))
 
 
 def duration(seconds: float) -> str:

@@ -32,4 +32,4 @@ def failures(stage: StageView) -> Iterator[str]:
     for failed in stage.failures:
         last = failed.failure
         end = "dead" if failed.dead else f"attempt {last.attempt}"
-        yield " ".join(f"{failed.bot} {failed.job} {end}: {last.type}: {last.message}".split())
+        yield " ".join(f"{failed.bot} {failed.job} {end}: {last}".split())

@@ -244,7 +244,7 @@ class Crew:
         failure, job = failed.failure, failed.lease.job.id
         where = f"\n{failure.traceback.rstrip()}" if traced else ""
         number = f"attempt {failure.attempt} of {self.posting.max_attempts}"
-        member.log.say(f"{number} failed: {failure.type}: {failure.message}{where}", "ERROR", job)
+        member.log.say(f"{number} failed: {failure}{where}", "ERROR", job)
         again = "at once" if not failed.delay else f"in {failed.delay:g} s"
         member.log.say(DEAD if failed.delay is None else f"it is tried again {again}", "INFO", job)
         member.log.forget(job)

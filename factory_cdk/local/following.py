@@ -33,7 +33,7 @@ class JobFailed(FactoryError):
         self.type = last.type if last else "unknown"
         self.traceback = last.traceback if last else ""
         self.job, self.bot, self.attempts = record.job.id, record.job.bot, record.attempts
-        what = f"{self.type}: {last.message}" if last else "no failure is on record"
+        what = str(last) if last else "no failure is on record"
         super().__init__(
             f"bot {self.bot} failed in job {self.job} after {self.attempts} "
             f"{'attempt' if self.attempts == 1 else 'attempts'}: {what}",

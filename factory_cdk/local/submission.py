@@ -101,7 +101,7 @@ def wait(state: StageState, run: str, timeout: float | None = None) -> Iterator[
                 raise gone_error(state, remaining)
             if deadline is not None and now >= deadline:
                 raise FactoryError(
-                    f"{remaining} {_jobs(remaining)} of run {run} not done after {timeout:g} s",
+                    f"of run {run} {remaining} {_jobs(remaining)} not done after {timeout:g} s",
                     "they go on: see `factory-cdk logs`",
                     exit_code=TIMED_OUT,
                 )

@@ -42,6 +42,9 @@ class Failure:
     traceback: str
     attempt: int
 
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 class Lease(NamedTuple):
     """A job in hand. `token` is random per delivery: a stale lease can do nothing. `deadline` is in seconds

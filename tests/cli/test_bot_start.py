@@ -128,6 +128,8 @@ def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shel
             "owner=cfd",
             "--meta",
             "size=[1, 2]",
+            "--meta",
+            "version=1.10",
             "--config",
             "SHADE=dark",
             "bots:weld",
@@ -135,7 +137,7 @@ def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shel
     )
     (job,) = shell.submit("weld", 7)
     assert job["result"]["part"] == 7
-    assert json.loads(job["result"]["meta"]) == {"owner": "cfd", "size": [1, 2]}
+    assert json.loads(job["result"]["meta"]) == {"owner": "cfd", "size": [1, 2], "version": "1.10"}
     assert job["result"]["shade"] == "dark"
     rows = json.loads(shell.run("ps", "--format", "json")[0])
     assert [(row["factory"], row["stage"], row["bot"], row["worker"]) for row in rows] == [

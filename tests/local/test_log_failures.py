@@ -93,3 +93,10 @@ def test_logs_take_the_start_of_an_id_and_say_when_there_is_nothing(shell: Shell
     logs = ("logs", "--name", "journey", "--job")
     assert "ERROR attempt 1 of 1 failed: ValueError: 2 is even" in shell.run(*logs, dead["id"][:6])[0]
     assert shell.run(*logs, "zz") == ("", "no such lines\n")
+
+
+def test_an_exception_without_a_message_is_named_alone(bad: Works) -> None:
+    bad.write("bare.py", "def work(payload):\n    raise KeyboardInterrupt\n")
+    bad.build(bot("bare", "bare:work", max_attempts=1))
+    (record,) = bad.run("bare", 1)
+    assert f"{record.job.id} | ERROR attempt 1 of 1 failed: KeyboardInterrupt" in lines(bad, LogFilter(level="ERROR"))
