@@ -14,6 +14,7 @@ What is built outlives the program that built it; another one, or the command li
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -128,14 +129,16 @@ class Factory:
         stage: str | None = None,
         *,
         drain: bool = False,
+        cold: bool = False,
         timeout: float | None = None,
         discard: bool = False,
         say: Say | None = None,
     ) -> None:
         """Finish the jobs in hand, bot after bot along the workflow, end the stage and delete its state.
 
-        `drain` lets the bots work on first until their queues are empty, for at most `timeout` seconds. FactoryError,
-        and the stage goes on, when that takes longer, or when jobs or dead letters are left and `discard` is False.
+        `drain` lets the bots work on first until their queues are empty; `cold` puts the jobs in hand back instead of
+        finishing them. FactoryError, and the stage goes on, when it takes longer than `timeout` seconds, or when jobs
+        or dead letters are left and `discard` is False.
         """
         from factory_cdk.local.draining import drain as empty_queues  # noqa: PLC0415
         from factory_cdk.local.factory import Left, demolish, find  # noqa: PLC0415
@@ -150,9 +153,11 @@ class Factory:
             return discard
 
         factory = find(find_home(), plan.name, name)
+        began = time.monotonic()
         if drain:
             empty_queues(factory, say or _no_word, timeout)
-        if not demolish(factory, say or _no_word, may_discard):
+        rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+        if not demolish(factory, say or _no_word, may_discard, timeout=rest, cold=cold):
             raise FactoryError(
                 f"{kept[0]} are left in the queues of {plan.name}/{name}; it goes on",
                 "wait until they are done, or demolish with discard=True",

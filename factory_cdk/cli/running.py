@@ -94,8 +94,8 @@ def warning(factory: Factory) -> str | None:
         if trouble := queues_trouble(factory.state):
             return f"{factory.state.name}: its runner does not run, and {trouble.message}\n  {trouble.remedy}"
         if factory.status and factory.status.trouble:
-            check = f"factory-cdk jobs check {stage}"
-            return f"{factory.state.name}: its runner has ended: {factory.status.trouble}\n  {check}"
+            help_ = f"factory-cdk jobs check {stage} says how its queues are, resume goes on"
+            return f"{factory.state.name}: its runner has ended: {factory.status.trouble}\n  {help_}"
     if factory.standing == "killed":
         return f"{factory.state.name}: its runner was killed; nothing is lost: factory-cdk resume {stage}"
     if factory.standing == "ended":
@@ -109,6 +109,8 @@ def warning(factory: Factory) -> str | None:
         )
     if factory.status and factory.status.trouble:
         return f"{factory.state.name}: {factory.status.trouble}"
+    if factory.standing != "building" and (trouble := queues_trouble(factory.state)):
+        return f"{factory.state.name}: {trouble.message}\n  {trouble.remedy}"
     broken = [crew for crew in factory.status.crews if crew.broken] if factory.status else []
     if broken:
         reasons = "; ".join(f"{crew.sector}/{crew.bot}: {crew.broken}" for crew in broken)

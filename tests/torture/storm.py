@@ -54,7 +54,7 @@ FOLLOWING = {
     "count": [],
     "copy": [],
 }
-ARGUMENTS = {"press": {"processes": 2}, "paint": {"batch": 10}, "count": {"batch": 3}}
+ARGUMENTS = {"press": {"processes": 2}, "paint": {"batch": 10}, "count": {"batch": 3}, "copy": {"timeout": 1}}
 PLAN = {
     "name": "storm",
     "bots": {bot: {"source": {"path": "code"}, "bot_path": "storm_bots:work"} for bot in FOLLOWING},
