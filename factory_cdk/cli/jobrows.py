@@ -105,7 +105,10 @@ def _error_in_short(row: Mapping[str, Any]) -> str | None:
 def _cells(row: Mapping[str, Any]) -> Iterator[object]:
     for column in _JOB_COLUMNS:
         value = row[column]
-        yield one_line_json(value) if column in _JSON_COLUMNS and value is not None else value
+        if column in _JSON_COLUMNS and value is not None:
+            yield one_line_json(value)
+        else:
+            yield _text_cell(value) if isinstance(value, str) else value
 
 
 def _text_cell(text: str) -> str:

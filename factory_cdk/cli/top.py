@@ -86,7 +86,7 @@ def watch(overview: Overview, interval: float) -> None:
                 live.update(draw(overview.look(), console.size), refresh=True)
             except FactoryError as error:  # queues that vanish while we look: say so, look again
                 live.update(f"{error.message}\n{error.remedy or ''}", refresh=True)
-            if pressed(interval) == "q":
+            if pressed(interval) in ("q", "Q"):
                 return
 
 

@@ -60,6 +60,10 @@ def test_examples_of_the_help_have_options_that_exist() -> None:
         check(line)
 
 
+def test_every_command_has_examples() -> None:
+    assert [str(command.help) for command in commands() if "Examples:" not in (command.epilog or "")] == []
+
+
 def test_one_thing_has_one_option_in_every_command() -> None:
     """`--format` is always how to print, `-q` quiet (but for the queue of bot-start), every option has a help text."""
     for command in commands():

@@ -114,8 +114,8 @@ def test_a_bot_that_nobody_knows_is_named(shell: Shell, arguments: tuple[str, ..
 def test_cells_of_csv_are_neither_formulas_nor_escape_sequences(shell: Shell) -> None:
     said = "=HYPERLINK(1)\x1b[2J\r\nnext"
     with shell.queues() as queues:
-        queues.send("weld", [Job("bb-1", "weld", said, "bb", tags={"=1+1": "@x"})])
-        (lease,) = queues.receive("weld", 1, lease=60)
+        queues.send("-weld", [Job("bb-1", "weld", said, "bb", tags={"=1+1": "@x"})])
+        (lease,) = queues.receive("-weld", 1, lease=60)
         queues.fail(lease, Failure("ValueError", said, "", 1), delay=None)
     out, _ = shell.run("list", "--run", "bb", "--format", "csv")
     assert "\x1b" not in out

@@ -19,6 +19,7 @@ from factory_cdk.queues.port import Finished, Job
 from factory_cdk.queues.rescue import rescue
 from factory_cdk.queues.sqlite import SqliteQueues
 from factory_cdk.queues.sqlite_bodies import FILE_BYTES
+from factory_cdk.queues.sqlite_schema import refuse_other_versions
 from factory_cdk.queues.writelock import WriteLock
 
 HERE = Path(__file__).parent
@@ -100,6 +101,14 @@ def test_a_newer_database_is_refused_with_a_remedy(path: Path) -> None:
     assert "newer factory-cdk" in str(raised.value.remedy)
     with pytest.raises(FactoryError, match="version 7"):
         check(path)
+
+
+def test_an_older_database_is_refused_with_what_to_do(path: Path) -> None:
+    with pytest.raises(FactoryError, match=f"queue database {path} is of version 0, which is no longer") as raised:
+        refuse_other_versions(path, 0)
+    remedy = str(raised.value.remedy)
+    assert "demolish the factory with the factory-cdk that built it" in remedy
+    assert "bot-start" in remedy
 
 
 def test_somebody_else_s_database_is_left_alone(path: Path) -> None:
