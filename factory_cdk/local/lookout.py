@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -47,6 +47,9 @@ EVENTLESS = (
 
 Watched = PathSource | Path
 
+Changes = Mapping[Watched, Collection[str]]
+"""What changed: sources, with the paths of the files that did as far as they are known, and plans."""
+
 
 class Lookout:
     """Watches the path `sources` and the `files` (plans) from the moment it is made, until `stop` is set."""
@@ -67,9 +70,14 @@ class Lookout:
         """Whether files are looked at every second, for want of events."""
         return self._polls
 
-    def changes(self) -> Iterator[frozenset[Watched]]:
-        """What has changed, once it is quiet again; an empty set about every `TICK` seconds while nothing does."""
-        waiting: set[Watched] = set()
+    def source_with(self, folder: Path) -> PathSource | None:
+        """The source that `folder` would be packed with, if any."""
+        real = str(folder.resolve())
+        return next((source for source, snapshot in self._snapshots.items() if real in snapshot.folders), None)
+
+    def changes(self) -> Iterator[Changes]:
+        """What has changed, once it is quiet again; nothing about every `TICK` seconds while nothing does."""
+        waiting: dict[Watched, set[str]] = {}
         since = 0.0
         while not self._stop.is_set():
             folders, fresh = self._folders(), True
@@ -78,30 +86,32 @@ class Lookout:
                 fresh = False
                 if found and not waiting:
                     since = time.monotonic()
-                waiting |= found
+                for one, names in found.items():
+                    waiting.setdefault(one, set()).update(names)
                 if waiting and (not found or time.monotonic() - since > LONGEST_BURST):
-                    yield frozenset(waiting)
-                    waiting.clear()
+                    yield waiting
+                    waiting = {}
                 elif not waiting:
-                    yield frozenset()
+                    yield {}
                 if self._folders() != folders:
                     break
 
-    def _look(self, paths: frozenset[str], *, everything: bool) -> set[Watched]:
+    def _look(self, paths: frozenset[str], *, everything: bool) -> dict[Watched, set[str]]:
         """What changed, given that something happened at `paths`."""
-        found: set[Watched] = set()
+        found: dict[Watched, set[str]] = {}
         replaced: set[Watched] = set()
         if everything or time.monotonic() - self._marked_at >= SLOW_TICK:
             marks = self._look_at_marks()
             replaced = {one for one, mark in marks.items() if mark != self._marks[one]}
             self._marks, self._marked_at = marks, time.monotonic()
-            found.update(one for one in replaced if isinstance(one, Path))
+            found.update({one: set() for one in replaced if isinstance(one, Path)})
         for source, before in self._snapshots.items():
             if everything or source in replaced or any(before.has(path) for path in paths):
                 now = self._snapshots[source] = _snapshot(source)
                 # A file that is written twice within a tick of the clock may look the same.
-                if now != before or any(real in paths for real, *_ in now.files.values()):
-                    found.add(source)
+                names = now.differences(before) | {name for name, (real, *_) in now.files.items() if real in paths}
+                if names or now != before:
+                    found[source] = names
         return found
 
     def _look_at_marks(self) -> dict[Watched, object]:

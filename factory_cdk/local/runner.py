@@ -194,7 +194,8 @@ class Runner:
             self._note_lost(held)
         if self._settled:
             self._settled = []
-            self._changed.set()  # whoever closes the gate waits for this, too
+            if self._gate != "open":
+                self._changed.set()  # whoever closes the gate waits for this, too
         self._trouble = None
         if leases:
             self._give(leases)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from factory_cdk.diagnostics import FactoryError, PlanError
 from factory_cdk.local.building import Order
 from factory_cdk.local.control import Say, with_log
 from factory_cdk.local.leftovers import Leftovers
-from factory_cdk.local.lookout import Lookout, Watched
+from factory_cdk.local.lookout import Changes, Lookout
 from factory_cdk.local.relief import ENDING
 from factory_cdk.local.reload import Asked, decision, reload
 from factory_cdk.local.standing import find
@@ -78,6 +78,11 @@ class Watch:
                 "build without --watch, or give a bot `source: {path: …}`",
             )
         self._lookout = self._look_out(plan)
+        if source := self._lookout.source_with(order.home):
+            raise FactoryError(
+                f"the state of factories, {order.home}, lies in {source.path}, and would be packed with it",
+                "leave it out with a line in .gitignore or .factoryignore, or set FACTORY_CDK_HOME to another folder",
+            )
         self._bundles: dict[str, Bundle] = {}
         self._unpacked: set[str] = set()
         self._asked: Asked | None = None
@@ -119,7 +124,7 @@ class Watch:
         if others:
             self._say(f"not watched: {', '.join(others)}")
 
-    def _take(self, changed: frozenset[Watched]) -> None:
+    def _take(self, changed: Changes) -> None:
         """Pack what changed and ask the runner for it."""
         try:
             plan, lookout = self._plan, self._lookout
@@ -146,15 +151,18 @@ class Watch:
         self._subject.bots(plan)
         return plan
 
-    def _is_to_be_packed(self, bot: Bot, changed: frozenset[Watched]) -> bool:
+    def _is_to_be_packed(self, bot: Bot, changed: Changes) -> bool:
         return bot.source in changed or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
 
-    def _reload(self, plan: Plan, changed: frozenset[Watched]) -> None:
-        bots = [bot for bot in self._subject.bots(plan) if self._is_to_be_packed(bot, changed)]
-        what = dict.fromkeys(origin_of(one) if isinstance(one, PathSource) else self._subject.file for one in changed)
-        names = ", ".join(bot.name for bot in bots)
-        self._say(f"{', '.join(what)} changed" + (f": packing {names}" if names else ""))
+    def _reload(self, plan: Plan, changed: Changes) -> None:
         subject = self._subject
+        bots = [bot for bot in subject.bots(plan) if self._is_to_be_packed(bot, changed)]
+        what = [
+            f"{origin_of(one)} changed{_some(names)}" if isinstance(one, PathSource) else f"{subject.file} changed"
+            for one, names in changed.items()
+        ]
+        packed = ", ".join(bot.name for bot in bots)
+        self._say(", ".join(what) + (f": packing {packed}" if packed else ""))
         lock = stage_lock(plan, subject.stage, locked=subject.locked)
         report = pack(plan, bots, cache=subject.cache, on_progress=self._say_long, lock=lock, stop=self._stop)
         self._unpacked = {bot for bot, _ in report.failures}
@@ -213,3 +221,11 @@ class Watch:
         jobs = "1 job in hand is" if relief.in_hand == 1 else f"{relief.in_hand} jobs in hand are"
         finished = f"; {jobs} finished by the code from before" if relief.in_hand else ""
         self._say(f"reloaded {', '.join(asked.bots) or 'nothing'} in {seconds:.1f} s{finished}")
+
+
+def _some(names: Collection[str]) -> str:
+    """One of the files that changed, and how many others did."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f" ({min(names)}{more})"

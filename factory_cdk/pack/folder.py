@@ -47,6 +47,11 @@ class Snapshot:
     rules: tuple[Path, ...] = ()
     error: str | None = None
 
+    def differences(self, other: Snapshot) -> set[str]:
+        """The paths of the files that are new, gone or written anew."""
+        names = self.files.keys() | other.files.keys()
+        return {name for name in names if self.files.get(name) != other.files.get(name)}
+
     def has(self, path: str) -> bool:
         """Whether what lies at the real `path` may be part of it."""
         return path in self.folders or os.path.dirname(path) in self.folders  # noqa: PTH120 - a text, and many of them

@@ -140,7 +140,7 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     )
     until(gate.with_name("gate.begun").exists)
     said = watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
-    assert "code changed: packing cut\n" in said
+    assert "code changed (bots.py): packing cut\n" in said
     assert "reloaded cut in " in said
     assert "1 job in hand is finished by the code from before" in said
     watching.becomes(["second", None])
@@ -193,9 +193,9 @@ def test_new_replaced_and_deleted_files_count_and_what_is_ignored_or_an_editors_
     paint = watching.folder / "paint shop" / "colours"
     paint.mkdir()
     said = watching.reloads(lambda: (paint / "red.py").write_text("RED = 1\n"))
-    assert said.startswith("paint shop changed: packing paint\n")
+    assert said.startswith("paint shop changed (colours/red.py): packing paint\n")
     said = watching.reloads(lambda: (paint / "red.py").write_text("RED = 2\n"))
-    assert said.startswith("paint shop changed: packing paint\n")
+    assert said.startswith("paint shop changed (colours/red.py): packing paint\n")
 
 
 def test_a_burst_of_saves_is_one_reload_or_few(start: Callable[..., Watching]) -> None:
@@ -376,6 +376,19 @@ def test_a_second_watch_of_a_stage_is_refused_and_so_is_one_of_nothing(start: Ca
     _, err = shell.run("build", "--plan", str(other), "--stage", "test", "--watch", code=1)
     assert "no bot of other/test has its code in a folder: there is nothing to watch" in err
     watching.becomes(["first", None])
+
+
+def test_a_home_inside_the_code_is_refused_unless_it_is_ignored(start: Callable[..., Watching], shell: Shell) -> None:
+    shell.variables["FACTORY_CDK_HOME"] = str(shell.folder / "code" / "state")
+    command = ("build", "--plan", str(shell.plan), "--stage", "test", "--watch")
+    _, err = shell.run(*command, code=1)
+    assert f"{shell.folder / 'code' / 'state'}, lies in code, and would be packed with it" in err
+    (shell.folder / "code" / ".gitignore").write_text("state\n")
+    watching = start()
+    watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
+    watching.becomes(["second", None])
+    watching.interrupt()
+    assert watching.ends(0).count("code changed") == 1
 
 
 def test_on_a_full_disk_the_old_code_goes_on_and_the_next_save_is_taken_once_there_is_room(
