@@ -39,7 +39,7 @@ _WIDEST = 100
 
 @click.command(epilog=EXAMPLES)
 @click.argument("code", required=False)
-@click.option("--list", "all_", is_flag=True, help="Every code: a table, or everything as JSON or Markdown.")
+@click.option("--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown.")
 @click.option(
     "--format",
     "format_",
@@ -50,11 +50,11 @@ _WIDEST = 100
 )
 @output_option
 def command(code: str | None, all_: bool, format_: str, output: Path | None) -> None:
-    """Explain the diagnostic CODE: what it means, an example that causes it, and its mend.
+    """Explain the diagnostic CODE: what it means, an example that causes it, and its mend; without CODE, list all.
 
     In the example, lines with - cause the diagnostic and lines with + mend it. Exit code 2: no such code.
     """
-    if (code is None) is not all_:
+    if code is not None and all_:
         raise click.UsageError("name one code, or write --list for all of them")
     if code is None:
         text = {"text": _table, "json": _all_json, "markdown": page}[format_]()

@@ -20,6 +20,42 @@ _TYPES: Mapping[str, tuple[list[str], str | None]] = {
 }
 """What CloudFormation takes where it wants a type, and the pattern of the text that it takes."""
 
+EXAMPLES: Mapping[str, tuple[Any, ...]] = {
+    "AlarmActions": (["terminate"],),
+    "AlarmDescription": ("idle for ten minutes",),
+    "AvailabilityZone": ("eu-west-2a",),
+    "CPUCredits": ("unlimited",),
+    "DeviceIndex": (0,),
+    "DeviceName": ("/dev/xvda",),
+    "ExtendedStatistic": ("p99",),
+    "GroupSet": (["sg-0123456789abcdef0"],),
+    "Iops": (3000,),
+    "ImageId": ("ami-0123456789abcdef0",),
+    "InsufficientDataActions": (["stop"],),
+    "InstanceType": ("t3.micro",),
+    "Key": ("owner",),
+    "KeyName": ("my-key-pair",),
+    "KmsKeyId": ("alias/my-key",),
+    "LaunchTemplateId": ("lt-0123456789abcdef0",),
+    "MetricName": ("CPUUtilization",),
+    "Namespace": ("AWS/EC2",),
+    "NetworkInterfaceId": ("eni-0123456789abcdef0",),
+    "OKActions": (["arn:aws:sns:eu-west-2:123456789012:topic"],),
+    "Period": (300,),
+    "PrivateIpAddress": ("10.0.0.5",),
+    "SecurityGroupIds": (["sg-0123456789abcdef0"],),
+    "SecurityGroups": (["default"],),
+    "SnapshotId": ("snap-0123456789abcdef0",),
+    "SubnetId": ("subnet-0123456789abcdef0",),
+    "Tags": ([{"Key": "owner", "Value": "cfd"}],),
+    "Tenancy": ("default",),
+    "Threshold": (5,),
+    "VirtualName": ("ephemeral0",),
+    "VolumeId": ("vol-0123456789abcdef0",),
+    "VolumeSize": (20,),
+}
+"""Examples of properties by their names, which mean the same in every part of a resource."""
+
 _ALIKE = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "required")
 
 
@@ -31,7 +67,7 @@ def resource_definitions(resource: Mapping[str, Any], name: str, own: tuple[str,
     top = {key: value for key, value in resource.items() if key != "definitions"}
     hidden = {*own, *(pointer.rsplit("/", 1)[1] for pointer in resource.get("readOnlyProperties", ()))}
     top["properties"] = {key: value for key, value in resource["properties"].items() if key not in hidden}
-    parts = {f"{name}.{part}": _schema(schema, name) for part, schema in resource["definitions"].items()}
+    parts = {f"{name}.{part}": _schema(schema, name, part) for part, schema in resource["definitions"].items()}
     used = {name: _schema(top, name)}
     for reference in _references(used[name]):
         _take(reference, parts, used)
@@ -62,7 +98,28 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-def _schema(schema: Mapping[str, Any], name: str) -> Schema:
+def _described(key: str, schema: Mapping[str, Any], name: str, part: str) -> Schema:
+    """The schema of the property `key` of a resource or of its `part`, with what an editor shows of it."""
+    made = _schema(schema, name, key)  # what is written out here has a page of its own all the same
+    by_type = {"boolean": (True,)} | dict.fromkeys(("integer", "number"), (schema.get("minimum", 1),))
+    examples = EXAMPLES.get(key) or by_type.get(str(schema.get("type")))
+    shown: Schema = {"description": f"See {_page(key, name, part)}"}
+    if examples is not None and "enum" not in made:
+        shown["examples"] = list(examples)
+    elif "enum" in made:
+        shown["examples"] = made["enum"][:1]
+    return {**shown, **made}
+
+
+def _page(key: str, name: str, part: str) -> str:
+    """Where AWS describes a property."""
+    resource = name.removeprefix("AWS.").replace(".", "-").lower()
+    page = f"properties-{resource}-{part.lower()}" if part else f"resource-{resource}"
+    anchor = "-".join(one for one in ("cfn", resource, part.lower(), key.lower()) if one)
+    return f"https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-{page}.html#{anchor}"
+
+
+def _schema(schema: Mapping[str, Any], name: str, part: str = "") -> Schema:
     if "$ref" in schema:
         return {"$ref": f"#/$defs/{name}.{schema['$ref'].rsplit('/', 1)[1]}"}
     wanted = schema.get("type", "object" if "properties" in schema else None)
@@ -81,7 +138,7 @@ def _schema(schema: Mapping[str, Any], name: str) -> Schema:
     if "enum" in schema:
         made["enum"] = schema["enum"]
     if "object" in kinds:
-        made |= _object(schema, name)
+        made |= _object(schema, name, part)
     if "array" in kinds:
         made["items"] = _schema(schema.get("items", {}), name)
         if "maxUniqueItems" in schema:
@@ -89,8 +146,8 @@ def _schema(schema: Mapping[str, Any], name: str) -> Schema:
     return made
 
 
-def _object(schema: Mapping[str, Any], name: str) -> Schema:
-    properties = {key: _schema(value, name) for key, value in schema.get("properties", {}).items()}
+def _object(schema: Mapping[str, Any], name: str, part: str) -> Schema:
+    properties = {key: _described(key, value, name, part) for key, value in schema.get("properties", {}).items()}
     made: Schema = {"properties": properties, "additionalProperties": False}
     if "requiredXor" in schema:
         made["oneOf"] = [{"required": [key]} for key in schema["requiredXor"]]

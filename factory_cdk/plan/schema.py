@@ -34,7 +34,7 @@ def _count(description: str, example: int, *, least: int = 1, most: int) -> Rule
     return {"type": "integer", "min": least, "max": most, "meta": _meta(description, (example,))}
 
 
-def _named(description: str, value: Rules, **rules: Any) -> Rules:
+def _named(description: str, value: Rules, *examples: Any, **rules: Any) -> Rules:
     """A mapping whose keys are names of the plan."""
     keys = {"type": "string", "regex": _whole(NAME_PATTERN)}
     return {
@@ -42,7 +42,7 @@ def _named(description: str, value: Rules, **rules: Any) -> Rules:
         "keysrules": keys,
         "valuesrules": value,
         **rules,
-        "meta": _meta(description, ()),
+        "meta": _meta(description, examples),
     }
 
 
@@ -116,7 +116,7 @@ SOURCE: Rules = {
         "subdirectory": _text("The folder inside the source that holds the bot", "bots/first"),
         **GIT_OPTIONS,
     },
-    "meta": _meta("Where the bot's code comes from: exactly one of url, path and pypi", ()),
+    "meta": _meta("Where the bot's code comes from: exactly one of url, path and pypi", ({"path": "bots/reader"},)),
 }
 
 BOT: Rules = {
@@ -200,6 +200,7 @@ SECTOR: Rules = {
         "bots": _named(
             "The bots of this sector and their arguments",
             BOT_ON_SECTOR,
+            {"reader": {"processes": 4}},
             required=True,
             minlength=1,
         ),
@@ -232,15 +233,33 @@ STAGE: Rules = {
     "meta": _meta("A stage: sectors that are built together", ()),
 }
 
+_A_BOT = {"source": {"path": "bots/reader"}, "bot_path": "reader:read"}
+_A_STAGE = {"workflow": "flow", "desk": {"type": "local", "bots": {"reader": None}}}
+_FLOWS = {"flow": [{"reader": ["writer"]}]}
+_AN_ALARM = {
+    "Namespace": "AWS/EC2",
+    "MetricName": "CPUUtilization",
+    "Statistic": "Average",
+    "Period": 300,
+    "EvaluationPeriods": 2,
+    "Threshold": 5,
+    "ComparisonOperator": "LessThanThreshold",
+    "AlarmActions": ["stop"],
+}
+
 FACTORY: Rules = {
     "type": "dict",
     "required": True,
     "schema": {
         "name": _text("The factory's name", "my_factory_name", required=True, regex=_whole(NAME_PATTERN)),
-        "bots": _named("The factory's bots by name", BOT, required=True, minlength=1),
-        "stages": _named("The factory's stages by name", STAGE, required=True, minlength=1),
-        "workflows": _named("Workflows by name: which bot gets a job next", {"type": ["list", "dict"], "empty": False}),
-        "alarms": _named("CloudWatch alarms by name, for aws sectors", {"type": "dict", "empty": False}),
+        "bots": _named("The factory's bots by name", BOT, {"reader": _A_BOT}, required=True, minlength=1),
+        "stages": _named("The factory's stages by name", STAGE, {"test": _A_STAGE}, required=True, minlength=1),
+        "workflows": _named(
+            "Workflows by name: which bot gets a job next", {"type": ["list", "dict"], "empty": False}, _FLOWS
+        ),
+        "alarms": _named(
+            "CloudWatch alarms by name, for aws sectors", {"type": "dict", "empty": False}, {"idle": _AN_ALARM}
+        ),
         "meta": {
             "type": "dict",
             "meta": _meta("Metadata, kept in the stacks but for nulls, which no template holds", ({"key": "value"},)),
@@ -257,7 +276,7 @@ FACTORY: Rules = {
         },
         **SETTINGS,
     },
-    "meta": _meta("A factory", ()),
+    "meta": _meta("A factory", ({"name": "example", "bots": {"reader": _A_BOT}, "stages": {"test": _A_STAGE}},)),
 }
 
 PLAN: dict[str, Rules] = {"factory": FACTORY}

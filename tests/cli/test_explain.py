@@ -58,11 +58,11 @@ def test_an_unknown_code_is_wrong_usage_and_the_closest_is_named() -> None:
     assert "there is no code `F3022`: did you mean `F302`?" in result.stderr
 
 
-def test_neither_a_code_nor_the_list_is_wrong_usage_and_so_are_both() -> None:
-    for arguments in ((), ("F302", "--list")):
-        result = explain(*arguments)
-        assert result.returncode == 2
-        assert "name one code, or write --list" in result.stderr
+def test_without_a_code_all_are_listed_and_a_code_with_the_list_is_wrong_usage() -> None:
+    assert explain().stdout == explain("--list").stdout
+    result = explain("F302", "--list")
+    assert result.returncode == 2
+    assert "name one code, or write --list" in result.stderr
 
 
 def test_the_page_of_the_documentation_can_be_written_to_a_file(tmp_path: Path) -> None:

@@ -140,6 +140,14 @@ class Plan:
         """The keys at `path` and below it."""
         return {str(place.path[-1]) for place in self.places if place.path[: len(path)] == path}
 
+    def lines_merged(self, path: Path) -> set[int]:
+        """The lines of what a merge key brings into the mapping at `path`."""
+        values = [place.node for place in self.places if place.path == (*path, "<<")]
+        bases = [
+            base for value in values for base in (value.value if isinstance(value, yaml.SequenceNode) else [value])
+        ]
+        return {self.line(node.start_mark.index) for base in bases for pair in base.value for node in pair}
+
     def lines_of(self, place: Place) -> set[int]:
         """The lines on which the key and the value of a place begin."""
         return {self.line(node.start_mark.index) for node in (place.key, place.node) if node is not None}

@@ -50,6 +50,8 @@ def _expected(plan: Plan, mutation: Mutation, code: str) -> set[int]:
         lines |= plan.lines_at(path)  # its key, when the value stands on a line of its own
         if code in LACKING or mutation.what in REMOVING:
             lines |= {1}.union(*(plan.lines_at(path[:length]) for length in range(1, len(path))))
+        if mutation.what in REMOVING or mutation.what == "key":
+            lines |= plan.lines_merged(path[:-1])  # what the key has overridden is found at its anchor
         if code in OF_PAIRS:
             lines |= plan.lines_under(path[:-1])
         if code in OF_STAGES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,52 @@ def test_everything_that_an_editor_completes_is_explained() -> None:
         for key, value in mapping["properties"].items():
             target = definitions[value["$ref"].rsplit("/", 1)[1]] if "$ref" in value else value
             assert target.get("description"), f"{name}.{key}"
+            assert target.get("examples") or "enum" in target, f"{name}.{key}"
+
+
+def properties(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Every property that a definition describes, however deep."""
+    for key, value in schema.get("properties", {}).items():
+        yield key, value
+        yield from properties(value)
+
+
+@pytest.mark.parametrize("resource", ["AWS.EC2.Instance", "AWS.CloudWatch.Alarm"])
+def test_every_property_of_aws_leads_to_its_page_and_scalars_have_an_example(resource: str) -> None:
+    shown = [
+        (key, value)
+        for name, definition in SCHEMA["$defs"].items()
+        if name == resource or name.startswith(f"{resource}.")
+        for key, value in properties(definition)
+    ]
+    assert len(shown) > 50
+    for key, value in shown:
+        page, _, anchor = value["description"].partition("#")
+        assert page.startswith("See https://docs.aws.amazon.com/AWSCloudFormation/"), key
+        assert anchor.endswith(f"-{key.lower()}"), value
+        nested = "$ref" in value or value.get("type") in ("object", "array")
+        assert nested or value.get("examples") or value.get("type") == ["string", "number", "boolean"], key
+    instance = dict(shown)
+    if resource == "AWS.EC2.Instance":
+        assert instance["CoreCount"]["description"].endswith(
+            "-instance-cpuoptions.html#cfn-ec2-instance-cpuoptions-corecount"
+        )
+        assert instance["ImageId"]["examples"] == ["ami-0123456789abcdef0"]
+
+
+def test_every_example_is_one_that_its_own_schema_takes() -> None:
+    def check(schema: Any) -> None:
+        if isinstance(schema, dict):
+            validator = VALIDATOR.evolve(schema=schema)
+            for example in schema.get("examples", ()) if isinstance(schema.get("examples"), list) else ():
+                assert [one.message for one in validator.iter_errors(example)] == [], example
+            for value in schema.values():
+                check(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                check(value)
+
+    check(SCHEMA)
 
 
 def test_every_spelling_of_a_bot_argument_is_known_and_only_the_plain_one_is_proposed() -> None:
