@@ -39,7 +39,9 @@ _WIDEST = 100
 
 @click.command(epilog=EXAMPLES)
 @click.argument("code", required=False)
-@click.option("--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown.")
+@click.option(
+    "--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown."
+)
 @click.option(
     "--format",
     "format_",

@@ -20,16 +20,17 @@ CDK = Path(sys.prefix) / "cdk-cli" / "node_modules" / "aws-cdk" / "bin" / "cdk"
 needs_cdk_cli = pytest.mark.skipif(not CDK.is_file(), reason="the CDK CLI is not installed; ./dev test installs it")
 
 
-def cdk(*arguments: str) -> subprocess.CompletedProcess[str]:
+def cdk(*arguments: str, where: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CDK_DISABLE_VERSION_CHECK": "1",
+        **variables,
     }
     environment.pop("AWS_REGION", None)
     command = [str(wheel_node()), str(CDK), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def same_files(left: Path, right: Path) -> bool:
@@ -57,6 +58,24 @@ def test_bare_cdk_synth_in_a_checkout_synthesizes_the_example_that_cdk_json_name
     names = {path.name for path in (tmp_path / "out").glob("*.template.json")}
     kinds = ("queues", "eu-west-1", "eu-west-2")
     assert names == {f"my-factory-name-dev-{kind}.template.json" for kind in kinds}
+
+
+@needs_cdk_cli
+def test_cdk_synth_in_the_example_app_synthesizes_the_factory_beside_the_app_s_own_stack(tmp_path: Path) -> None:
+    result = cdk(
+        "synth",
+        "--quiet",
+        "--output",
+        str(tmp_path / "out"),
+        where=ROOT / "plans" / "cdk-app",
+        FACTORY_CDK_HOME=str(tmp_path / "home"),
+        CDK_VALIDATION="false",  # 4 s; cdk-nag, which the app adds, runs nevertheless
+        JSII_NODE=str(wheel_node()),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "AwsSolutions" not in result.stderr and "WARNING" not in result.stderr, result.stderr
+    stacks = "cdk-app-prod/queues, cdk-app-prod/eu-west-2, Operations"
+    assert stacks in result.stdout + result.stderr
 
 
 @needs_cdk_cli
