@@ -82,7 +82,7 @@ class Runner:
         self._desired = Desired()
         self._ending: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._kept = report is None
+        self._kept, self._signalled = report is None, False
         self._told_ready = False
         self._trouble: str | None = None
         self._lost_leases = 0
@@ -359,7 +359,12 @@ class Runner:
     # The end
 
     def _end_by_signal(self) -> None:
-        self._end(cold=self._ending is not None)
+        """The first signal ends warm, whatever else has ended the runner already; the second cold."""
+        again, self._signalled = self._signalled, True
+        if again or self._ending is None:
+            self._end(cold=again)
+        else:
+            self._log.say("a signal: it is ending already; another ends it cold")
 
     def _end(self, *, cold: bool) -> None:
         """End warm, or, also while ending warm, cold."""

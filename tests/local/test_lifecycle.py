@@ -14,6 +14,7 @@ from local_works import QUICK, Works, bot, lives, until
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.control import changing
+from factory_cdk.local.desired import ask
 from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.status import read_status, runner_pid
@@ -140,6 +141,20 @@ def test_sigterm_finishes_the_job_in_hand_and_takes_no_more(gated: Works, tmp_pa
     assert factory.left(factory.find(gated.home, "works")) == factory.Left(1, 0)
     factory.resume(gated.home, "works", None, gated.said.append)
     assert [record.attempts for record in gated.wait(run)] == [1, 1]
+
+
+def test_the_first_sigterm_is_warm_though_the_runner_is_ending_for_another_reason(gated: Works, tmp_path: Path) -> None:
+    state = gated.build(bot("hold", "bots:gated"))
+    gate = tmp_path / "gate"
+    gated.submit("hold", str(gate))
+    until(lambda: gate.with_name("gate.1").exists())
+    ask(state, gate="closed", end="warm")
+    until(lambda: read_status(state).gate == "ending")  # type: ignore[union-attr]
+    os.kill(gated.runner(), signal.SIGTERM)
+    until(lambda: "it is ending already" in (state.logs / "runner.log").read_text())
+    gate.touch()
+    until(lambda: runner_pid(state) is None)
+    assert factory.left(factory.find(gated.home, "works")) == factory.Left(0, 0)
 
 
 def test_sigterm_twice_puts_the_job_back_uncounted(gated: Works, tmp_path: Path) -> None:

@@ -133,5 +133,6 @@ def _twice(notes: Notes, jobs: dict[str, JobRecord]) -> Iterator[str]:
             yield f"{begin.job} was begun again (attempt {begin.attempt}) after attempt {record.attempts} had succeeded"
     for record in jobs.values():
         result: Any = record.result
-        if record.outcome is Outcome.SUCCESS and notes.ends.get((record.job.id, record.attempts)) != [result["nonce"]]:
+        returned = notes.ends.get((record.job.id, record.attempts), ())
+        if record.outcome is Outcome.SUCCESS and result["nonce"] not in returned:
             yield f"{record.job.id}: its result is not what attempt {record.attempts} returned"
