@@ -52,8 +52,8 @@ class Left:
 
 
 def left(factory: Factory) -> Left:
-    """What is in the queues of `factory`."""
-    if not has_queues(factory.state):
+    """What is in the queues of `factory`, and would be gone with it: nothing when it shares them, they outlive it."""
+    if factory.state.shares_queues or not has_queues(factory.state):
         return Left(0, 0)
     try:
         with open_queues(factory.state) as queues:

@@ -169,6 +169,15 @@ def test_jobs_are_kept_for_the_next_start(shell: Shell) -> None:
         until(lambda: queues.depth("parts").ready == 0 and queues.depth("parts").leased == 0)
 
 
+def test_demolishing_one_keeps_its_jobs_and_asks_nothing_about_them(shell: Shell) -> None:
+    bot = shell.start("-q", "parts", "--stop", "bots:weld")
+    shell.run("submit", "--name", FACTORY, "--bot", "weld", "--payload", "1")
+    assert "discarding" not in shell.run("demolish", "--name", FACTORY, "--yes")[1]
+    assert bot.wait(PATIENCE) == 0
+    with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
+        assert queues.depth("parts").ready == 1
+
+
 def test_a_stopped_bot_is_resumed(shell: Shell) -> None:
     shell.start("-q", "parts", "--stop", "bots:weld")
     shell.run("resume", "--name", FACTORY)
