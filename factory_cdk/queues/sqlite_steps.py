@@ -33,7 +33,7 @@ _LEASED = "SELECT seq, token, attempt FROM jobs WHERE due > 0 AND token IS NOT N
 _PROMOTE = "UPDATE jobs SET due = 0, token = NULL, attempt = ? WHERE seq = ?"
 _CLAIM = """
 UPDATE jobs SET token = ?, due = ?, started = ?, first_started = coalesce(first_started, started, ?)
-WHERE seq = ?"""
+WHERE seq IN ({})"""
 _FINISH = """
 UPDATE jobs SET outcome = 'success', final = ?, finished = ?, result = ?, due = NULL, token = NULL
 WHERE seq = ? AND token = ?"""
@@ -153,11 +153,10 @@ class Steps:
             if self._promote(queue, now):
                 rows = self._run(_READY, (queue, now, n)).fetchall()
         deadline = now + want.lease
-        random = os.urandom(_TOKEN_BYTES * len(rows)).hex()
+        token = os.urandom(_TOKEN_BYTES).hex()  # the job's number makes it that of one delivery
         leases = []
-        claims = []
+        claimed = []
         for seq, _, job_id, bot, payload, run, parent, attempt, tags in rows:
-            token, random = random[: 2 * _TOKEN_BYTES], random[2 * _TOKEN_BYTES :]
             try:
                 value = decode(payload) if payload.__class__ is str else self._bodies.load(payload)
             except FactoryError as error:
@@ -165,8 +164,8 @@ class Steps:
                 continue
             job = Job(job_id, bot, value, run, parent, attempt, json.loads(tags) if tags else {})
             leases.append(Lease(job, queue, f"{seq}.{token}", deadline))
-            claims.append((token, deadline, wall, wall, seq))
-        self._run_many(_CLAIM, claims)
+            claimed.append(seq)
+        self._run(_CLAIM.format(", ".join("?" * len(claimed))), (token, deadline, wall, wall, *claimed))
         return leases
 
     def extend(self, lease: Lease, deadline: float) -> bool:
