@@ -137,7 +137,7 @@ def killed(folder: Path | None, count: int) -> Figure:
 def idling(folder: Path | None, bots: int, seconds: float) -> list[Figure]:
     """What a factory of so many bots with a worker each uses while nothing happens."""
     with tempfile.TemporaryDirectory(dir=folder) as own, Running(Path(own), names(bots)) as running:
-        running.idle(2)  # understudies come a moment later
+        running.idle(min(2, seconds))  # understudies come a moment later
         idle = running.idle(seconds)
     who = f"{idle.workers} workers, {idle.understudies} understudies and the runner"
     found = [
@@ -249,7 +249,7 @@ def main() -> None:
         *latencies(chosen.folder, 5 if quick else 200),
         killed(chosen.folder, 1 if quick else 20),
         *idling(chosen.folder, many, 1 if quick else 10),
-        *(readiness(chosen.folder, bots, 1 if quick else 5) for bots in (1, many)),
+        *(readiness(chosen.folder, bots, 1 if quick else 5) for bots in ((many,) if quick else (1, many))),
     ]
     print(f"{machine()}; medians of {rounds} {'rounds' if rounds > 1 else 'round'}\n")
     print(f"{as_rows(measured)}\n\n{as_text(found)}")
