@@ -143,7 +143,7 @@ class Crew:
         if len(self.members) == 1:
             self.members[0].take(lease)
         else:
-            min((member for member in self.members if member.free), key=lambda member: len(member.hand)).take(lease)
+            min(self.members, key=lambda member: (not member.free, len(member.hand))).take(lease)
 
     def flush(self) -> None:
         """Send what was given."""
