@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from factory_cdk.home import disk
@@ -28,8 +28,11 @@ class Leftovers:
         """Postings that run, or are about to."""
         self._added.update({posting.folder: posting for posting in postings})
 
-    def clear(self) -> None:
-        """Remove what was added and is on the roster of no stage. FactoryError when it cannot be removed."""
+    def clear(self, kept: Collection[str] = ()) -> None:
+        """Remove what was added and is on the roster of no stage, except the bundles with the digests `kept`.
+
+        FactoryError when it cannot be removed.
+        """
         used = {
             folder
             for factory in list_factories(self._home)
@@ -38,7 +41,7 @@ class Leftovers:
             for folder in _folders(posting)
         }
         for name, posting in list(self._added.items()):
-            if Path(name) not in used:
+            if Path(name) not in used and Path(name).name not in kept:
                 del self._added[name]
                 self._remove(posting, used)
 

@@ -85,6 +85,7 @@ class Watch:
             )
         self._bundles: dict[str, Bundle] = {}
         self._unpacked: set[str] = set()
+        """Bots whose code was changed, and is in no bundle of `_bundles`."""
         self._asked: Asked | None = None
         self._asked_at = self._said_at = 0.0
         self._leftovers = Leftovers(order.home, subject.cache)
@@ -109,7 +110,8 @@ class Watch:
                     self._tidy()
                 if self._lookout is not lookout:  # the plan names other folders now
                     break
-        self._leftovers.clear()
+        self._bundles = {}
+        self._clear()
 
     def _look_out(self, plan: Plan) -> Lookout:
         sources = [bot.source for bot in self._subject.bots(plan) if isinstance(bot.source, PathSource)]
@@ -164,8 +166,8 @@ class Watch:
         packed = ", ".join(bot.name for bot in bots)
         self._say(", ".join(what) + (f": packing {packed}" if packed else ""))
         lock = stage_lock(plan, subject.stage, locked=subject.locked)
+        self._unpacked.update(bot.name for bot in bots)
         report = pack(plan, bots, cache=subject.cache, on_progress=self._say_long, lock=lock, stop=self._stop)
-        self._unpacked = {bot for bot, _ in report.failures}
         for made in report.bots:
             for note in made.notes:
                 self._say(f"warning: {made.bot}: {note}")
@@ -173,7 +175,7 @@ class Watch:
         bundles = {**self._bundles, **report.bundles}
         design = design_stage(stage_plan(plan, subject.stage, region=subject.region, lock=lock), bundles)
         asked = reload(design, self._order, self._say, self._stop, pending=self._asked is not None)
-        self._bundles = bundles
+        self._bundles, self._unpacked = bundles, set()
         if asked is None:
             self._say("nothing to reload: what was saved is what runs")
             return
@@ -207,8 +209,12 @@ class Watch:
             self._tidy_at = time.monotonic() + TIDY_EVERY
             return
         self._tidy_at = None
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what no stage runs; what could not be loaded is asked for again by the next save of another bot."""
         try:
-            self._leftovers.clear()
+            self._leftovers.clear({bundle.digest for bundle in self._bundles.values()})
         except FactoryError as error:
             self._say(f"warning: what was superseded could not be removed: {error.message}")
 

@@ -147,7 +147,7 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     gate.touch()
     out, _ = submitting.communicate(timeout=60)
     assert (json.loads(out)["result"], json.loads(out)["attempts"]) == (["first", None], 1)
-    assert watching.pids("paint") == others
+    until(lambda: watching.pids("paint") == others)
     assert "paint" not in said
     bundles = watching.shell.home / "bundles"
     until(lambda: len([path for path in bundles.iterdir() if path.is_dir()]) == 2)  # the first code ran to its end
@@ -217,7 +217,7 @@ def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_men
     )
     assert "error: not reloaded: bot cut of here cannot be loaded: ModuleNotFoundError" in said
     assert "the end of its log:\n  | sharpening" in said
-    assert watching.pids("cut") == pids
+    until(lambda: watching.pids("cut") == pids)
     watching.becomes(["first", None])
     said = watching.reloads(lambda: code(watching, "def saw(job):\n    pass\n"), "the next save tries again")
     assert "bot_path bots:cut: bots.py has no 'cut'" in said
@@ -230,6 +230,33 @@ def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_men
         (watching.folder / "code" / "loop").unlink, "nothing to reload: what was saved is what runs"
     )
     watching.becomes(["mended", None])
+
+
+def test_what_was_saved_with_broken_code_is_reloaded_once_that_is_mended(start: Callable[..., Watching]) -> None:
+    watching = start()
+    paint = watching.folder / "paint shop" / "bots.py"
+
+    def painted() -> Any:
+        (job,) = watching.shell.submit("--bot", "paint", "--payload", "1")
+        return job["result"]
+
+    def save_both() -> None:
+        paint.write_text("def paint(part):\n    return 'red'\n")
+        code(watching, "def saw(job):\n    pass\n")
+
+    watching.reloads(save_both, "bots.py has no 'cut'")
+    code(watching, CUT.replace("first", "second"))
+    watching.becomes(["second", None])
+    until(lambda: painted() == "red")
+    watching.reloads(lambda: code(watching, "import os\nos._exit(3)\ncut = 1\n"), "the next save tries again")
+    until(lambda: {row["state"] for row in watching.shell.workers()} == {"ready"})
+    said = watching.reloads(
+        lambda: paint.write_text("def paint(part):\n    return 'blue'\n"), "the next save tries again"
+    )
+    assert "bot cut of here the worker exited with 3 before it was ready" in said
+    code(watching, CUT.replace("first", "third"))
+    watching.becomes(["third", None])
+    assert painted() == "blue"
 
 
 def test_code_that_is_put_back_while_the_other_is_being_loaded_stays(start: Callable[..., Watching]) -> None:
@@ -249,7 +276,7 @@ def test_a_plan_that_changes_is_taken_as_far_as_a_reload_can(start: Callable[...
     said = watching.reloads(lambda: plan.write_text(PLAN.replace("processes: 2", "processes: 3")))
     assert "packing" not in said
     until(lambda: len(watching.pids("paint")) == 3)
-    assert watching.pids("cut") == others
+    until(lambda: watching.pids("cut") == others)
     more = PLAN + "        more:\n          {type: local, bots: {cut: {queue-name: more}}}\n".replace(
         "        more", "      more"
     )
