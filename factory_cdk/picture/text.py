@@ -1,19 +1,22 @@
-"""A stage as text: who feeds whom, then what runs where."""
+"""A stage as text: who feeds whom, then what runs where. Laid out for 80 columns; no name is ever cut."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from factory_cdk.picture.escaping import printable
 from factory_cdk.picture.model import Arrow, Picture
 
+COLUMNS = 80
+
 
 def as_text(picture: Picture) -> str:
-    """The picture as lines of text for a terminal or a log; long lines are not cut."""
+    """The picture as lines of text for a terminal or a log, longer than COLUMNS only where a single name is."""
     lines = [
-        f"{printable(picture.title)}: {printable(picture.summary)}",
+        printable(picture.title),
+        printable(picture.summary),
         "",
         *_workflow(picture),
         "",
@@ -34,14 +37,31 @@ class _Step:
     label: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A step with its branch and name, what is said of it, and what stands before a line below it that is its own."""
+
+    name: str
+    said: str
+    below: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether name and remark stand on one line."""
+        return len(self.name) + 3 + len(self.said) <= COLUMNS
+
+
 def _workflow(picture: Picture) -> Iterator[str]:
-    """Every card once with its queue, under what feeds it; where it is fed again, only its name."""
+    """Every card once, with its queue if that has another name, under what feeds it; where it is fed again, its name,
+    and its queue only if the bot has several.
+    """
     ahead: dict[int, list[Arrow]] = defaultdict(list)
     for arrow in picture.arrows:
         ahead[arrow.source].append(arrow)
+    cards_of = Counter(card.bot for card in picture.cards)
     fed = {arrow.target for arrow in picture.arrows}
     numbers = range(len(picture.cards))
-    rows: list[tuple[str, str]] = []
+    rows: list[_Row] = []
     shown: set[int] = set()
     # What only a circle feeds comes last.
     for start in (
@@ -52,24 +72,33 @@ def _workflow(picture: Picture) -> Iterator[str]:
         while stack:
             step = stack.pop()
             card = picture.cards[step.number]
-            name = f"{step.lead}{printable(card.bot)}"
-            if step.number in shown:
-                rows.append((f"{name} ↑", f"queue {printable(card.queue)}{step.label}"))
+            lead = f"{step.lead[:-2]}▶ " if card.root and step.lead.isspace() else step.lead
+            name = f"{lead}{printable(card.bot)}"
+            again = step.number in shown
+            needless = card.queue == card.bot or (again and cards_of[card.bot] == 1)
+            queue = "" if needless else f"queue {printable(card.queue)}"
+            said = "  ".join(part for part in (queue, step.label) if part)
+            if again:
+                rows.append(_Row(f"{name} ↑", said, f"{step.below}    "))
                 continue
             shown.add(step.number)
-            root = "  (jobs start here)" if card.root else ""
-            rows.append((name, f"queue {printable(card.queue)}{step.label}{root}"))
+            bar = "│   " if len(ahead[step.number]) > 1 else "    "
+            rows.append(_Row(name, said, step.below + bar))
             stack += reversed(_ahead(step, ahead[step.number]))
-    width = max((len(left) for left, _ in rows), default=0)
-    yield "workflow"
-    yield from (f"{left.ljust(width)}   {right}" for left, right in rows)
+    width = max((len(row.name) for row in rows if row.said and row.fits), default=0)
+    yield "workflow (jobs start at ▶; what has an ↑ is shown above)"
+    for row in rows:
+        aligned = row.name.ljust(width) if width + 3 + len(row.said) <= COLUMNS else row.name
+        yield f"{aligned}   {row.said}" if row.said and row.fits else row.name
+        if row.said and not row.fits:
+            yield f"{row.below}{row.said}"
 
 
 def _ahead(step: _Step, arrows: Sequence[Arrow]) -> list[_Step]:
     """The steps that follow `step`: a single one stands below it, several branch off."""
     steps = []
     for arrow in arrows:
-        label = f"  (only from {', '.join(printable(sector) for sector in arrow.sectors)})" if arrow.sectors else ""
+        label = f"(only from {', '.join(printable(sector) for sector in arrow.sectors)})" if arrow.sectors else ""
         if len(arrows) == 1:
             steps.append(_Step(arrow.target, f"{step.below[:-2]}↓ ", step.below, label))
         elif arrow is arrows[-1]:
@@ -86,6 +115,22 @@ def _sectors(picture: Picture) -> Iterator[str]:
     for region, sectors in picture.regions.items():
         yield f"  {printable(region)}"
         for sector in sectors:
-            bots = ", ".join(f"{printable(bot)} ×{processes}" for bot, processes in sector.bots)
-            windows = "  (windows)" if sector.windows else ""
-            yield f"    {printable(sector.name).ljust(width)}   {bots}{windows}"
+            bots = [f"{printable(bot)} ×{processes}" for bot, processes in sector.bots]
+            start = f"    {printable(sector.name).ljust(width)}   "
+            windows = ["(windows)"] if sector.windows else []
+            parts = [*(f"{bot}," for bot in bots[:-1]), *bots[-1:], *windows]
+            if len(start) + max(map(len, parts), default=0) > COLUMNS:
+                yield f"    {printable(sector.name)}"
+                start = " " * 8
+            yield from _filled(start, parts)
+
+
+def _filled(start: str, parts: Sequence[str]) -> Iterator[str]:
+    """`parts` behind `start`, on as many lines as they need."""
+    line = start
+    for part in parts:
+        if line != start and len(line) + len(part) > COLUMNS:
+            yield line[:-1]
+            line = start = " " * len(start)
+        line += f"{part} "
+    yield line[:-1]

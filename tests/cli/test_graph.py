@@ -28,7 +28,7 @@ def graph(*arguments: str, plan: Path = REFERENCE, stage: str = "test") -> subpr
 def test_a_stage_is_drawn_as_text_unless_told_otherwise() -> None:
     result = graph()
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("my_factory_name / test: 3 bots, 3 queues, 2 sectors\n")
+    assert result.stdout.startswith("my_factory_name / test\n3 bots, 3 queues, 2 sectors\n")
 
 
 @pytest.mark.parametrize("format_", ["text", "mermaid", "svg"])

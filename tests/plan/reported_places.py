@@ -29,8 +29,13 @@ def misplaced(plan: Plan, mutation: Mutation, found: Diagnostic) -> bool:
     """Whether `found`, an error in the mutated plan, stands where nobody would look for its cause."""
     if found.line in mutation.lines:
         return False
-    if not mutation.aimed and found.line >= mutation.lines[0]:
-        return False  # what follows may be read otherwise, and the parser notices it when it can go on no longer
+    if not mutation.aimed:
+        # What follows may be read otherwise, an alias's anchor included, and the parser notices it when it can go on
+        # no longer.
+        behind = "\n".join(re.split(r"\r\n|\r|\n", mutation.text)[mutation.lines[0] - 1 :])
+        aliases = re.search(r"\(reached through the alias(?:es)? (.*)\)$", found.message)
+        if found.line >= mutation.lines[0] or (aliases and any(name in behind for name in aliases[1].split(", "))):
+            return False
     expected = _expected(plan, mutation, found.code)
     return found.line not in {
         line + mutation.shift if plan.starts[line - 1] >= mutation.end else line for line in expected
