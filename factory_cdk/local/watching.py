@@ -154,7 +154,8 @@ class Watch:
         return plan
 
     def _is_to_be_packed(self, bot: Bot, changed: Changes) -> bool:
-        return bot.source in changed or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
+        saved = isinstance(bot.source, PathSource) and bot.source in changed
+        return saved or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
 
     def _reload(self, plan: Plan, changed: Changes) -> None:
         subject = self._subject

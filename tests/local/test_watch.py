@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from local_works import lives, until
 from shell import Shell, fill
+from sources import repository
 
 PLAN = """
 factory:
@@ -161,6 +162,23 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     assert "the runner has ended, 0 jobs and 0 dead letters are kept" in said
     assert "factory-cdk demolish --name journey --stage test" in said
     assert not any(lives(pid) for pid in others)
+
+
+def test_a_bot_from_git_is_left_alone_by_a_save_of_the_others(start: Callable[..., Watching], shell: Shell) -> None:
+    url = repository(shell.folder / "glue.git", {"bots.py": "def glue(part):\n    return part\n"})
+    git = f'    glue: {{source: {{url: "{url}", depth: 1}}, bot_path: "bots:glue"}}\n'
+    bots = PLAN.replace("  stages:", git + "  stages:").replace("bots: {cut: ,", "bots: {cut: , glue: ,")
+    shell.plan.write_text(bots)
+    watching = start()
+    watching.hears("not watched: glue (git)")
+    others = watching.pids("glue")
+    said = watching.reloads(lambda: code(watching, CUT.replace("first", "second")))
+    assert "packing cut\n" in said
+    watching.becomes(["second", None])
+    said = watching.reloads(lambda: shell.plan.write_text(bots.replace("processes: 2", "processes: 1")))
+    assert watching.pids("glue") == others
+    watching.interrupt()
+    watching.ends(0)
 
 
 def test_new_replaced_and_deleted_files_count_and_what_is_ignored_or_an_editors_does_not(
