@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 
 NUMBERS = 256
-"""Jobs are numbered in the order in which they are handed over, modulo this: it is more than can be in hand."""
+"""Jobs are numbered in the order in which they are handed over, modulo this: it is more than a worker can have in hand
+and have yet to pass over, which is twice what its runner hands it ahead (local/member.py) and its batch.
+"""
 
 
 class Permits:
