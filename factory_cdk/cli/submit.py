@@ -114,7 +114,10 @@ def _json(text: str, where: str) -> Any:
     try:
         value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        raise FactoryError(f"{where}: not JSON: {error}", "nothing was submitted") from None
+        remedy = "nothing was submitted"
+        if where == "--payload":
+            remedy += """; text is JSON in double quotes, and a shell takes these in single ones: '"some text"'"""
+        raise FactoryError(f"{where}: not JSON: {error}", remedy) from None
     try:
         check_depth(value, text)
     except ValueError as error:

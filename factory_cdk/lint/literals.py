@@ -48,8 +48,8 @@ def check_literals(data: Any) -> Iterator[Finding]:
         kind = looks_like(text, _name(path))
         if kind is not None:
             message = f"`{_name(path)}` holds what looks like {kind}"
-            hint = "name it under `secrets` and give its value with `factory-cdk secrets put`; if it was committed, "
-            hint += "replace it at its issuer"
+            hint = "name it under `secrets`, whose values never stand in a plan; if it was committed, replace it at "
+            hint += "its issuer"
             yield Finding("F701", InPlan(path), message, hint)
 
 

@@ -95,7 +95,10 @@ def _ids(factory: Factory, history: History, wanted: Sequence[str] | Search, sta
     for job_id in wanted:
         record = history.job(job_id)
         if record is None:
-            raise FactoryError(f"{factory.state.name} has no job {job_id}; nothing was changed")
+            raise FactoryError(
+                f"{factory.state.name} has no job {job_id}; nothing was changed",
+                f"ids are given whole here: factory-cdk jobs list --name {factory.name} shows them",
+            )
         if record.state not in states:
             raise FactoryError(f"job {job_id} is {record.state}, not {' or '.join(states)}; nothing was changed")
     return list(dict.fromkeys(wanted))

@@ -84,9 +84,9 @@ Source = GitSource | PathSource | PypiSource
 class SecretReference:
     """Where the value of one secret comes from; a plan never holds the value itself.
 
-    At most one of these is set; none means that `factory-cdk secrets put` gives the value. `env`: a variable
-    of whoever builds. `profile`: a section of the qalx ini file. `secret`: the name or ARN of a Secrets
-    Manager secret that exists already. `key` picks a key of the profile or of the secret's JSON.
+    At most one of these is set; none means the variable of the secret's name here, and on AWS a secret that is
+    made empty. `env`: a variable of whoever builds. `profile`: a section of the qalx ini file. `secret`: the name
+    or ARN of a Secrets Manager secret that exists already. `key` picks a key of the profile or of the secret's JSON.
     """
 
     env: str | None = None

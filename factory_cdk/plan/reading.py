@@ -83,15 +83,23 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_there(folder: FilePath, inner: str = "") -> bool:
+    # os.path: what cannot be looked at (no permission, a name that is too long) is not there for us either.
+    return os.path.isdir(folder / inner)  # noqa: PTH112
+
+
 def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findings: Findings) -> Bot | None:
     source = None
     if isinstance(data.get("source"), dict):
         source = read_source(data["source"], (*path, "source"), folder, findings)
-        # os.path: what cannot be looked at (no permission, a name that is too long) is not there for us either.
-        if isinstance(source, PathSource) and not os.path.isdir(source.folder):  # noqa: PTH112
+        if isinstance(source, PathSource) and not _is_there(source.folder):
             message = f"the path source of `{name}` does not exist: {shortened(source.path, 200)}"
             hint = "relative paths start at the plan's folder; packing and building this bot will fail"
             findings.at_value((*path, "source", "path"), "F403", message, hint)
+        elif isinstance(source, PathSource) and not _is_there(source.folder, inner := source.subdirectory or ""):
+            message = f"the path source of `{name}` has no folder {shortened(inner, 200)}"
+            hint = "`subdirectory` starts at `path`; packing and building this bot will fail"
+            findings.at_value((*path, "source", "subdirectory"), "F403", message, hint)
     bot_path = data.get("bot_path")
     if "bot_path" in data and "command" in data:
         message = f"`{name}` has both `bot_path` and `command`"

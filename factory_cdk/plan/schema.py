@@ -65,7 +65,9 @@ SECRET: Rules = {
         "secret": _text("The name or ARN of a Secrets Manager secret that exists", "prod/token"),
         "key": _text("The key in the profile or in the secret's JSON", "TOKEN"),
     },
-    "meta": _meta("Where a secret's value comes from; null: `factory-cdk secrets put`", ()),
+    "meta": _meta(
+        "Where a secret's value comes from; null: here the variable of its name, on AWS a secret that is made empty", ()
+    ),
 }
 
 SETTINGS: dict[str, Rules] = {

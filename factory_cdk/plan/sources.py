@@ -110,6 +110,8 @@ def _git(
     reason = refused_url(url)
     if reason:
         hint = "write it as `https://host/repo.git`, `ssh://user@host/repo` or `git@host:repo`"
+        if " " in url:
+            hint += ", with each space as `%20`"
         findings.at_value((*path, "url"), "F211", f"the git url of `{path[-2]}` {reason}", hint)
         return None
     branch = data.get("branch")

@@ -185,6 +185,7 @@ def test_retry_by_options_takes_dead_letters_alone(shell: Shell) -> None:
 def test_ids_that_do_not_fit_change_nothing(shell: Shell) -> None:
     assert "job aa-1 is success, not dead or cancelled" in shell.run("retry", "aa-2", "aa-1", code=1)[1]
     assert "has no job zz" in shell.run("retry", "aa-2", "zz", code=1)[1]
+    assert "ids are given whole here" in shell.run("retry", "aa", code=1)[1]
     assert "job aa-2 is dead, not ready or delayed or leased" in shell.run("cancel", "aa-2", code=1)[1]
     assert [row["id"] for row in shell.json("dead")] == ["aa-2"]
 

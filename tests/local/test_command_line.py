@@ -239,6 +239,7 @@ def test_wrong_usage_of_submit_is_told_and_a_quiet_one_says_results_alone(shell:
     for arguments, code, said in (
         (["--bot", "cut"], 2, "give one of --payload, --file and --lines"),
         (["--bot", "cut", "--payload", "{"], 1, "--payload: not JSON"),
+        (["--bot", "cut", "--payload", "some text"], 1, """a shell takes these in single ones: '"some text"'"""),
         (["--bot", "cut", "--payload", "NaN"], 1, "NaN is not JSON"),
         (["--bot", "who", "--payload", "1"], 1, "its bots: cut, count, shout, odd"),
         (["--bot", "cut", "--payload", "1", "--tag", "x"], 2, "is not KEY=VALUE"),

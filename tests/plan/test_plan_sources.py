@@ -292,6 +292,14 @@ CASES = [
         "a path that does not exist", "F403", SOURCE, source("path: §nowhere"), ("`first`", "nowhere"), "plan's folder"
     ),
     Case(
+        "a subdirectory that does not exist",
+        "F403",
+        SOURCE,
+        source("path: ., subdirectory: §nowhere"),
+        ("`first`", "nowhere"),
+        "starts at `path`",
+    ),
+    Case(
         "a path longer than any", "F403", SOURCE, source("path: §" + "x" * 5000), ("`first`", "xxx…"), "plan's folder"
     ),
 ]
@@ -337,6 +345,7 @@ def test_a_url_that_is_an_option_or_runs_a_command_is_refused(url: str, tmp_path
     assert (error.code, error.line, error.column) == ("F211", 5, 21)
     assert "`first`" in error.message and error.hint and "https://host/repo.git" in error.hint
     assert error.message.isprintable()
+    assert (" " in url) == ("`%20`" in error.hint)
 
 
 GOOD_URLS = [
