@@ -38,7 +38,7 @@ class Target(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
-@click.command("bot-start", epilog=EXAMPLES)
+@click.command("bot-start", epilog=EXAMPLES, short_help="Start one bot here, without a plan, until Ctrl-C.")
 @click.argument("target", type=Target())
 @click.option("-q", "--queue-name", metavar="QUEUE", required=True, help="The queue that the bot reads.")
 @click.option(

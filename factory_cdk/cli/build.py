@@ -35,7 +35,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Install and start the bots of a stage on this machine.")
 @plan_option
 @stage_option
 @click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")

@@ -23,7 +23,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Take a stage down, and delete its state.")
 @name_option
 @click.option(
     "--stage",

@@ -47,7 +47,7 @@ class Finding:
     remedy: str | None = None
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Look at what factory_cdk needs on this machine.")
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )

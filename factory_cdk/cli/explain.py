@@ -37,7 +37,7 @@ _WIDEST = 100
 """Paragraphs are wrapped on a terminal only, and there at most to this width, in columns."""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Explain a diagnostic, with an example and its mend.")
 @click.argument("code", required=False)
 @click.option(
     "--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown."

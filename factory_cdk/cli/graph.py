@@ -26,7 +26,7 @@ Examples:
 _FORMATS = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Draw a stage: bots, queues, sectors, who feeds whom.")
 @plan_option
 @stage_option
 @click.option(

@@ -18,7 +18,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Show a built stage: bots, queues, where its files are.")
 @name_option
 @built_stage_option
 @format_option

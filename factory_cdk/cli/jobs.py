@@ -107,7 +107,9 @@ _ids = click.argument("ids", nargs=-1, metavar="[ID]...")
 _all = click.option("--all", "everything", is_flag=True, help="All that the options mean.")
 
 
-@click.group(epilog=EXAMPLES, no_args_is_help=True)
+@click.group(
+    epilog=EXAMPLES, no_args_is_help=True, short_help="Look at jobs, live and done; retry, cancel, count, save them."
+)
 def command() -> None:
     """Look at the jobs of a stage, live and done; retry, cancel and count them; save them after damage."""
 

@@ -27,7 +27,7 @@ A warning or notice is silenced in the plan, behind what it is about or on the l
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Check a stage for what AWS refuses and authors regret.")
 @plan_option
 @stage_option
 @click.option(

@@ -20,7 +20,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Write plan.lock: commits, versions, hashes, regions.")
 @plan_option
 @click.option("--upgrade", is_flag=True, help="Take present commits and newest versions: of BOT, or of all bots.")
 @click.argument("bots", metavar="[BOT]...", nargs=-1)

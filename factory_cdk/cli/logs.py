@@ -24,7 +24,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Print what the bots of a stage said.")
 @name_option
 @built_stage_option
 @click.option("--bot", metavar="NAME", shell_complete=bot_names, help="This bot's lines alone.")

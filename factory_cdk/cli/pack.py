@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Fetch the bots' code and lock what it requires.")
 @plan_option
 @click.option("--stage", metavar="NAME", help="Pack the bots of this stage only.")
 @click.option("--no-delete", is_flag=True, help=f"Leave every bot's tree, unpacked, in {PACK_DIR}.")

@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Show the workers: one row for each.")
 @click.option("--name", metavar="NAME", shell_complete=factory_names, help="The workers of this factory alone.")
 @click.option("--stage", metavar="NAME", shell_complete=stage_names, help="The workers of this stage alone.")
 @format_option

@@ -26,7 +26,7 @@ Examples:
 """
 
 
-@click.command(epilog=CHECK_EXAMPLES)
+@click.command(epilog=CHECK_EXAMPLES, short_help="Say what is wrong with a damaged database.")
 @name_option
 @built_stage_option
 @format_option
@@ -49,7 +49,7 @@ def check(name: str, stage: str | None, format_: str) -> int:
     return 1 if found.problems else 0
 
 
-@click.command(epilog=RESCUE_EXAMPLES)
+@click.command(epilog=RESCUE_EXAMPLES, short_help="Put what can be saved of one in its place.")
 @name_option
 @built_stage_option
 @click.option("--yes", is_flag=True, help="Ask nothing.")

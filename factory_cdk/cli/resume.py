@@ -15,7 +15,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Let a stopped stage go on, or start its runner again.")
 @name_option
 @built_stage_option
 @quiet_option

@@ -21,7 +21,7 @@ when the plan's first line names it:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Print the JSON Schema of plans, for editors.")
 @output_option
 def command(output: Path | None) -> None:
     """Print the JSON Schema (2020-12) of plans, with which an editor completes and explains them.

@@ -16,7 +16,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Stop the bots of a stage; jobs wait in their queues.")
 @name_option
 @built_stage_option
 @timeout_option

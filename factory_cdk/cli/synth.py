@@ -21,7 +21,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Turn a stage into CloudFormation templates, offline.")
 @plan_option
 @stage_option
 @click.option(

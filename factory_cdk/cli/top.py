@@ -30,7 +30,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Watch bots, queues, rates and the last failures, live.")
 @click.option("--name", metavar="NAME", shell_complete=factory_names, help="This factory alone.")
 @click.option("--stage", metavar="NAME", shell_complete=stage_names, help="This stage alone.")
 @click.option(

@@ -45,6 +45,14 @@ def test_help_lists_every_command_with_what_it_does() -> None:
         assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE), command
 
 
+@pytest.mark.parametrize("group", [(), ("jobs",)])
+def test_no_line_of_a_list_of_commands_is_cut_off_in_80_columns(group: tuple[str, ...]) -> None:
+    said = factory_cdk(*group, "--help", COLUMNS="80").stdout
+    listed = said.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    assert len(listed) >= 8
+    assert [line for line in listed if not re.fullmatch(r"  [a-z-]+ +[A-Z].*[.]", line) or "..." in line] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     result = factory_cdk(command, "--help")
