@@ -49,7 +49,7 @@ def check(name: str, stage: str | None, format_: str) -> int:
     return 1 if found.problems else 0
 
 
-@click.command(epilog=RESCUE_EXAMPLES, short_help="Put what can be saved of one in its place.")
+@click.command(epilog=RESCUE_EXAMPLES, short_help="Put what can be saved of a damaged database in its place.")
 @name_option
 @built_stage_option
 @click.option("--yes", is_flag=True, help="Ask nothing.")

@@ -8,6 +8,7 @@ from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.running import built_stage_option, name_option, no_word, say
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
+from factory_cdk.local.standing import find
 
 EXAMPLES = """\b
 Examples:
@@ -24,6 +25,7 @@ def command(name: str, stage: str | None, quiet: bool) -> None:
 
     Bots that were given up (a crash loop) get a new chance.
     """
-    factory.resume(find_home(), name, stage, no_word if quiet else say)
+    chosen = find(find_home(), name, stage).state
+    factory.resume(find_home(), name, chosen.stage, no_word if quiet else say)
     if not quiet:
-        click.echo(f"{name} goes on")
+        click.echo(f"{chosen.name} goes on")

@@ -8,6 +8,7 @@ from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.running import built_stage_option, name_option, no_word, say, timeout_option
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
+from factory_cdk.local.standing import find
 
 EXAMPLES = """\b
 Examples:
@@ -28,8 +29,11 @@ def command(name: str, stage: str | None, timeout: float | None, cold: bool, qui
     The workers stay, loaded; jobs wait in their queues until `resume`. What is waited for is said after a moment;
     Ctrl-C ends the waiting, not the stopping. Exit code 3: jobs are still in hand after --timeout.
     """
-    lives = factory.stop(find_home(), name, stage, no_word if quiet else say, timeout=timeout, cold=cold)
+    chosen = find(find_home(), name, stage).state
+    lives = factory.stop(find_home(), name, chosen.stage, no_word if quiet else say, timeout=timeout, cold=cold)
     if not quiet:
         click.echo(
-            f"{name} is stopped" if lives else f"{name} is stopped, its runner has ended; resume starts it again"
+            f"{chosen.name} is stopped"
+            if lives
+            else f"{chosen.name} is stopped, its runner has ended; resume starts it again"
         )

@@ -64,6 +64,8 @@ def find(home: Path, name: str, stage: str | None = None) -> Factory:
 def _instead(built: list[Factory], name: str, stage: str | None) -> str:
     """What to do when `name`, or its `stage`, is not among what is `built`."""
     if not built:
+        if name == "bot-start":
+            return "factory-cdk bot-start -q QUEUE TARGET, which is at work until Ctrl-C"
         return "factory-cdk build --plan FILE --stage STAGE"
     stages = [one.stage for one in built if one.name == name]
     near = closest(stage, stages) if stage and stages else closest(name, {one.name for one in built} - {name})

@@ -34,9 +34,9 @@ def test_the_journey(shell: Shell) -> None:
     assert [bot["next"] for bot in info["bots"]] == [["count", "shout"], [], [], []]
     assert "running" in shell.run("info", "--name", "journey")[0]
     assert "running" in shell.run("list")[0]
-    shell.run("stop", "--name", "journey")
+    assert shell.run("stop", "--name", "journey")[0] == "journey/test is stopped\n"
     assert {row["state"] for row in shell.workers()} == {"stopped"}
-    shell.run("resume", "--name", "journey")
+    assert shell.run("resume", "--name", "journey")[0] == "journey/test goes on\n"
     assert "journey/test is demolished" in shell.run("demolish", "--name", "journey", "--yes")[0]
     assert not any(lives(row["pid"]) for row in rows)
     assert "nothing is built here" in shell.run("list")[1]
@@ -248,3 +248,9 @@ def test_wrong_usage_of_submit_is_told_and_a_quiet_one_says_results_alone(shell:
     ):
         _, err = shell.run("submit", "--name", "journey", "--stage", "test", *arguments, code=code)
         assert said in err
+
+
+def test_a_bot_that_is_not_started_is_answered_with_the_command_that_starts_one(shell: Shell) -> None:
+    _, err = shell.run("logs", "--name", "bot-start", "--stage", "weld", code=1)
+    assert "bot-start/weld is not built here" in err
+    assert "factory-cdk bot-start -q QUEUE TARGET" in err
