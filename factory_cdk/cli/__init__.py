@@ -92,6 +92,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line: every error that a user can cause ends as a line or two on stderr."""
+    _fill_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows \u2026 where it has no character
             stream.reconfigure(errors="backslashreplace")
@@ -110,6 +111,18 @@ def main() -> None:
     except OSError as error:
         _lost_output(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fill_standard_descriptors() -> None:
+    """Let /dev/null stand where stdin, stdout or stderr were closed (`>&-`): else the next file that is opened, a
+    database for one, gets the number, and what somebody prints there goes into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _lost_output(error: OSError) -> NoReturn:

@@ -181,14 +181,16 @@ class Crew:
 
     def _hear(self, member: Member, message: Message) -> None:
         kind = message.get("kind")
-        if kind == "done" and self._is_in_hand(member, message):
+        if kind in ("done", "failed") and not self._is_in_hand(member, message):
+            member.refuse(f"`{kind}` for a job that is not the one that it has to do")
+        elif kind == "done":
             lease = member.finish()
             member.done += 1
             member.deaths = 0
             result = message["result"]
             successors = self.posting.successors if message.get("onward", True) else ()
             self._office.settle(Finished(lease, forwards(successors, lease.job, Outcome.SUCCESS, result), result))
-        elif kind == "failed" and self._is_in_hand(member, message):
+        elif kind == "failed":
             lease = member.finish()
             member.failed += 1
             member.deaths = 0
@@ -205,7 +207,7 @@ class Crew:
         elif kind == "returned":
             self._office.release(member.give_back(message["ids"]))
         elif not self._heed(member, message):
-            member.log.write(f"factory_cdk: the worker said something unexpected: {message}\n".encode())
+            member.log.write(f"factory_cdk: the worker said something unexpected: {str(message)[:500]}\n".encode())
         self._office.changed()
 
     def _heed(self, member: Member, message: Message) -> bool:

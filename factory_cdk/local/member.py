@@ -205,6 +205,11 @@ class Member:
             self._take_back(self._process)
             self._process.send({"kind": "stop"})
 
+    def refuse(self, why: str) -> None:
+        """End a process that says what it cannot know; its jobs go on as those of one that died."""
+        if self._process:
+            self._process.refuse(why)
+
     def kill(self, why: str) -> None:
         """End the process at once; `on_end` follows."""
         if self._process and self.killed_for is None:
@@ -240,7 +245,7 @@ class Member:
 
     def _take_back(self, process: WorkerProcess) -> None:
         """Give back what `process` was handed and has not begun."""
-        if back := process.take_back():
+        if back := process.take_back(len(self.hand)):
             leases = [self.hand.pop() for _ in range(back)]
             self._on_return(leases[::-1])
 

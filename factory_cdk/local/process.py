@@ -66,23 +66,25 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self._frames = FrameBuffer()
         self._unsent = bytearray()
-        self._ended = False
+        self._ended = self._refused = False
         self._printed = 0
         self._allowance = Allowance(self._loop)
         self._socket, theirs = socket.socketpair()
         self._output, their_output = os.pipe()
-        self._permits, self._permit = os.pipe()
+        their_permits, self._permit = os.pipe()
+        self._permits = _reopened(their_permits)
         self._handed_over = 0
-        os.set_blocking(self._permits, False)
+        for end in (their_permits, self._permit):
+            os.set_blocking(end, False)
         try:
             self._process = subprocess.Popen(
-                command(theirs.fileno(), self._permits),
+                command(theirs.fileno(), their_permits),
                 cwd=folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=their_output,
                 stderr=their_output,
-                pass_fds=[theirs.fileno(), self._permits],
+                pass_fds=[theirs.fileno(), their_permits],
                 process_group=0,
             )
         except BaseException:
@@ -92,7 +94,8 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-            os.close(their_output)
+            for descriptor in (their_output, their_permits):
+                os.close(descriptor)
         self.pid = self._process.pid
         self._socket.setblocking(False)
         os.set_blocking(self._output, False)
@@ -137,16 +140,39 @@ class WorkerProcess:
         """Send jobs, each with the permit to begin it."""
         if self._ended:
             return
-        first, self._handed_over = self._handed_over, self._handed_over + len(jobs)
-        os.write(self._permit, bytes(number % NUMBERS for number in range(first, self._handed_over)))
-        self.send({"kind": "jobs", "jobs": jobs})
-
-    def take_back(self) -> int:
-        """Take back all jobs that it has not begun, the last ones that it was handed; answers how many they are."""
+        self._handed_over += len(jobs)
         try:
-            return 0 if self._ended else len(os.read(self._permits, NUMBERS))
+            os.write(self._permit, self._last_permits(len(jobs)))
+        except BlockingIOError:
+            self.refuse("its pipe of permits is full")
+        else:
+            self.send({"kind": "jobs", "jobs": jobs})
+
+    def take_back(self, most: int) -> int:
+        """Take back all jobs that it has not begun, the last of the `most` that it has in hand; answers how many."""
+        try:
+            taken = b"" if self._ended else os.read(self._permits, NUMBERS)
         except BlockingIOError:
             return 0
+        if len(taken) > most or taken != self._last_permits(len(taken)):
+            self.refuse("there are permits that nobody gave it")
+            return 0
+        return len(taken)
+
+    def _last_permits(self, count: int) -> bytes:
+        return bytes(number % NUMBERS for number in range(self._handed_over - count, self._handed_over))
+
+    def refuse(self, why: str) -> None:
+        """End a worker that does what no shim does: something in it has taken hold of what is the shim's alone.
+        Nothing that it says from now on is heard.
+        """
+        if self._refused:
+            return
+        self._refused = True
+        self._on_output(
+            f"factory_cdk: the worker is ended, something other than its shim was at work: {why}\n".encode()
+        )
+        self.kill()
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
@@ -194,17 +220,19 @@ class WorkerProcess:
 
     def _take(self, received: bytes) -> bool:
         """Hear a turn's worth of messages; whether there may be more of them."""
+        if self._refused:
+            return False
         began = time.monotonic()
         try:
             messages = self._frames.feed(received, TURN_MESSAGES)
             for message in messages:
                 check_said(message)
         except FrameError as error:
-            self._on_output(f"factory_cdk: something other than the shim wrote to its socket: {error}\n".encode())
-            self.kill()
+            self.refuse(str(error))
             return False
         for message in messages:
-            self._on_message(message)
+            if not self._refused:
+                self._on_message(message)
         if len(messages) < TURN_MESSAGES:
             return False
         self._allowance.take(time.monotonic() - began)
@@ -273,6 +301,16 @@ class WorkerProcess:
             read = self._read_output(min(TURN_OUTPUT, self._printed))
             self._printed = self._printed - read if read else 0
         return self._printed > 0
+
+
+def _reopened(reader: int) -> int:
+    """The reading end of a pipe once more, with flags of its own where the system can do that (Linux): a bot that makes
+    its own end wait, as a library may do with every descriptor that it finds, must not make the runner wait.
+    """
+    try:
+        return os.open(f"/dev/fd/{reader}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # no /proc
+        return os.dup(reader)
 
 
 def _waiting(descriptor: int) -> int:

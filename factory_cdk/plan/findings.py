@@ -83,6 +83,12 @@ class Findings:
             report = self.at_key if key else self.at_value
             report(path, "F114", f"this text holds the control character {found}", "leave it out: no template takes it")
 
+    def holds_nul(self, path: Path, text: str) -> None:
+        """Refuse (F114) `text`, the value at `path`, which is to be a variable or an argument, when it holds a NUL."""
+        if "\0" in text:
+            hint = "leave it out: it would end a variable or an argument"
+            self.at_value(path, "F114", "this text holds the control character U+0000", hint)
+
     def all_as_written(self, path: Path, data: Any) -> None:
         """`as_written` for every scalar in `data`, which is at `path`."""
         if isinstance(data, dict | list):

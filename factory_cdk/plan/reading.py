@@ -132,9 +132,12 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
 def _command(value: Any, path: Path, findings: Findings) -> tuple[str, ...] | None:
     """The argument vector of a command: a list, or one line split as a POSIX shell would, run by no shell."""
     if isinstance(value, list):
+        for index, part in enumerate(value):
+            findings.holds_nul((*path, index), str(part))
         return tuple(str(part) for part in value)
     if not isinstance(value, str):
         return None
+    findings.holds_nul(path, value)
     try:
         words = tuple(shlex.split(value))
     except ValueError as error:

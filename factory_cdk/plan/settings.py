@@ -26,6 +26,8 @@ def read_settings(data: Mapping[str, Any], path: Path, findings: Findings) -> Se
     secrets = _secrets(data.get("secrets"), (*path, "secrets"), findings)
     for kind, names in (("config", config), ("secrets", secrets)):
         for name in names:
+            if kind == "config" and isinstance(config[name], str):
+                findings.holds_nul((*path, kind, name), config[name])
             if name.startswith(RESERVED_PREFIX):
                 hint = f"names that start with `{RESERVED_PREFIX}` are set by the runner"
                 findings.at_key((*path, kind, name), "F110", f"`{name}` is reserved", hint)

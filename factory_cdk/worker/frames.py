@@ -7,6 +7,7 @@ import select
 import struct
 import sys
 
+from .errors import CUT, LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_TYPE
 from .jsontext import decode_text, encode_text
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 HEADER = struct.Struct(">I")
 CHUNK = 1 << 16
 """Bytes read at once; malloc maps and unmaps pages for every buffer that is larger than 128 KiB."""
+
+LONGEST_STATUS = 200
+_LONGEST = {"type": LONGEST_TYPE, "message": LONGEST_MESSAGE, "traceback": LONGEST_TRACEBACK}
 
 LARGEST = 1 << 30
 """A frame over 1 GiB is not a message but something that wrote to the wrong descriptor."""
@@ -44,15 +48,18 @@ def check_said(message: Message) -> None:
     if kind in ("failed", "broken"):
         error = message.get("error")
         if not isinstance(error, dict) or not all(
-            isinstance(error.get(part), str) for part in ("type", "message", "traceback")
+            isinstance(error.get(part), str) and len(error[part]) <= longest + len(CUT)
+            for part, longest in _LONGEST.items()
         ):
-            raise FrameError(f"`{kind}` without an error")
+            raise FrameError(f"`{kind}` without an error, or with one that is too long")
     if kind == "returned":
         ids = message.get("ids")
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             raise FrameError("`returned` without the ids of jobs")
-    if kind == "status" and not isinstance(message.get("status"), str):
-        raise FrameError("`status` without a status")
+    if kind == "status":
+        status = message.get("status")
+        if not isinstance(status, str) or len(status) > LONGEST_STATUS:
+            raise FrameError("`status` without a status, or with one that is too long")
 
 
 class FrameBuffer:

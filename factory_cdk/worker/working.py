@@ -11,7 +11,7 @@ from collections import deque
 from . import lifeline
 from .depth import DEEPEST, check_depth
 from .errors import BotError, describe
-from .frames import HEADER, encode
+from .frames import HEADER, LONGEST_STATUS, encode
 from .job import Job
 from .life import tolerantly
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = 0.1, 1.0, 60.0
 """Seconds without a job before `onwait` is called, and before it is called again; doubling from the second on."""
-
-LONGEST_STATUS = 200
 
 
 class Worker:
@@ -131,25 +129,25 @@ class Worker:
     def _run(self, message: dict[str, Any]) -> None:
         self._last = job = Job(context=dict(self._idle.context), worker=self, **message)
         for stream in self._streams:
-            stream.job = job.id
-        frame = self._frame(job)
+            stream.job = message["id"]
+        frame = self._frame(job, message["id"], message["attempt"])
         for stream in self._streams:
             stream.job = None
         for output in (*self._streams, sys.stdout):  # a bot may have put another in its place, closed it or set None
             if output is not None:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(BaseException):  # sys.exit() in a bot's own stream, too
                     output.flush()
         self._send(frame)
 
-    def _frame(self, job: Job) -> bytes:
-        """Run one job; the frame that says how it went. Nothing that a bot raises passes."""
+    def _frame(self, job: Job, job_id: str, attempt: int) -> bytes:
+        """Run one job; the frame that says how it went. Nothing that a bot raises passes, nor what it did to `job`."""
         try:
             result = self._life.process(job)
             if job._quit:
                 raise BotError("Terminated", "its bot ended the worker in the middle of it, and gave it up")
             if job.last_step_result is False:
                 raise BotError("StepFailed", f"its step `{job._step}` said that it did not succeed")
-            done: Message = {"kind": "done", "id": job.id, "result": result}
+            done: Message = {"kind": "done", "id": job_id, "result": result}
             if not job.do_workflow:
                 done["onward"] = False
             try:
@@ -163,8 +161,8 @@ class Worker:
                 ) from None
         except BaseException as error:  # sys.exit() in a bot fails the attempt, not the worker
             if job._quit == "requeue":
-                return encode({"kind": "returned", "ids": [job.id]})
-            failed: Message = {"kind": "failed", "id": job.id, "error": describe(error, job.attempt)}
+                return encode({"kind": "returned", "ids": [job_id]})
+            failed: Message = {"kind": "failed", "id": job_id, "error": describe(error, attempt)}
             if job._quit:
                 failed["final"] = True
             return encode(failed)

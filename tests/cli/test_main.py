@@ -165,3 +165,12 @@ def test_the_demo_runs_a_factory_to_its_end_and_exits_0(tmp_path: Path) -> None:
     assert '"packaging": "21.3"' in result.stdout
     assert '"packaging": "25.0"' in result.stdout
     assert "my-factory-name-dev-eu-west-1" in result.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_is_no_file_of_ours(closed: str, tmp_path: Path) -> None:
+    command = f'"{sys.executable}" -m factory_cdk ps {closed}'
+    environ = {**os.environ, "FACTORY_CDK_HOME": str(tmp_path / "home")}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environ, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Traceback" not in done.stderr

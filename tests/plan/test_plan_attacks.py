@@ -366,3 +366,13 @@ def test_a_workflow_of_100_000_edges_is_loaded_and_resolved(tmp_path: Path) -> N
     stage = resolve_stage(loaded.plan, "prod")
     assert len(loaded.plan.workflows["flow"].edges) == sum(len(bot.successors) for bot in stage.stage_bots) == 100_128
     assert stage.demolish_order == tuple(f"c{number}" for number in range(448))
+
+
+@pytest.mark.parametrize(
+    "bot", ['bot_path: "w:f", config: {A: "a\\0b"}', 'command: [tr, "a\\0b"]', 'command: "tr a\\0b"']
+)
+def test_a_nul_where_the_system_takes_none_is_refused_at_its_place(bot: str, tmp_path: Path) -> None:
+    text = LOCAL.replace("  bots:\n", f"  bots:\n    nul: {{source: {{path: .}}, {bot}}}\n", 1)
+    (found,) = [one for one in load(text, tmp_path).diagnostics if one.severity is Severity.ERROR]
+    assert found.code == "F114"
+    assert "U+0000" in found.message

@@ -1,0 +1,142 @@
+"""A bot that is hostile, or broken in a way that looks so, harms its own jobs and nobody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from local_works import Works, bot, until
+
+from factory_cdk.local import factory
+
+PERMITS = """
+import fcntl, os, sys, time
+from pathlib import Path
+
+def _write(amount):
+    theirs = os.open(f"/proc/self/fd/{sys.argv[2]}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        while amount:
+            amount -= os.write(theirs, bytes(min(amount, 4096)))
+    except BlockingIOError:
+        pass
+
+def _wait(gate):
+    Path(gate + ".begun").touch()
+    while not Path(gate).exists():
+        time.sleep(0.001)
+
+def forge(gate):
+    _write(300)
+    _wait(gate)
+
+def fill(gate):
+    _write(1 << 20)
+
+def block(gate):
+    fcntl.fcntl(int(sys.argv[2]), fcntl.F_SETFL, 0)
+    _wait(gate)
+
+def close(gate):
+    os.close(int(sys.argv[2]))
+"""
+GOOD = "def good(number): return number + 1\n"
+
+
+def goes_on(works: Works) -> None:
+    """The bot beside the hostile one is at work, and the runner is the one that it was."""
+    (record,) = works.run("good", 1)
+    assert record.result == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a pipe's other end is found in /proc")
+@pytest.mark.parametrize("attack", ["forge", "fill", "block", "close"])
+def test_a_bot_that_tampers_with_its_permits_holds_up_nobody_else(works: Works, tmp_path: Path, attack: str) -> None:
+    works.write("hostile.py", PERMITS)
+    works.write("good.py", GOOD)
+    works.build(bot("bad", f"hostile:{attack}", max_attempts=1, batch=5), bot("good", "good:good"))
+    runner, gate = works.runner(), tmp_path / "gate"
+    works.submit("bad", *[str(gate)] * 10)
+    if attack in ("forge", "block"):
+        until(Path(f"{gate}.begun").exists)
+    else:
+        until(lambda: works.worker("bad").done + works.worker("bad").failed > 0)
+    goes_on(works)
+    assert works.runner() == runner
+    factory.stop(works.home, "works", None, works.said.append, cold=True)  # takes back what was not begun
+    assert "a fault in the runner" not in (works.state().logs / "stream.log").read_text()
+
+
+def test_a_bot_that_changes_its_job_has_it_answered_all_the_same(works: Works) -> None:
+    works.write(
+        "renaming.py",
+        """
+        def rename(job):
+            job.id, job.attempt, job.bot = "another", "first", None
+            if job.payload == "fail":
+                raise ValueError("no")
+            return "done"
+        """,
+    )
+    works.build(bot("rename", "renaming:rename", max_attempts=2))
+    done, failed = works.run("rename", "work", "fail")
+    assert (done.outcome, done.result) == ("success", "done")
+    assert (failed.outcome, [one.attempt for one in failed.failures]) == ("dead", [1, 2])
+
+
+SPEAKING = """
+import json, os, struct, sys
+
+def speak(job):
+    '''Write to the runner what the payload says, then do the job as usual.'''
+    for message in job.payload:
+        body = json.dumps({**message, "id": job.id if message.get("id") == "ID" else "another"}).encode()
+        frame = struct.pack(">I", len(body)) + body
+        while frame:
+            frame = frame[os.write(int(sys.argv[1]), frame):]
+    return "as usual"
+"""
+LONG = "x" * 1_000_000
+ERROR = {"type": "E", "message": "m", "traceback": "t"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"kind": "done", "id": "another", "result": 1},
+        {"kind": "failed", "id": "another", "error": ERROR},
+        {"kind": "status", "status": LONG},
+        *({"kind": "failed", "id": "ID", "error": {**ERROR, part: LONG}} for part in ERROR),
+    ],
+    ids=lambda message: f"{message['kind']}-{max(map(str, message.get('error', {'': ''}).values()), key=len)[:1]}",
+)
+def test_a_worker_that_says_what_no_shim_says_is_ended_and_its_job_is_not_left_in_its_hand(
+    works: Works, message: dict[str, object]
+) -> None:
+    works.write("speaking.py", SPEAKING)
+    works.write("good.py", GOOD)
+    works.build(bot("speak", "speaking:speak", max_attempts=1), bot("good", "good:good"))
+    (record,) = works.run("speak", [message])
+    assert (record.outcome, record.failures[-1].type) == ("dead", "WorkerDied")
+    assert "something other than its shim" in record.failures[-1].traceback
+    goes_on(works)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "class E(Exception):\n    def __str__(self): raise SystemExit(4)",
+        "class E(Exception): pass\nE.__module__ = None\nE.__qualname__ = 'E' * 100_000",
+        "import resource\nE = ValueError\nresource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))",
+        "import sys\nE = ValueError\n"
+        "class Out:\n    def write(self, text): raise OSError\n    def flush(self): sys.exit(7)\nsys.stdout = Out()",
+    ],
+    ids=["unprintable", "long-name", "no-more-files", "bad-stdout"],
+)
+def test_an_error_is_told_whatever_stands_in_the_way(works: Works, attack: str) -> None:
+    lines = "".join(f"    {line}\n" for line in attack.splitlines())
+    works.write("odd.py", f"def odd(payload):\n{lines}    raise E('well')\n")
+    works.build(bot("odd", "odd:odd", max_attempts=1))
+    (record,) = works.run("odd", None)
+    (failure,) = record.failures
+    assert failure.type == "ValueError" or failure.type.startswith(("odd.odd.<locals>.E", "None.E")), failure
