@@ -97,6 +97,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows \u2026 where it has no character
             stream.reconfigure(errors="backslashreplace")
     try:
+        if sys.flags.optimize > 1:  # cerberus refuses it when it is imported
+            raise FactoryError("factory-cdk does not run under python -OO", "unset PYTHONOPTIMIZE, or set it to 1")
         status = cli.main(standalone_mode=False)
         sys.stdout.flush()
     except FactoryError as error:

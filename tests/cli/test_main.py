@@ -174,3 +174,9 @@ def test_a_standard_stream_that_is_closed_is_no_file_of_ours(closed: str, tmp_pa
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environ, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert "Traceback" not in done.stderr
+
+
+def test_python_that_throws_docstrings_away_is_refused_in_words() -> None:
+    command = [sys.executable, "-OO", "-m", "factory_cdk", "validate", "--plan", "plan.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (1, ["  help: unset PYTHONOPTIMIZE, or set it to 1"])
