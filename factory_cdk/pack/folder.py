@@ -109,7 +109,7 @@ def inside(folder: Path, subdirectory: str | None, shown: str) -> Path:
     if not start.is_relative_to(root):
         raise FactoryError(f"{shown}: the subdirectory {subdirectory!r} leaves the source", "correct it in the plan")
     if not os.path.isdir(start):  # noqa: PTH112 - a name that is too long is not there, and no error
-        what = "is not a folder" if start.exists() else "does not exist"
+        what = "is not a folder" if os.path.exists(start) else "does not exist"  # noqa: PTH110
         name = f"{shown}: the subdirectory {subdirectory!r}" if subdirectory else shown
         raise FactoryError(f"{name} {what}", f"correct the source in the plan (looked for {folder})")
     return start

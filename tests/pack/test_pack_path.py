@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from pack_sources import BOT, TARGET, at_path, bot, git, leftovers, names, pack_one, refusal, write_files
 
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.folder import inside
+
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
@@ -225,3 +228,8 @@ def test_the_tree_is_kept_where_it_is_asked_for_and_foreign_folders_are_left_alo
     assert "not made by factory-cdk" in said
     assert (keep / "mine" / "precious.txt").exists()
     assert sorted(path.name for path in keep.iterdir()) == ["b", "b.json", "mine"]
+
+
+def test_a_folder_whose_name_is_too_long_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(FactoryError, match="does not exist"):
+        inside(tmp_path / ("a" * 5000), None, "code")
