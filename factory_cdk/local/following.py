@@ -22,6 +22,13 @@ from factory_cdk.queues.sqlite_history import History
 from factory_cdk.workflow.router import child_id
 
 
+_in_sqlite = threading.RLock()
+"""Held by a follower that is in SQLite, and by whoever forks: SQLite has locks of its own, and one that a thread holds
+while its process is forked is held in the fork for ever. Reentrant, since who waits for a job may fork in a callback.
+"""
+os.register_at_fork(before=_in_sqlite.acquire, after_in_parent=_in_sqlite.release, after_in_child=_in_sqlite.release)
+
+
 class JobFailed(FactoryError):
     """A job became a dead letter. `type`, `message` and `traceback` are those of its last failure; `job` is its
     id, `bot` whose it was, `attempts` how many were begun. Python shows the bot's traceback below its own.
@@ -171,7 +178,7 @@ class Follower:
 
     def _follow_all(self) -> None:
         pause, looked = SOONEST, time.monotonic()
-        with open_queues(self._state) as queues:
+        with _in_sqlite, open_queues(self._state) as queues:
             while True:
                 with self._lock:
                     self._runs = {run: one for run, one in self._runs.items() if one.trees}
@@ -182,15 +189,18 @@ class Follower:
                     self._news.clear()
                 if sum(self._look(queues.history, run, one) for run, one in runs):
                     pause = SOONEST
-                    continue
-                if time.monotonic() - looked > LIVENESS_EVERY:
+                elif time.monotonic() - looked > LIVENESS_EVERY:
                     looked = time.monotonic()
                     if runner_pid(self._state) is None:
                         for run, one in runs:
                             self._look(queues.history, run, one)
                         self._give_up(gone_error(self._state, sum(len(one.trees) for _, one in runs)))
                         return
-                self._news.wait(pause)
+                _in_sqlite.release()
+                try:
+                    self._news.wait(pause)
+                finally:
+                    _in_sqlite.acquire()
                 pause = SOONEST if self._news.is_set() else min(LATEST, pause * 2)
 
     def _look(self, history: History, run_id: str, run: _Run) -> int:

@@ -42,6 +42,12 @@ if os.fork() == 0:
     print(factory.submit("odd", 3).result(60), flush=True)
     os._exit(0)
 os.wait()
+for _ in range(30):  # each while what was submitted last is followed
+    factory.submit("odd", 5)
+    if os.fork() == 0:
+        factory.submit("odd", 7).result(60)
+        os._exit(0)
+    os.wait()
 open(sys.argv[1], "w").close()
 print(pending.result(60))
 """
