@@ -93,15 +93,18 @@ def stage_state(home: Path, factory: str, stage: str) -> StageState:
 
 
 def stage_states(home: Path, factory: str | None = None) -> list[StageState]:
-    """Every stage under `home` (of `factory`, if given) that was built or half built, sorted by name."""
+    """Every stage under `home` (of `factory`, if given) that was built or half built, sorted by name. FactoryError when
+    the folders cannot be read.
+    """
     folder = home / FACTORIES
-    factories = [folder / factory] if factory else sorted(folder.glob("*"))
-    return [
-        StageState(found.name, stage.name, stage)
-        for found in factories
-        for stage in (sorted(found.iterdir()) if found.is_dir() else ())
-        if stage.is_dir()
-    ]
+    with disk(folder):
+        factories = [folder / factory] if factory else sorted(folder.glob("*"))
+        return [
+            StageState(found.name, stage.name, stage)
+            for found in factories
+            for stage in (sorted(found.iterdir()) if found.is_dir() else ())
+            if stage.is_dir()
+        ]
 
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
@@ -239,11 +242,13 @@ def holding(descriptor: int) -> Iterator[None]:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The pid of whoever holds the lock at `path` (0 when it has not said yet); None when nobody does."""
+    """The pid of whoever holds the lock at `path` (0 when it has not said yet); None when nobody does. FactoryError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise disk_error(error, path) from error
     with holding(descriptor):
         if _try_lock(descriptor, fcntl.LOCK_SH):
             return None
