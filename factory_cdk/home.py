@@ -71,7 +71,7 @@ def disk_error(error: OSError, path: Path) -> FactoryError:
         return DiskFullError(f"the disk of {where} is full", f"free some space, or set {VARIABLE} to another disk")
     if error.errno in REFUSED:
         return FactoryError(
-            f"{where} cannot be written: {error.strerror}", f"set {VARIABLE} to a folder that you may write"
+            f"{where} cannot be used: {error.strerror}", f"set {VARIABLE} to a folder that you may read and write"
         )
     if error.errno == errno.ENOTDIR:
         return FactoryError(f"{where} is not a folder", f"set {VARIABLE} to a folder")

@@ -21,7 +21,6 @@ from factory_cdk.queues.port import JobRecord, Outcome
 from factory_cdk.queues.sqlite_history import History
 from factory_cdk.workflow.router import child_id
 
-
 _in_sqlite = threading.RLock()
 """Held by a follower that is in SQLite, and by whoever forks: SQLite has locks of its own, and one that a thread holds
 while its process is forked is held in the fork for ever. Reentrant, since who waits for a job may fork in a callback.

@@ -16,7 +16,7 @@ from local_works import Works, bot, take_down, until
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.state import read_json, write_json
+from factory_cdk.local.state import lock_holder, read_json, stage_states, write_json
 from factory_cdk.local.status import read_status, runner_pid
 
 ECHO = "def echo(payload):\n    return payload\n"
@@ -34,6 +34,26 @@ def test_everything_works_in_folders_with_spaces_and_other_letters(tmp_path: Pat
         assert any(str(odd.home / "bundles") in line for line in lines)
     finally:
         odd.demolish()
+
+
+def test_a_home_of_another_user_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "factories" / "works").mkdir(parents=True, mode=0o700)
+    (tmp_path / "factories" / "works" / "test.lock").touch()
+    (tmp_path / "factories").chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        for look in (
+            lambda: stage_states(tmp_path),
+            lambda: stage_states(tmp_path, "works"),
+            lambda: lock_holder(tmp_path / "factories" / "works" / "test.lock"),
+        ):
+            with pytest.raises(FactoryError, match="factories.* cannot be used: Permission denied"):
+                look()
+    finally:
+        os.seteuid(user)
+        (tmp_path / "factories").chmod(0o700)
 
 
 def test_the_home_is_this_users_alone(works: Works) -> None:
@@ -150,7 +170,7 @@ def test_a_read_only_home_is_refused_in_words(works: Works, tiny_disk: Path) -> 
     works.write("echo.py", ECHO)
     works.home = tiny_disk / "home"
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
-    with pytest.raises(FactoryError, match=r"cannot be written|read-only|Read-only") as refused:
+    with pytest.raises(FactoryError, match=r"cannot be used|read-only|Read-only") as refused:
         works.build(bot("echo", "echo:echo"))
     assert "FACTORY_CDK_HOME" in (refused.value.remedy or "")
 
