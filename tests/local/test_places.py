@@ -49,7 +49,7 @@ def test_a_home_of_another_user_is_refused_in_words(tmp_path: Path) -> None:
             lambda: stage_states(tmp_path, "works"),
             lambda: lock_holder(tmp_path / "factories" / "works" / "test.lock"),
         ):
-            with pytest.raises(FactoryError, match="factories.* cannot be used: Permission denied"):
+            with pytest.raises(FactoryError, match=r"factories.* cannot be used: Permission denied"):
                 look()
     finally:
         os.seteuid(user)
