@@ -105,7 +105,7 @@ def main() -> None:
         print_error(error)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:  # Ctrl-C, or no answer to a question
-        click.echo("interrupted", err=True)
+        click.echo("interrupted", file=sys.__stderr__ or sys.stderr)  # the latter may be muted (stacks/node.py)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -7,9 +7,12 @@ import importlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import types
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -35,6 +38,17 @@ def prepare_cdk() -> None:
     if "aws_cdk" not in sys.modules:
         _check_runs(os.environ.get("JSII_NODE") or "node")
         _start()
+        if (
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    """Ctrl-C. It ends Node too, whose complaint about that, passed on by jsii to sys.stderr, is nothing to read."""
+    sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    signal.default_int_handler(number, frame)
 
 
 def _start() -> None:
