@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from local_works import Works, bot, take_down, until
+from shell import fill
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
@@ -99,19 +100,6 @@ def tiny_disk(works: Works, tmp_path: Path) -> Iterator[Path]:
     take_down(works.home)
     take_down(folder / "home")
     subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no byte free; the file that takes them."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 512, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-    return path
 
 
 def test_a_build_on_a_full_disk_says_so_and_leaves_nothing(tiny_disk: Path, tmp_path: Path) -> None:
