@@ -14,12 +14,13 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.crew import DEAD, Crew, Office, Trouble, crew_status, worker_statuses
 from factory_cdk.local.desired import Desired, open_bell, read_desired
+from factory_cdk.local.gate import Gate
 from factory_cdk.local.guardian import Guardian
 from factory_cdk.local.logs import RUNNER, Stream
 from factory_cdk.local.relief import ENDING
@@ -77,12 +78,16 @@ class Runner:
         self._published_at = 0.0
         self._beaten_at = self._loop.time()
         self._started_at = time.time()
-        self._changed = asyncio.Event()
-        self._gate = "closed"
+        self._gate = Gate(
+            self._staff,
+            self._office,
+            self._task,
+            unsettled=lambda: bool(self._settled),
+            publish=self._publish,
+            grace=roster.tempo.grace,
+        )
         self._desired = Desired()
-        self._ending: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
-        self._kept, self._signalled = report is None, False
+        self._kept = report is None
         self._told_ready = False
         self._trouble: str | None = None
         self._lost_leases = 0
@@ -92,7 +97,7 @@ class Runner:
         """Start all crews and keep them at work until the runner is ended by a signal, a wish or its launcher."""
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._end_by_signal)
+            self._loop.add_signal_handler(number, self._gate.end_by_signal)
         bells = [self._queues.doorbell(queue) for queue in {crew.posting.queue for crew in self._staff.at_work}]
         for bell in bells:
             self._loop.add_reader(bell, self._hear_bell, bell)
@@ -108,9 +113,7 @@ class Runner:
         polling = self._task(self._poll())
         tidying = self._task(self._tidy())
         try:
-            while self._ending is None:
-                await self._change()
-            await self._ending
+            await self._gate.end_of_work()
         finally:
             beating.cancel()
             polling.cancel()
@@ -120,7 +123,7 @@ class Runner:
                 self._loop.remove_reader(bell)
                 bell.close()
         self._exchange()
-        self._gate = "ended"
+        self._gate.state = "ended"
         self._log.say("runner ended")
         self._publish()
         if self._report:
@@ -194,8 +197,8 @@ class Runner:
             self._note_lost(held)
         if self._settled:
             self._settled = []
-            if self._gate != "open":
-                self._changed.set()  # whoever closes the gate waits for this, too
+            if self._gate.state != "open":
+                self._gate.note_change()
         self._trouble = None
         if leases:
             self._give(leases)
@@ -226,9 +229,9 @@ class Runner:
         """
         if isinstance(error, DamagedError):
             self._trouble = error.message
-            if self._ending is None:
+            if not self._gate.ending:
                 self._log.say(f"{error.message}; the runner ends", "ERROR")
-                self._end(cold=True)
+                self._gate.end(cold=True)
             return
         if self._trouble != error.message:
             self._log.say(f"{error.message}; trying again ({error.remedy})", "ERROR")
@@ -277,7 +280,7 @@ class Runner:
         """
         self._lost = True
         self._log.say(f"{self._state.folder} was removed: there is nothing left to run", "ERROR")
-        self._end(cold=not self._shares_queues)
+        self._gate.end(cold=not self._shares_queues)
 
     async def _tidy(self) -> None:
         """Keep house at the start and now and then, in a thread."""
@@ -299,7 +302,7 @@ class Runner:
     def _hear_wish(self, bell: Doorbell) -> None:
         bell.drain()
         self._carry_out(self._wish())
-        self._staff.take_up(refused=ENDING if self._ending else None)
+        self._staff.take_up(refused=ENDING if self._gate.ending else None)
 
     def _wish(self) -> Desired:
         """What is asked, or what was asked last when that cannot be read."""
@@ -313,99 +316,28 @@ class Runner:
         if word == "keep":
             self._kept = True
         elif word is None and not self._kept:
-            self._end(cold=self._gate == "closed")  # who builds or watches us is gone
+            self._gate.end(cold=self._gate.state == "closed")  # who builds or watches us is gone
 
     def _carry_out(self, desired: Desired) -> None:
         self._desired = desired
         if desired.end:
-            self._end(cold=desired.end == "cold")
+            self._gate.end(cold=desired.end == "cold")
         elif desired.gate == "open":
-            self._open(held=desired.held)
-        elif self._gate == "open":
-            self._gate = "closing"
-            self._closing = self._task(self._close("closed"))
+            self._gate.open(held=desired.held)
+        else:
+            self._gate.close()
         self._publish()
-        self._note_change()
-
-    def _open(self, *, held: bool) -> None:
-        if self._ending:
-            return
-        if self._closing:
-            self._closing.cancel()
-            self._closing = None
-        self._gate = "open"
-        for crew in self._staff.at_work:
-            crew.open = not (held and crew.posting.stopped)
-            if not held:
-                crew.resume()
-            elif crew.broken or not crew.alive:
-                crew.start()
-        self._look()
-
-    async def _close(self, then: str) -> None:
-        """Stop taking jobs, one bot after the other along the workflow, each when its jobs in hand are done."""
-        for crews in self._staff.in_order():
-            for crew in crews:
-                crew.open = False
-            await self._until(lambda: not any(crew.in_hand for crew in crews) and not self._settled)  # noqa: B023
-        self._gate = then
-        self._publish()  # someone waits for this
         self._note_change()
 
     def _crew(self, posting: Posting, office: Office) -> Crew:
         secrets = self._secrets.get(posting.place, {})
         return Crew(posting, secrets, self._tempo, self._stream, self._guardian, office)
 
-    # The end
-
-    def _end_by_signal(self) -> None:
-        """The first signal ends warm, whatever else has ended the runner already; the second cold."""
-        again, self._signalled = self._signalled, True
-        if again or self._ending is None:
-            self._end(cold=again)
-        else:
-            self._log.say("a signal: it is ending already; another ends it cold")
-
-    def _end(self, *, cold: bool) -> None:
-        """End warm, or, also while ending warm, cold."""
-        self._log.say("ending cold: jobs in hand go back" if cold else "ending warm: jobs in hand are finished")
-        if self._closing:
-            self._closing.cancel()
-        self._staff.drop(ENDING)
-        if cold:
-            for crew in self._staff.everyone:
-                crew.kill("end")
-        if self._ending is None:
-            self._ending = self._task(self._wind_up(cold=cold))
-        self._gate = "ending"
-        self._note_change()
-
-    async def _wind_up(self, *, cold: bool) -> None:
-        if not cold:
-            await self._close("ending")
-        for crew in self._staff.everyone:
-            crew.stop()
-        impatient = self._loop.call_later(self._tempo.grace, self._lose_patience)
-        await self._until(lambda: not any(crew.alive for crew in self._staff.everyone))
-        impatient.cancel()
-
-    def _lose_patience(self) -> None:
-        for crew in self._staff.everyone:
-            crew.kill("end")
-
-    async def _until(self, reached: Callable[[], bool]) -> None:
-        while not reached():
-            await self._change()
-
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
     # What others see
 
     def _note_change(self) -> None:
-        self._changed.set()
-        self._staff.go_on(may_take_over=self._closing is None or self._closing.done())
+        self._gate.note_change()
+        self._staff.go_on(may_take_over=not self._gate.is_closing)
         if not self._told_ready and all(crew.ready for crew in self._staff.at_work):
             self._told_ready = True
             if self._report:
@@ -436,7 +368,7 @@ class Runner:
         return Status(
             pid=os.getpid(),
             started_at=self._started_at,
-            gate=self._gate,
+            gate=self._gate.state,
             request=self._desired.request,
             workers=tuple(status for crew in self._staff.everyone for status in worker_statuses(crew)),
             crews=tuple(crew_status(crew) for crew in self._staff.at_work),
