@@ -2,7 +2,7 @@
 
 Started by `build` and `resume` (launch.py); also what a service manager would run. Options: `--report FD`, the
 socket to the command that waits and hands over the values of secrets (without it they are resolved here), and
-`--detach`, to live on in a session of its own.
+`--detach`, to live on in a session of its own. Without it a SIGTERM to this process alone ends the runner warm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.guardian import Guardian
+from factory_cdk.local.guardian import guard
 from factory_cdk.local.roster import roster_from_json
 from factory_cdk.local.runner import Runner
 from factory_cdk.local.secrets import resolve_secrets, take_over
@@ -39,7 +39,7 @@ def main() -> int:
     if arguments.detach:
         detach()
     try:
-        serve(arguments.folder.absolute(), arguments.report)
+        serve(arguments.folder.absolute(), arguments.report, detached=arguments.detach)
     except FactoryError as error:
         print(f"{error.message}\n{error.remedy or ''}".rstrip(), file=sys.stderr)
         return 1
@@ -47,17 +47,15 @@ def main() -> int:
 
 
 def detach() -> None:
-    """Go on as a process that no terminal, shell or parent knows: in a session of its own, not leading it."""
+    """Go on as a process that no terminal, shell or parent knows: in a session of its own, which its guardian leads."""
     if os.fork():
         os._exit(0)
     os.setsid()
-    if os.fork():
-        os._exit(0)
 
 
-def serve(folder: Path, report: int | None) -> None:
+def serve(folder: Path, report: int | None, *, detached: bool) -> None:
     """Run the stage in `folder` until it is ended. FactoryError when that cannot be."""
-    guardian = Guardian()  # forks: before the lock is taken
+    guardian = guard(pass_on=not detached)  # forks: before the lock is taken
     state = StageState(folder.parent.name, folder.name, folder)
     lock = take_lock(state.runner_lock, wait=LOCK_PATIENCE)
     if lock is None:

@@ -1,7 +1,10 @@
-"""The guardian: a tiny process beside the runner that ends all workers, and their children, when the runner dies.
+"""The guardian: a tiny process that outlives the runner and ends what is left of its workers, and of all they started.
+
+It is the runner's parent, so that on Linux all that the runner leaves behind is given to it (orphans.py), whatever
+session or group it may have moved to. Where there is no such thing it ends the process groups of the workers.
 
 A worker ends itself too (worker/lifeline.py), but one whose bot holds the interpreter's lock can be ended by
-the kernel alone, which leaves the bot's own children; the guardian knows every worker's process group.
+the kernel alone, which leaves the bot's own children.
 """
 
 from __future__ import annotations
@@ -9,44 +12,77 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+from factory_cdk.local.orphans import Orphans, adopt, end_all
+
+IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+RUNNER_PATIENCE, PATIENCE = 1.0, 10.0
+"""Seconds for which the runner, then the guardian, try to end what is left."""
+
+
+def guard(*, pass_on: bool) -> Guardian:
+    """Fork: the child, in which this returns, is the runner; this process stays, as its guardian, and ends with its
+    exit code. `pass_on`: SIGTERM is meant for the runner; else it is ignored.
+
+    To be called before any thread, lock or loop exists.
+    """
+    adopt()
+    reader, writer = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    runner = os.fork()
+    if runner == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(reader)
+        adopt()
+        return Guardian(writer)
+    code = 70
+    try:
+        os.close(writer)
+        signal.signal(signal.SIGTERM, (lambda *_: os.kill(runner, signal.SIGTERM)) if pass_on else signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        code = _guard(runner, reader)
+    finally:
+        os._exit(code)
 
 
 class Guardian:
-    """The runner's end. Make it before any thread, lock or loop exists: it forks."""
+    """The runner's end."""
 
-    def __init__(self) -> None:
-        reader, self._writer = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                _guard(reader)
-            finally:
-                os._exit(0)
-        os.close(reader)
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+        self._orphans = Orphans()
 
-    def watch(self, group: int) -> None:
-        """End the process group `group` when the runner dies."""
-        self._tell(f"+{group}\n")
+    def report_to(self, note: Callable[[str], None]) -> None:
+        """From now on `note` gets a line about what was ended that a worker had left behind."""
+        self._orphans.note = note
 
-    def forget(self, group: int) -> None:
-        """The process group `group` has ended."""
-        self._tell(f"-{group}\n")
+    def watch(self, pid: int, mark: str | None = None) -> None:
+        """`pid`, which leads a process group, is a child of the runner; one with a `mark` (process.py) runs a bot."""
+        self._tell(f"+{pid}\n")
+        self._orphans.expect(pid, mark)
+
+    def forget(self, pid: int) -> None:
+        """`pid` has ended: what it left behind is ended too."""
+        self._tell(f"-{pid}\n")
+        self._orphans.forget(pid)
+
+    def look(self) -> None:
+        """To be called now and then: what bots left behind and has ended is waited for."""
+        self._orphans.look()
 
     def dismiss(self) -> None:
-        """Let the guardian end; it ends whom it still watches."""
-        os.close(self._writer)
-        os.waitpid(self.pid, 0)
+        """The runner is about to end, and has no worker any more: end what is left."""
+        end_all(RUNNER_PATIENCE)
 
     def _tell(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # it was killed: the workers' own lifelines remain
             os.write(self._writer, line.encode())
 
 
-def _guard(reader: int) -> None:
-    """Live on as the guardian until the pipe ends."""
-    os.setsid()
+def _guard(runner: int, reader: int) -> int:
+    """Live on as the guardian until the runner has ended; its exit code."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
@@ -61,6 +97,10 @@ def _guard(reader: int) -> None:
         *lines, rest = (rest + received).split(b"\n")
         for line in lines:
             (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
+    _, status = os.waitpid(runner, 0)
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    end_all(PATIENCE)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

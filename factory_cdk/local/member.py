@@ -125,7 +125,7 @@ class Member:
         self._begin()
         self._process = process
         process.report_to(on_message=self._hear, on_output=self._print, on_end=self._end)
-        self._guardian.watch(process.pid)
+        self._guardian.watch(process.pid, process.mark)
         self._process.send(
             {
                 "kind": "start",

@@ -19,6 +19,7 @@ from typing import Any
 
 import factory_cdk.worker
 from factory_cdk.local.allowance import Allowance
+from factory_cdk.local.orphans import MARK
 from factory_cdk.worker.frames import FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
 
@@ -52,7 +53,7 @@ def worker_command(python: str, *descriptors: int) -> list[str]:
 
 
 class WorkerProcess:
-    """A running worker, which reports to whom `report_to` names.
+    """A running worker, which reports to whom `report_to` names. `mark` is what it, and what it starts, is known by.
 
     Raises OSError from the constructor when the process cannot be started.
     """
@@ -76,11 +77,12 @@ class WorkerProcess:
         self._handed_over = 0
         for end in (their_permits, self._permit):
             os.set_blocking(end, False)
+        self.mark = os.urandom(8).hex()
         try:
             self._process = subprocess.Popen(
                 command(theirs.fileno(), their_permits),
                 cwd=folder,
-                env=environ,
+                env={**environ, MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=their_output,
                 stderr=their_output,

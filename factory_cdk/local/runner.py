@@ -63,6 +63,7 @@ class Runner:
         self._report = Reporter(report, self._hear_launcher) if report else None
         self._stream = Stream(state.logs)
         self._log = self._stream.log(RUNNER)
+        guardian.report_to(self._log.say)
         self._office = Office(
             settle=self._settle,
             release=self._release,
@@ -272,6 +273,7 @@ class Runner:
             await asyncio.sleep(self._tempo.poll)
             if identity(self._state.folder) != self._folder and not self._lost:
                 self._lose_folder()
+            self._guardian.look()
             self._look()
 
     def _lose_folder(self) -> None:

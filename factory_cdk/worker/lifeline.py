@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 
-PR_SET_PDEATHSIG = 1
+from .prctl import SET_PDEATHSIG, prctl
 
 
 def end_group() -> None:
@@ -26,18 +25,8 @@ def end_group() -> None:
 
 def tie(descriptor: int) -> None:
     """From now on, end this process when the other end of the socket `descriptor` is closed or its parent dies."""
-    _ask_kernel()
+    prctl(SET_PDEATHSIG, signal.SIGKILL)  # without it, the socket and the guardian remain
     threading.Thread(target=_watch, args=(descriptor,), name="factory-lifeline", daemon=True).start()
-
-
-def _ask_kernel() -> None:
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        import ctypes  # noqa: PLC0415 (some Pythons lack it)
-    except ImportError:  # a Python built without libffi: the socket and the guardian remain
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(descriptor: int) -> None:

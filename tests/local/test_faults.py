@@ -79,8 +79,8 @@ def test_an_understudy_steps_in_for_a_killed_worker_is_replaced_and_ends_with_th
 ) -> None:
     works.write("marking.py", MARKING + "import sys\nprint('loaded', flush=True)\n")
     state = works.build(bot("hold", "marking:hold"))
-    guardian_worker_and_understudy = 3
-    before = until(lambda: len(found := children(works.runner())) == guardian_worker_and_understudy and found)
+    worker_and_understudy = 2
+    before = until(lambda: len(found := children(works.runner())) == worker_and_understudy and found)
     log = state.logs / "here.hold.1.log"
     assert log.read_text() == "loaded\n", "the bot is not loaded before it is needed"
     run = works.submit("hold", str(marks))
@@ -89,7 +89,7 @@ def test_an_understudy_steps_in_for_a_killed_worker_is_replaced_and_ends_with_th
     other, _ = marked(marks, "attempt2")
     assert other in before - {pid}
     assert until(lambda: works.worker("hold").pid == other)
-    assert len(until(lambda: (found := children(works.runner())) - before and found)) == guardian_worker_and_understudy
+    assert len(until(lambda: (found := children(works.runner())) - before and found)) == worker_and_understudy
     (marks / "gate").touch()
     assert works.wait(run)[0].result == 2
     last = children(works.runner())

@@ -206,8 +206,8 @@ def test_code_that_is_saved_again_while_it_is_being_loaded_is_not_waited_for(wor
     assert reloaded(works, make).outcome == "done"
     assert hanging is not None
     assert works.run("make", None)[0].result[0] == "new"
-    guardian_worker_and_understudy = 3
-    until(lambda: len(children(works.runner())) == guardian_worker_and_understudy)
+    worker_and_understudy = 2
+    until(lambda: len(children(works.runner())) == worker_and_understudy)
 
 
 def test_other_arguments_are_taken_over_and_what_moves_jobs_elsewhere_is_refused(works: Works) -> None:

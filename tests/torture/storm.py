@@ -41,6 +41,7 @@ from factory_cdk.plan.load import read_plan
 from factory_cdk.queues.sqlite_search import Search
 
 HERE = Path(__file__).parent
+RUNNER = "factory_cdk.local"
 SHIM = str(Path(factory_cdk.worker.__file__).with_name("__main__.py"))
 LEASE = 1.0
 TEMPO = Tempo(
@@ -254,7 +255,7 @@ class Storm:
         found = {
             "worker": workers,
             "busy": [worker for worker in workers if self._is_busy(worker)],
-            "guardian": [child for child in children if child not in workers],
+            "guardian": [parent for parent in [_parent(runner)] if RUNNER in _command_line(parent)],
         }[whom]
         return self._dice.choice(found) if found else None
 
@@ -310,6 +311,12 @@ def _children(process: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     return []
+
+
+def _parent(process: int) -> int:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def _command_line(process: int) -> list[str]:
