@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ from factory_cdk.pack.tree import Tree
 
 _PLACES = ("", "src/", "lib/", "python/")
 """Where a source keeps its packages, the likeliest first; other folders are looked through after them."""
+
+_parsing = threading.Lock()
+"""CPython counts the depth of a syntax tree in one place for all threads, and raises SystemError when two of them that
+parse have mixed it up: https://github.com/python/cpython/issues/106905 is about the same count.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,12 @@ def find_target(tree: Tree, bot_path: str, *, others_bring_code: bool) -> Found:
     if file is None:
         return _missing(tree, bot_path, module, others_bring_code)
     try:
-        syntax = ast.parse(tree.at(file).read_bytes(), file)
-    except (SyntaxError, ValueError) as error:
-        return Found(file, (f"{file} could not be read by this Python, so {bot_path} is unchecked: {error}",))
+        source = tree.at(file).read_bytes()
+        with _parsing:
+            syntax = ast.parse(source, file)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deep to parse
+        why = str(error) or "it is nested too deep"
+        return Found(file, (f"{file} could not be read by this Python, so {bot_path} is unchecked: {why}",))
     names = set(_names(syntax.body))
     head = attribute.partition(".")[0]
     if head in names or names & {"*", "__getattr__"} or _is_module(tree.paths, file, head):

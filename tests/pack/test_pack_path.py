@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pack_sources import BOT, TARGET, at_path, bot, git, leftovers, names, pack_one, refusal, write_files
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.folder import inside
+from factory_cdk.pack.folder import inside, tree_of_folder
+from factory_cdk.pack.target import Found, find_target
 
 
 @pytest.fixture
@@ -198,10 +202,36 @@ def test_whatever_can_bind_the_name_is_accepted_unrun(source: str, tmp_path: Pat
     assert pack_one(tmp_path, bot(at_path(code), "pkg.b:run"), env).error is None
 
 
-def test_code_of_a_newer_python_is_packed_with_a_note(tmp_path: Path, env: dict[str, str]) -> None:
-    code = write_files(tmp_path / "code", {"b.py": "def run(): return 1 +\n"})
+@pytest.mark.parametrize(
+    "source",
+    ["def run(): return 1 +\n", "-" * 100_000 + "1", "a" + ".b" * 100_000, "(" * 5_000 + ")" * 5_000, "\0"],
+    ids=["newer", "signs", "attributes", "parentheses", "null"],
+)
+def test_code_that_this_python_cannot_parse_is_packed_with_a_note(
+    source: str, tmp_path: Path, env: dict[str, str]
+) -> None:
+    code = write_files(tmp_path / "code", {"b.py": source})
     packed = pack_one(tmp_path, bot(at_path(code), "b:run"), env)
     assert any("unchecked" in note for note in packed.notes)
+
+
+def test_sources_that_are_read_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def yield_to_others(_phase: str, _details: dict[str, int]) -> None:
+        time.sleep(0)  # another thread goes on in the middle of a parse, as when a finalizer runs
+
+    functions = (f"def f{i}(a):\n    return [a, (1, {{'x': [a + {i} * (2 - a)]}})]\n" for i in range(10))
+    code = write_files(tmp_path / "code", {"b.py": "".join([*functions, "def run(): ..."])})
+    tree = tree_of_folder(code, "code")
+    threshold = gc.get_threshold()
+    gc.callbacks.append(yield_to_others)
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda _: find_target(tree, "b:run", others_bring_code=False), range(400)))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(yield_to_others)
+    assert found == [Found("b.py")] * 400
 
 
 def test_a_bot_that_is_a_command_needs_no_module(tmp_path: Path, env: dict[str, str]) -> None:
