@@ -56,6 +56,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F112", _E, "a number out of bounds"),
     ("F113", _E, "no such stage"),
     ("F114", _E, "a control character where a template cannot hold one"),
+    ("F115", _E, "a secret that factory_cdk makes for one sector"),
     # F2: references and sources
     ("F201", _E, "an undefined bot"),
     ("F202", _E, "an undefined workflow"),

@@ -75,7 +75,6 @@ class _Design:
         stacks: tuple[StackDesign, ...] = ()
         if plan.home_region:
             self._report(limits.check_texts(plan, self.bundles))
-            self._report(limits.check_queue_names(queues, plan.sectors[0].position))
             self._report(limits.check_alarm_names(plan))
             unpacked_bots = self._unpacked()
             queue_stacks = self._queue_stacks(queues, plan.home_region, unpacked_bots)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from factory_cdk.bundle import Bundle
-from factory_cdk.design.model import BotDesign, QueueDesign, Resource
+from factory_cdk.design.model import BotDesign, Resource
 from factory_cdk.design.policy import POLICY_LIMIT
 from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES, Unit
 from factory_cdk.design.values import PARAMETER_LIMIT, canonical
@@ -90,17 +90,6 @@ def _numbers(value: Json) -> Iterator[int | float]:
         case list() | tuple():
             for item in value:
                 yield from _numbers(item)
-
-
-def check_queue_names(queues: Iterable[QueueDesign], position: Position) -> Iterator[Problem]:
-    """Two queues of a stage must not get one name on SQS (`x-dlq` is the dead-letter queue of `x`)."""
-    seen: dict[str, str] = {}
-    for queue in queues:
-        for name in (queue.physical_name, queue.dead_letter_name):
-            if name in seen:
-                message = f"the queues `{seen[name]}` and `{queue.name}` would both be `{name}` on SQS"
-                yield Problem(position, "F511", message, "give one of them another `queue-name`")
-            seen[name] = queue.name
 
 
 def check_alarm_names(plan: StagePlan) -> Iterator[Problem]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from dataclasses import dataclass
 
-from factory_cdk.plan.names import bounded, hyphenated, logical
+from factory_cdk.plan.names import digest8, hyphenated, logical, shortened_to
 
 ROLE_NAME_LIMIT = 64
 """IAM and STS quotas (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
@@ -19,28 +19,44 @@ ASSETS_BUCKET = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
 """The bucket that `cdk bootstrap` makes for assets, as text for Fn::Sub."""
 
 
+_PLAIN_END = re.compile(r"(?:.*-)?(?![0-9a-f]{8}\Z|dlq\Z)[^-]+")
+"""How a name that has no digest may end: not with what could be one, nor with the suffix of dead letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of one stage of one factory."""
+    """The names of one stage of one factory. No other stage, of any factory, has one of them.
+
+    Stacks and queues take no separator but the hyphen, which the plan's names may hold themselves. So that
+    factory `a` with stage `b-c` is not factory `a-b` with stage `c` (whose stack a deployment would replace, whose
+    queue a role would open), the name ends with a digest of its parts where the factory or the stage holds a hyphen,
+    and no name without one ends with what could be a digest. In stacks a `_` is a hyphen, too: `a_b` stays plain.
+    """
 
     factory: str
     stage: str
 
     def stack(self, kind: str, number: int = 1) -> str:
         """A stack's name: `kind` is `queues` or a region; the second of a kind ends with `-2`."""
-        name = f"{hyphenated(self.factory)}-{hyphenated(self.stage)}-{kind}"
-        return name if number == 1 else f"{name}-{number}"
+        name = f"{hyphenated(self.factory)}-{hyphenated(self.stage)}"
+        if "-" in self.factory or "-" in hyphenated(self.stage) or not _PLAIN_END.fullmatch(self.stage):
+            name += f"-{digest8(f'{self.factory}/{self.stage}')}"
+        return f"{name}-{kind}" if number == 1 else f"{name}-{kind}-{number}"
 
     def queue(self, queue: str) -> str:
         """The physical name of a queue; its dead-letter queue has DEAD_LETTER_SUFFIX behind it."""
         limit = QUEUE_NAME_LIMIT - len(DEAD_LETTER_SUFFIX)
-        return bounded(f"{self.factory}-{self.stage}-{queue}", limit)
+        name = f"{self.factory}-{self.stage}-{queue}"
+        if len(name) <= limit and "-" not in self.factory + self.stage and _PLAIN_END.fullmatch(queue):
+            return name
+        return shortened_to(name, limit, "-" + digest8(f"{self.factory}/{self.stage}/{queue}"))
 
     def role(self, sector: str) -> str:
-        """The name of a sector's role and instance profile. Points part it, since names may hold hyphens: roles
-        are an account's, and stage `a` with sector `b-c` is not stage `a-b` with sector `c`.
+        """The name of a sector's role and instance profile. Points part it, and `+` the digest of a long one,
+        since neither can stand in a name of the plan: roles are an account's, whatever the region.
         """
-        return bounded(f"{self.factory}.{self.stage}.{sector}", ROLE_NAME_LIMIT)
+        name = f"{self.factory}.{self.stage}.{sector}"
+        return name if len(name) <= ROLE_NAME_LIMIT else shortened_to(name, ROLE_NAME_LIMIT, "+" + digest8(name))
 
     def path(self, *parts: str) -> str:
         """The path of an SSM parameter or log group of this stage: `/factory-cdk/<factory>/<stage>/…`."""
@@ -53,4 +69,4 @@ class Names:
 
 def queue_id(queue: str) -> str:
     """The logical id of a queue: readable, and different for any two queue names."""
-    return f"Queue{logical(queue)}{hashlib.sha256(queue.encode()).hexdigest()[:8]}"
+    return f"Queue{logical(queue)}{digest8(queue)}"

@@ -35,8 +35,9 @@ def statements(
     that the template creates for it.
     """
     bots = tuple(bots)
-    # GetParametersByPath is asked of the path itself, the others of what lies below it.
-    parameters = [names.path(sector), names.path(sector, "*"), names.path("gate")]
+    # GetParametersByPath is asked of the path itself, the others of what lies below it. Who may ask it of a path
+    # reads all that is below, so nobody may of the gate's: a sector can be called `gate`.
+    own_parameters = [names.path(sector), names.path(sector, "*")]
     own = {names.queue(bot.queue): None for bot in bots}
     next_queues = {names.queue(successor.queue): None for bot in bots for successor in bot.successors}
     dead = {f"{queue}{DEAD_LETTER_SUFFIX}": None for queue in own}
@@ -45,8 +46,9 @@ def statements(
         _allow(
             "ReadParameters",
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-            [_arn("ssm", f"parameter{path}") for path in parameters],
+            [_arn("ssm", f"parameter{path}") for path in own_parameters],
         ),
+        _allow("ReadGate", ["ssm:GetParameter", "ssm:GetParameters"], [_arn("ssm", f"parameter{names.path('gate')}")]),
         _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [*map(ref, secret_ids), *_existing_secrets(bots)]),
         _allow(
             "ReceiveJobs",

@@ -170,6 +170,11 @@ def _requirements(bench: Bench, code: Tree, manifest: Manifest | None) -> Requir
     locked = bench.locked
     if locked is not None and locked.manifest == manifest.digest:
         return Requirements(locked.requirements, manifest.digest, locked.python)
+    if locked is not None and locked.commit is not None:  # a commit does not change: the lock was not made from it
+        raise FactoryError(
+            f"plan.lock is not sound: {manifest.path} of commit {locked.commit[:12]} is not what it was locked from",
+            f"run `factory-cdk lock --upgrade {bench.bot.name}` and review the change",
+        )
     if locked is not None:
         bench.outdated([f"{manifest.path} changed"])
     python = bench.python or _higher(manifest.floor, PYTHON)
@@ -201,15 +206,23 @@ def _higher(floor: str | None, default: str) -> str:
     return max(default, floor or default, key=lambda version: int(version.partition(".")[2]))
 
 
+def refuse_another(bench: Bench, stored: Stored) -> None:
+    """FactoryError when plan.lock names another bundle than the one that was packed, or another archive of it."""
+    locked = bench.locked
+    if locked is None or locked.digest is None:
+        return
+    for was, now in ((locked.digest, stored.digest), (locked.archive_sha256, stored.archive_sha256)):
+        if was != now:
+            raise FactoryError(
+                f"the bundle is not the one of plan.lock: {now[:12]} instead of {str(was)[:12]}",
+                "if you trust the source as it is now, run `factory-cdk lock --upgrade "
+                f"{bench.bot.name}` and review the change",
+            )
+
+
 def _made(bench: Bench, stored: Stored, found: Requirements, commit: str | None) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
-    locked = bench.locked
-    if locked is not None and locked.digest not in (None, stored.digest):
-        raise FactoryError(
-            f"the bundle is not the one of plan.lock: {stored.digest[:12]} instead of {str(locked.digest)[:12]}",
-            "if you trust the source as it is now, run `factory-cdk lock --upgrade "
-            f"{bench.bot.name}` and review the change",
-        )
+    refuse_another(bench, stored)
     pinned = commit is not None
     return bench.bundle(stored, found.lines, commit), LockedBot(
         source=described(bench.bot.source),

@@ -10,12 +10,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements import is_locked
 from factory_cdk.plan.model import Bot, Plan
 
 NAME = "plan.lock"
@@ -24,10 +25,15 @@ MAX_BYTES = 16 * 1024 * 1024
 """A larger plan.lock is refused: a thousand requirements with all their hashes take about 2 MB."""
 
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
-_PYTHON = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
-_LINE = re.compile(r"[A-Za-z0-9][^\r\n]*")
+_PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
+_PINNED_BY: Mapping[str, tuple[str, ...]] = {
+    "git": ("commit", "digest", "archive_sha256"),
+    "pypi": ("requirements", "digest", "archive_sha256"),
+    "path": (),
+}
+"""What the entry of a bot must hold, by the kind of its source: without it, something else could be packed."""
 _MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
 
 
@@ -99,7 +105,9 @@ def read_lock(path: Path) -> Lock | None:
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise FactoryError(f"{path} holds an unfinished merge", "take one side, then run `factory-cdk lock`")
     try:
-        said = json.loads(text)
+        said = json.loads(text, object_pairs_hook=_each_once)
+    except _Twice as error:
+        raise FactoryError(f"{path} holds {error} twice in one mapping", _MEND) from error
     except (ValueError, RecursionError) as error:
         raise FactoryError(f"{path} is no JSON: {error}", _MEND) from error
     if not isinstance(said, dict) or type(said.get("format")) is not int or said["format"] < 1:
@@ -108,7 +116,7 @@ def read_lock(path: Path) -> Lock | None:
         raise FactoryError(f"{path} was written by a newer factory-cdk", "upgrade factory-cdk")
     try:
         return _read(said)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+    except ValueError as error:
         raise FactoryError(f"{path} is no sound plan.lock: {error}", _MEND) from error
 
 
@@ -146,50 +154,84 @@ def _plain(record: Lock | LockedBot) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value not in (None, (), {})}
 
 
+class _Twice(Exception):
+    """A key that stands twice: what it means would depend on who reads the file."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in said:
+            raise _Twice(repr(key))
+        said[key] = value
+    return said
+
+
 def _read(said: Mapping[str, Any]) -> Lock:
-    bots = {}
-    for name, bot in said.get("bots", {}).items():
-        facts = {part.name: bot[part.name] for part in fields(LockedBot) if part.name in bot}
-        facts["requirements"] = tuple(_matching(line, _LINE) for line in facts.get("requirements", ()))
-        for part in ("digest", "archive_sha256", "manifest", "commit"):
-            if part in facts:
-                _matching(facts[part], _HEX)
-        if "python" in facts:
-            _matching(facts["python"], _PYTHON)
-        for part in ("requirements_path", "module"):
-            if part in facts:
-                _text(facts[part])
-        for part in ("size", "files"):
-            if part in facts and (type(facts[part]) is not int or facts[part] < 0):
-                raise ValueError(f"{part} is no number of things")
-        bots[name] = LockedBot(**{**facts, "source": dict(facts["source"])})
+    """The lock that `said` is; ValueError, naming the place, for what no factory-cdk has written."""
+    _known(said, {"format", *(part.name for part in fields(Lock))}, "plan.lock")
+    stacks = _mapping(said.get("stacks", {}), "stacks")
     return Lock(
-        factory=_text(said["factory"]),
-        bots=bots,
-        images=_texts(said.get("images", {})),
-        home_regions={stage: _matching(region, _REGION) for stage, region in said.get("home_regions", {}).items()},
-        default_region=_matching(said["default_region"], _REGION) if "default_region" in said else None,
-        stacks={
-            _text(stage): {_text(sector): _matching(stack, _STACK) for sector, stack in stacks.items()}
-            for stage, stacks in said.get("stacks", {}).items()
-        },
+        factory=_text(said.get("factory"), "factory"),
+        bots={name: _read_bot(name, bot) for name, bot in _mapping(said.get("bots", {}), "bots").items()},
+        images=_each(said.get("images", {}), "images", None),
+        home_regions=_each(said.get("home_regions", {}), "home_regions", _REGION),
+        default_region=_text(said["default_region"], "default_region", _REGION) if "default_region" in said else None,
+        stacks={stage: _each(sectors, f"stacks of {stage!r}", _STACK) for stage, sectors in stacks.items()},
     )
 
 
-def _texts(said: Mapping[str, Any]) -> dict[str, str]:
-    return {_text(name): _text(value) for name, value in said.items()}
+def _read_bot(name: str, said: Any) -> LockedBot:
+    facts = dict(_mapping(said, f"bot {name!r}"))
+    _known(facts, {part.name for part in fields(LockedBot)}, f"bot {name!r}")
+    facts["source"] = source = _mapping(facts.get("source"), f"source of {name!r}")
+    kind = source.get("kind")
+    if not isinstance(kind, str) or kind not in _PINNED_BY:
+        raise ValueError(f"the source of {name!r} is of no known kind")
+    for part in _PINNED_BY[kind]:
+        if not facts.get(part):
+            raise ValueError(f"{name!r} comes from {kind} and has no {part}")
+    lines = facts.get("requirements", [])
+    if not isinstance(lines, list):
+        raise ValueError(f"requirements of {name!r} is no list")
+    facts["requirements"] = tuple(_line(line, name) for line in lines)
+    patterns = {"digest": _HEX, "archive_sha256": _HEX, "manifest": _HEX, "commit": _HEX, "python": _PYTHON}
+    for part in (*patterns, "requirements_path", "module"):
+        if part in facts:
+            _text(facts[part], f"{part} of {name!r}", patterns.get(part))
+    for part in ("size", "files"):
+        if part in facts and (type(facts[part]) is not int or facts[part] < 0):
+            raise ValueError(f"{part} of {name!r} is no number of things")
+    return LockedBot(**facts)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+def _line(value: Any, bot: str) -> str:
+    """A locked requirement: one line that names what it means by a hash or a commit, and nothing else."""
+    line = _text(value, f"a requirement of {bot!r}")
+    if not line[:1].isalnum() or not line.isprintable() or not is_locked(line):
+        raise ValueError(f"the requirement {line[:80]!r} of {bot!r} has neither hash nor commit, or is more than one")
+    return line
+
+
+def _known(said: Mapping[str, Any], names: Set[str], where: str) -> None:
+    for name in said.keys() - names:
+        raise ValueError(f"{where} has an unknown key {name[:80]!r}")
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is no mapping")
     return value
 
 
-def _matching(value: Any, pattern: re.Pattern[str]) -> str:
-    if not pattern.fullmatch(_text(value)):
-        raise ValueError(f"{value!r} is not what belongs there")
-    return str(value)
+def _each(value: Any, where: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
+    return {name: _text(text, f"{where}, {name!r}", pattern) for name, text in _mapping(value, where).items()}
+
+
+def _text(value: Any, where: str, pattern: re.Pattern[str] | None = None) -> str:
+    if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
+        raise ValueError(f"{where} is {str(value)[:80]!r}, which does not belong there")
+    return value
 
 
 def _umask() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle, described
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.bench import Bench
+from factory_cdk.pack.code import refuse_another
 from factory_cdk.pack.lock import LockedBot, module_of
 from factory_cdk.pack.requirements import PYTHON, failure, install, lock_package
 from factory_cdk.pack.store import key_of
@@ -38,11 +39,7 @@ def pack_pypi(bench: Bench, source: PypiSource) -> tuple[Bundle, LockedBot]:
     stored = bench.store_bundle(Tree(bench.workspace, ()), lines)
     if known_since is not None:
         bench.store.remember("requirements", known_since, {"lines": lines}, bench.workspace)
-    if bench.locked is not None and bench.locked.digest not in (None, stored.digest):
-        raise FactoryError(
-            f"plan.lock is not sound: its requirements of {bench.bot.name} are not those of its bundle",
-            f"run `factory-cdk lock --upgrade {bench.bot.name}` and review the change",
-        )
+    refuse_another(bench, stored)
     return bench.bundle(stored, lines), LockedBot(
         source=described(source),
         requirements=lines,

@@ -108,6 +108,11 @@ def digest_of_lines(lines: Sequence[str]) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
+def is_locked(line: str) -> bool:
+    """Whether a requirement names what it means by a hash, or by a commit of git."""
+    return _HASH.search(line) is not None or _PINNED.search(line) is not None
+
+
 def failure(said: Output, what: str) -> FactoryError:
     """Uv's own words as a FactoryError with what to do about them."""
     words = "\n".join(f"    {line}" for line in said.stderr.strip().splitlines()[-12:])
@@ -131,7 +136,7 @@ def _lines(text: str, path: str) -> list[str]:
         name = _HASH.sub("", line).strip()
         if re.fullmatch(r"(-e\s+)?(\.|file:\.)/?", name):
             continue  # the project itself, whose code is in the bundle
-        if name == line.strip() and not _PINNED.search(name):
+        if not is_locked(line):
             raise FactoryError(
                 f"{path}: {name!r} cannot be locked, since it has neither hash nor commit",
                 "name a package of an index, or a git address with a commit; code in the source needs no line",

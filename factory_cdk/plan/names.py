@@ -30,9 +30,11 @@ def logical(name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in words)
 
 
-def bounded(name: str, limit: int) -> str:
-    """`name`, or when it is longer than `limit` characters its start and 8 hex digits of its SHA-256."""
-    if len(name) <= limit:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: limit - 9].rstrip('-_')}-{digest}"
+def digest8(text: str) -> str:
+    """8 hex digits of the SHA-256 of `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def shortened_to(name: str, limit: int, end: str) -> str:
+    """`name` with `end` behind it, cut where both together are longer than `limit` characters."""
+    return name[: limit - len(end)].rstrip("-_.") + end

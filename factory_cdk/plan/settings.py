@@ -14,6 +14,9 @@ from factory_cdk.plan.schema import VARIABLE_PATTERN
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}")
 
+_OF_A_SECTOR = re.compile(r"(arn:.*:secret:)?factory-cdk/")
+"""How the names of the secrets start that a stage makes for its sectors (see `design.naming`)."""
+
 RESERVED_PREFIX = "FACTORY_"
 """Variables that start so are the runner's own."""
 
@@ -77,4 +80,7 @@ def _reference(data: Any, path: Path, findings: Findings) -> SecretReference:
     if secret is not None and not (_SECRET_NAME.fullmatch(secret) or _SECRET_ARN.fullmatch(secret)):
         message = f"the `secret` of `{path[-1]}` is neither a name nor an ARN of Secrets Manager"
         findings.at_value((*path, "secret"), "F109", message, "a name has up to 512 letters, digits and `/_+=.@-`")
+    elif secret is not None and _OF_A_SECTOR.match(secret):
+        message = f"the `secret` of `{path[-1]}` is one that factory_cdk makes for the bots of one sector alone"
+        findings.at_value((*path, "secret"), "F115", message, "keep what several use in a secret of your own")
     return SecretReference(env, text.get("profile"), secret, text.get("key"))

@@ -41,7 +41,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
     `region` is used by aws sectors that name none; `home_region` (plan.lock's) holds the queues unless the plan
     names another, else the first aws sector's region does. Raises PlanError for an unknown stage (F113), when an aws
     sector has no region at all (F512), or when `region` lies in another partition than the stage (F506);
-    FactoryError when an aws sector would use a `region` that does not exist.
+    FactoryError when an aws sector would use a `region` that does not exist, or `home_region` is none for the stage.
     """
     stage = find_stage(plan, name)
     workflow = plan.workflows.get(stage.workflow or "")
@@ -62,6 +62,8 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         raise PlanError(missing)
     if region is not None and needs_region(stage):
         _check_default_region(plan, stage, region)
+    if home_region is not None and stage.home_region is None:
+        _check_locked_home(stage, home_region, region)
     sectors = tuple(
         StageSector(
             name=sector.name,
@@ -104,6 +106,18 @@ def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:
         message = f"`{others[0].region_name}` and the default region `{region}` are in different AWS partitions"
         hint = "give every aws sector of the stage a `region_name`"
         raise PlanError([diagnose(plan.file, others[0].position, "F506", message, hint)])
+
+
+def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:
+    known = partitions()
+    kept = f"plan.lock keeps the queues of stage `{stage.name}` in `{home}`"
+    remedy = "take the last good plan.lock from version control, or give the stage a `home_region`"
+    if home not in known:
+        raise FactoryError(f"{kept}, which is no region", remedy)
+    regions = [one.region_name or region for one in stage.sectors if one.type is SectorType.AWS]
+    others = [one for one in regions if known.get(one or "") != known[home]]
+    if others:
+        raise FactoryError(f"{kept}, in another AWS partition than `{others[0]}`", remedy)
 
 
 def _stage_bots(plan: Plan, stage: Stage, sector: Sector, edges: Feeds, where: Candidates) -> Iterable[StageBot]:

@@ -61,8 +61,8 @@ cdk.Tags.of(factory).add("cost-center", "pictures")
 # The rules of cdk-nag see the factory's resources by their types; what is meant is acknowledged, with the reason.
 cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
 OWN_PATHS = (
-    "ssm:<AWS::Region>:<AWS::AccountId>:parameter/factory-cdk/cdk-app/prod/box/*",
-    "logs:<AWS::Region>:<AWS::AccountId>:log-group:/factory-cdk/cdk-app/prod/box:*",
+    "ssm:<AWS::Region>:<AWS::AccountId>:parameter/factory-cdk/cdk_app/prod/box/*",
+    "logs:<AWS::Region>:<AWS::AccountId>:log-group:/factory-cdk/cdk_app/prod/box:*",
 )
 cdk.Validations.of(factory).acknowledge(
     cdk.Acknowledgment(id="AwsSolutions-SQS4", reason="only roles of this account send to the queues"),

@@ -149,11 +149,3 @@ def test_logical_ids_that_meet_are_refused_with_the_names_that_made_them(tmp_pat
     (found,) = refused(plan_of(tmp_path, sectors))
     assert found.code == "F511"
     assert "`box` and `box_secret_x`" in found.message
-
-
-def test_a_queue_that_is_called_like_the_dead_letters_of_another_is_refused_on_aws_only(tmp_path: Path) -> None:
-    bots = {"a": {"queue-name": "jobs"}, "b": {"queue-name": "jobs-dlq"}}
-    (found,) = refused(plan_of(tmp_path, {"box": aws_sector(bots=bots)}))
-    assert found.code == "F511"
-    local = {"here": {"type": "local", "bots": bots}}
-    assert design_of(tmp_path, local).stacks == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from dataclasses import replace
@@ -50,6 +51,19 @@ def test_every_statement_is_scoped_to_what_is_the_sectors_own(tmp_path: Path) ->
             for resource in statement["Resource"]:
                 text = resource.get("Fn::Sub") or f"<{resource['Ref']}>"
                 assert re.search(own % sector, text) or text == "<FirstSecretA>", text
+
+
+def test_a_sector_that_is_called_like_the_gate_keeps_its_parameters_to_itself(tmp_path: Path) -> None:
+    sectors = {"gate": aws_sector("a", config={"LEVEL": "info"}), "other": aws_sector("b")}
+    design = design_of(tmp_path, sectors)
+    of_gate = {one["Name"] for one in properties(design, "SSM::Parameter", "gate")}
+    for statement in statements(design, "other").values():
+        allowed = [resource["Fn::Sub"].partition(":parameter")[2] for resource in statement["Resource"]]
+        for pattern in filter(None, allowed):
+            assert not [name for name in of_gate if fnmatch.fnmatchcase(name, pattern)]
+            # Whoever may ask for a path reads all that is below it.
+            by_path = "ssm:GetParametersByPath" in statement["Action"]
+            assert not (by_path and [name for name in of_gate if name.startswith(pattern.rstrip("*/") + "/")])
 
 
 def test_queues_are_the_home_regions_wherever_the_sector_is(tmp_path: Path) -> None:

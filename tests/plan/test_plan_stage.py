@@ -158,6 +158,15 @@ def test_a_default_region_in_another_partition_is_refused(tmp_path: Path) -> Non
     assert found.code == "F506" and "`eu-west-2`" in found.message and "`cn-north-1`" in found.message
 
 
+@pytest.mark.parametrize("home", ["eu-west-9", "xx-nowhere-1", "cn-north-1"])
+def test_a_home_region_of_a_lock_that_the_stage_cannot_have_is_refused(home: str, tmp_path: Path) -> None:
+    plan = plan_of(AWS, tmp_path)
+    with pytest.raises(FactoryError, match=f"plan.lock keeps the queues of stage `prod` in `{home}`") as refused:
+        resolve_stage(plan, "prod", home_region=home)
+    assert refused.value.remedy
+    assert resolve_stage(plan, "prod", home_region="us-east-1").home_region == "us-east-1"
+
+
 def test_an_unknown_stage_is_refused_where_the_stages_are(tmp_path: Path) -> None:
     found = refusal(plan_of(LOCAL, tmp_path), "tset")
     assert (found.code, found.line, found.column) == ("F113", 10, 3)

@@ -422,6 +422,23 @@ CASES = [
         "512",
     ),
     Case(
+        "a secret of another factory's sector",
+        "F115",
+        "  stages:",
+        "  secrets: {TOKEN: {secret: §factory-cdk/other/prod/box/reader}}\n  stages:",
+        ("`secret` of `TOKEN`", "one sector alone"),
+        "of your own",
+    ),
+    Case(
+        "a secret of another factory's sector by its ARN",
+        "F115",
+        "  stages:",
+        "  secrets: {TOKEN: {secret: §'arn:aws:secretsmanager:eu-west-2:123456789012:secret:factory-cdk/a/b/c/d'}}"
+        "\n  stages:",
+        ("`secret` of `TOKEN`",),
+        "of your own",
+    ),
+    Case(
         "a misspelled key of a secret",
         "F102",
         "  stages:",

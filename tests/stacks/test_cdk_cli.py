@@ -74,7 +74,7 @@ def test_cdk_synth_in_the_example_app_synthesizes_the_factory_beside_the_app_s_o
     )
     assert result.returncode == 0, result.stderr
     assert "AwsSolutions" not in result.stderr and "WARNING" not in result.stderr, result.stderr
-    stacks = "cdk-app-prod/queues, cdk-app-prod/eu-west-2, Operations"
+    stacks = "cdk_app-prod/queues, cdk_app-prod/eu-west-2, Operations"
     assert stacks in result.stdout + result.stderr
 
 

@@ -338,7 +338,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_example_app_adds_an_alarm_a_grant_an_aspect_and_tags(example: dict[str, Any]) -> None:
     assert set(example) == {"report", "Operations", "cdk-app-prod-queues", "cdk-app-prod-eu-west-2"}
     alarm = only(example["Operations"], "AWS::CloudWatch::Alarm")["Properties"]
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "cdk-app-prod-thumbnails-dlq"}]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "cdk_app-prod-thumbnails-dlq"}]
     policy = only(example["cdk-app-prod-eu-west-2"], "AWS::IAM::Policy")["Properties"]
     assert policy["Roles"] == [{"Ref": "BoxRole"}]
     assert policy["PolicyDocument"]["Statement"][0]["Action"] == "sns:Publish"
