@@ -165,6 +165,7 @@ def _print_dry_run(found: dict[str, Any], format_: str) -> None:
             )
             for row in found["environments"]
         ],
+        folds=("requirements", "bots"),
     )
     _title("processes")
     print_table(
@@ -183,6 +184,8 @@ def _print_dry_run(found: dict[str, Any], format_: str) -> None:
             )
             for row in found["processes"]
         ],
+        folds=("runs", "source"),
+        spare=("batch", "timeout", "attempts", "type"),
     )
     _title("queues")
     print_table(
@@ -200,6 +203,7 @@ def _print_dry_run(found: dict[str, Any], format_: str) -> None:
             )
             for row in found["routes"]
         ],
+        folds=("to",),
     )
     _title("variables")
     print_table(
@@ -209,6 +213,7 @@ def _print_dry_run(found: dict[str, Any], format_: str) -> None:
             for row in found["variables"]
             for name, value in row["variables"].items()
         ],
+        folds=("value",),
     )
 
 
@@ -219,4 +224,4 @@ def _title(text: str) -> None:
 def _requirements(found: dict[str, Any] | None) -> str:
     if found is None:
         return "known once packed"
-    return ", ".join(found["lines"]) or "none"
+    return ", ".join(line.partition(" --hash=")[0] for line in found["lines"]) or "none"  # JSON has the hashes

@@ -60,6 +60,8 @@ def command(
         print_table(
             (*columns, "left in queues"),
             [(*(row[column] for column in columns), factory.left(one)) for row, one in zip(rows, found, strict=True)],
+            folds=("plan",),
+            spare=("plan", "built", "workers"),
         )
     chosen = found[0] if len(found) == 1 else _choose(found)
     if not yes and not confirmed(f"demolish {chosen.state.name}?"):

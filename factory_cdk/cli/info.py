@@ -40,17 +40,20 @@ def _print(about: dict[str, Any]) -> None:
     if about["bots"]:
         click.echo()
         print_table(
-            ("sector", "bot", "takes jobs", "workers", "queue", "ready", "delayed", "leased", "dead", "next"),
+            ("sector", "bot", "takes jobs", "workers", "next", "queue", "ready", "delayed", "leased", "dead"),
             [
                 (
                     bot["sector"],
                     bot["bot"],
                     "yes" if bot["open"] else "no",
                     bot["workers"],
+                    ", ".join(bot["next"]) or "-",
                     bot["queue"],
                     *(bot["depth"][kind] for kind in ("ready", "delayed", "leased", "dead")),
-                    ", ".join(bot["next"]) or "-",
                 )
                 for bot in about["bots"]
             ],
+            folds=("next",),
+            then="queue",
+            again=2,
         )

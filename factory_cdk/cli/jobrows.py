@@ -37,7 +37,8 @@ def print_jobs(rows: Iterable[Mapping[str, Any]], format_: str) -> None:
         header = (*_JOB_COLUMNS, "error_type", "error_message")
         _print_csv(header, ((*_cells(row), *map(_text_cell, _last_error(row))) for row in rows))
     elif lines := [_line(row) for row in rows]:
-        print_table((*_LISTED, "waiting", "processing", "error"), lines)
+        spare = ("processing", "waiting", "enqueued", "attempts")
+        print_table((*_LISTED, "waiting", "processing", "error"), lines, folds=("error",), spare=spare, whole=("id",))
     else:
         click.echo("no such jobs", err=True)
 
@@ -74,7 +75,8 @@ def print_statistics(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
         _print_csv(header, [(*(row[name] for name in _COUNTS), *_spreads(row)) for row in rows])
     elif rows:
         header = (*_COUNTS, *(f"{name} {part}" for name, part in _SPREADS))
-        print_table(header, [(*(row[name] for name in _COUNTS), *map(_seconds, _spreads(row))) for row in rows])
+        lines = [(*(row[name] for name in _COUNTS), *map(_seconds, _spreads(row))) for row in rows]
+        print_table(header, lines, spare=("cancelled", "live"), then="waiting p50")
     else:
         click.echo("no such jobs", err=True)
 

@@ -31,7 +31,8 @@ def command(format_: str) -> None:
         print_json(rows)
     elif rows:
         columns = ("factory", "stage", "standing", "runner", "workers", "built", "plan")
-        print_table(columns, [[{**row, "plan": shown_path(row["plan"])}[column] for column in columns] for row in rows])
+        lines = [[{**row, "plan": shown_path(row["plan"])}[column] for column in columns] for row in rows]
+        print_table(columns, lines, folds=("plan",), spare=("runner", "workers"))
     else:
         say("nothing is built here")
     for one in found:

@@ -48,6 +48,7 @@ def command(name: str | None, stage: str | None, format_: str) -> None:
                 )
                 for row in rows
             ],
+            spare=("in hand", "restarts", "uptime", "done", "failed"),
         )
     elif not found:
         say("nothing is built here")

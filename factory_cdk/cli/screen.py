@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from factory_cdk.cli.report import printable
-from factory_cdk.cli.toprows import COLUMNS, cells, failures, title
+from factory_cdk.cli.toprows import COLUMNS, LEAST_WANTED, cells, failures, title
 from factory_cdk.local.overview import BotView, StageView
 
 _STATES = {
@@ -18,8 +18,6 @@ _STATES = {
 }  # fmt: skip
 _STANDINGS = {"running": "bold green", "killed": "bold red", "unfinished": "bold red"}
 _TEXT = ("sector", "bot", "state", "status")
-_LEAST_WANTED = ("failures/s", "restarts", "in hand", "sector", "workers", "jobs/s", "done", "status", "failed")
-"""Columns in the order in which they are left out where the screen is too narrow."""
 
 _GAP = 2
 
@@ -51,7 +49,7 @@ def _table(bots: Sequence[BotView], width: int) -> Table:
     texts = {name: [row[number] for row in rows] for number, name in enumerate(COLUMNS)}
     needed = {name: max(map(len, (name, *column))) for name, column in texts.items()}
     needed["status"] = len("status")
-    for name in _LEAST_WANTED:
+    for name in LEAST_WANTED:
         if sum(needed.values()) + _GAP * (len(needed) - 1) <= width:
             break
         del needed[name]

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
-from factory_cdk.cli.report import as_text, coloured, summary
+from factory_cdk.cli.report import as_text, summary
+from factory_cdk.cli.table import print_table
 from factory_cdk.design.model import StageDesign
 from factory_cdk.home import pack_cache
 from factory_cdk.pack.compiling import design_at_hand
@@ -60,14 +61,10 @@ def command(plan_file: str, stage: str, output: Path, locked: bool, region: str 
 
 
 def _print_stacks(design: StageDesign, output: Path) -> None:
-    rows = [("stack", "region", "resources", "bytes", "sectors")]
+    rows = []
     for stack in design.stacks:
         size = (output / f"{stack.name}.template.json").stat().st_size
         sectors = ", ".join(dict.fromkeys(one.sector for one in stack.resources if one.sector)) or "(queues)"
-        rows.append((stack.name, stack.region, str(len(stack.resources)), f"{size:,}", sectors))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for number, row in enumerate(rows):
-        cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3].rjust(widths[3])]
-        line = "  ".join([*cells, row[4]])
-        click.echo(coloured(line, bold=True) if number == 0 else line)
+        rows.append((stack.name, stack.region, len(stack.resources), f"{size:,}", sectors))
+    print_table(("stack", "region", "resources", "bytes", "sectors"), rows, folds=("sectors",), whole=("stack",))
     click.echo(f"\nwritten to {output}")

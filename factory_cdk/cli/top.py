@@ -15,7 +15,7 @@ import click
 from factory_cdk.cli.report import print_json
 from factory_cdk.cli.running import factory_names, format_option, stage_names
 from factory_cdk.cli.table import print_table
-from factory_cdk.cli.toprows import COLUMNS, cells, failures, title
+from factory_cdk.cli.toprows import COLUMNS, LEAST_WANTED, cells, failures, title
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local.overview import Overview, StageView
@@ -67,7 +67,7 @@ def print_once(stages: tuple[StageView, ...]) -> None:
         click.echo("nothing is built here", err=True)
     for stage in stages:
         click.echo(f"{title(stage)}")
-        print_table(COLUMNS, [cells(bot) for bot in stage.bots])
+        print_table(COLUMNS, [cells(bot) for bot in stage.bots], folds=("status",), spare=LEAST_WANTED)
         for line in failures(stage):
             click.echo(f"  {line}")
 

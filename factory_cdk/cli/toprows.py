@@ -10,6 +10,8 @@ COLUMNS = (
     "sector", "bot", "state", "busy", "workers", "waiting", "in hand", "dead", "done", "failed", "jobs/s", "failures/s",
     "restarts", "status",
 )  # fmt: skip
+LEAST_WANTED = ("failures/s", "restarts", "in hand", "sector", "workers", "jobs/s", "done", "status", "failed")
+"""Columns in the order in which they are left out where the screen is too narrow."""
 
 
 def title(stage: StageView) -> str:

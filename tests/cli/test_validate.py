@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal import on_terminal
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "plans" / "reference" / "factory-plan.yml"
@@ -246,26 +246,8 @@ def test_output_that_is_no_terminal_has_no_colour_and_is_not_wrapped(plan: Path)
 
 def on_a_terminal(plan: Path, **environment: str) -> str:
     """What validate prints to a terminal."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*VALIDATE, "--plan", str(plan)],
-        stdout=slave,
-        stderr=slave,
-        env={**QUIET_ENVIRONMENT, "TERM": "xterm-256color", **environment},
-    )
-    os.close(slave)
-    read = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # the other side has closed
-            break
-        if not part:
-            break
-        read += part
-    os.close(master)
-    assert process.wait(60) == 1
-    return read.decode()
+    env = {**QUIET_ENVIRONMENT, "TERM": "xterm-256color", **environment}
+    return on_terminal([*VALIDATE, "--plan", str(plan)], code=1, env=env)
 
 
 def test_a_terminal_gets_colour_unless_no_color_is_set(plan: Path) -> None:
