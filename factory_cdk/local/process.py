@@ -20,7 +20,7 @@ from typing import Any
 import factory_cdk.worker
 from factory_cdk.local.allowance import Allowance
 from factory_cdk.local.orphans import MARK
-from factory_cdk.worker.frames import FrameBuffer, FrameError, check_said, encode
+from factory_cdk.worker.frames import LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
@@ -65,7 +65,7 @@ class WorkerProcess:
         environ: Mapping[str, str],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._frames = FrameBuffer()
+        self._frames = FrameBuffer(LARGEST_SAID)
         self._unsent = bytearray()
         self._ended = self._refused = False
         self._printed = 0

@@ -140,8 +140,8 @@ class SqliteQueues:
         return held, leases
 
     def unstorable(self, settled: Finished | Failed) -> str | None:
-        """Why `settled` can never be stored (its result is not JSON), in words; None when it can be. FactoryError
-        when the disk refuses.
+        """Why `settled` can never be stored (its result is not JSON, or too large), in words; None when it can be.
+        FactoryError when the disk refuses.
         """
         with Encoding(self._file.bodies, self._file.wall()) as encoding:
             try:

@@ -22,6 +22,7 @@ from factory_cdk.plan.model import Json
 from factory_cdk.queues.sqlite_faults import faults_explained
 from factory_cdk.worker.depth import DEEPEST, check_depth
 from factory_cdk.worker.jsontext import decode_text, encode_text
+from factory_cdk.worker.size import TooLargeError, check_size
 
 INLINE_BYTES = 1024
 FILE_BYTES = 1024 * 1024
@@ -68,12 +69,15 @@ class Bodies:
 
     def encode(self, value: Json, what: str, job_id: str) -> Encoded:
         """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction.
-        Raises UnstorableError, naming `what` of which job, if it is not JSON or too deep.
+        Raises UnstorableError, naming `what` of which job, if it is not JSON, too large or too deep.
         """
         try:
             text = encode_text(value)
+            check_size(len(text))
             if len(text) > DEEPEST:  # it takes a character to go a level down
                 check_depth(value, text)
+        except TooLargeError as error:
+            raise UnstorableError(f"the {what} of job {job_id} is not kept: {error}") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise UnstorableError(
                 f"the {what} of job {job_id} is not JSON: {error}", "submit and return JSON only"

@@ -4,21 +4,29 @@ The program gets the payload as JSON on stdin and these variables besides those 
 FACTORY_RUN, FACTORY_PARENT (empty for the first job), FACTORY_ATTEMPT, FACTORY_TAGS (JSON) and, up to 96 KiB
 (Linux allows 128 KiB for one variable), FACTORY_PAYLOAD (JSON). Exit code 0 is success and what stdout holds is
 the result, JSON or nothing (null); any other code fails the attempt. stderr goes to the bot's log.
+
+A job ends when its program does. What the program left running in the background may go on, but nobody listens to it
+any more: the other ends of its stdout and stderr are closed.
 """
 
 from __future__ import annotations
 
-import collections
+import array
+import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 
-from .errors import BotError
+from .errors import LONGEST_TRACEBACK, BotError
+from .frames import CHUNK
 from .life import Life
+from .size import LARGEST_PAYLOAD, TooLargeError, check_size
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -44,27 +52,30 @@ def run(command: Sequence[str], job: Job) -> Any:
     payload = _as_text(job.payload)
     process = subprocess.Popen(
         command,
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=_variables(job, payload),
     )
-    last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
-    log = threading.Thread(target=_pass_on, args=(process.stderr, last), daemon=True)
-    log.start()
-    output = _talk(process, payload.encode())
-    code = process.wait()
-    log.join()
+    talk = _Talk(process, payload.encode())
+    code = talk.until_the_end()
+    try:
+        check_size(len(talk.output))
+    except TooLargeError as error:
+        raise BotError(
+            "ResultTooLarge", f"what {command[0]} printed is not passed on: {error}", talk.last_lines()
+        ) from None
     if code:
-        raise BotError("CommandFailed", f"{command[0]} {_ending(code)}", "".join(last))
-    if not output.strip():
+        raise BotError("CommandFailed", f"{command[0]} {_ending(code)}", talk.last_lines())
+    if not talk.output.strip():
         return None
     try:
-        return json.loads(output)
+        return json.loads(talk.output)
     except ValueError as error:
-        start = output[:200].decode(errors="replace")
+        start = bytes(talk.output[:200]).decode(errors="replace")
         raise BotError(
-            "ResultNotJson", f"{command[0]} printed something that is not JSON ({error}): {start!r}", "".join(last)
+            "ResultNotJson", f"{command[0]} printed something that is not JSON ({error}): {start!r}", talk.last_lines()
         ) from None
 
 
@@ -92,32 +103,92 @@ def _variables(job: Job, payload: str) -> dict[str, str]:
     return variables
 
 
-def _talk(process: subprocess.Popen[bytes], payload: bytes) -> bytes:
-    """Write `payload` and read everything, at the same time: either side may fill its pipe first."""
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101
-    stdin = process.stdin
+class _Talk:
+    """What a program is told and what it says until it ends: either side may fill its pipe first."""
 
-    def write() -> None:
+    def __init__(self, process: subprocess.Popen[bytes], payload: bytes) -> None:
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101
+        self._process = process
+        self._payload = memoryview(payload)
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._said = bytearray()
+        self.output = bytearray()
+
+    def until_the_end(self) -> int:
+        """Talk until the program has ended; its exit code. One that prints more than a result may have is killed."""
+        ended, end = os.pipe()
+        waiter = threading.Thread(target=self._wait, args=(end,), daemon=True)
+        waiter.start()
+        hear = {self._stdout.fileno(): self._take_output, self._stderr.fileno(): self._pass_on}
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        for descriptor in hear:
+            poll.register(descriptor, select.POLLIN)
+        poll.register(self._stdin, select.POLLOUT)
+        os.set_blocking(self._stdin.fileno(), False)
         try:
-            with stdin:
-                stdin.write(payload)
+            while ended not in (ready := [descriptor for descriptor, _ in poll.poll()]):
+                for descriptor in ready:
+                    if not (hear[descriptor](CHUNK) if descriptor in hear else self._tell()):
+                        poll.unregister(descriptor)
+            for descriptor, take in hear.items():  # what it had printed, and nothing that others add now
+                left = _waiting(descriptor)
+                while left > 0 and (taken := take(min(left, CHUNK))):
+                    left -= taken
+        finally:
+            os.close(ended)
+            for stream in (self._stdin, self._stdout, self._stderr):
+                stream.close()
+        if self._said and not self._said.endswith(b"\n"):
+            self._log(b"\n")  # the next job begins a line
+        return self._process.wait()
+
+    def last_lines(self) -> str:
+        """The last that it printed on stderr."""
+        lines = self._said.decode(errors="replace").splitlines(keepends=True)
+        return "".join(lines[-LAST_LINES:])
+
+    def _wait(self, end: int) -> None:
+        self._process.wait()
+        os.close(end)
+
+    def _tell(self) -> int:
+        """Write what there is room for; 0 when all is written, or the program does not read it, as it need not."""
+        try:
+            self._payload = self._payload[os.write(self._stdin.fileno(), self._payload[:CHUNK]) :]
+        except BlockingIOError:
+            return 1
         except BrokenPipeError:
-            return  # a program need not read its payload
+            self._payload = self._payload[:0]
+        if not self._payload:
+            self._stdin.close()
+        return len(self._payload)
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    with process.stdout:
-        output = process.stdout.read()
-    writer.join()
-    return output
+    def _take_output(self, most: int) -> int:
+        taken = os.read(self._stdout.fileno(), most)
+        if len(self.output) <= LARGEST_PAYLOAD:
+            self.output += taken
+        else:
+            self._process.kill()
+        return len(taken)
+
+    def _pass_on(self, most: int) -> int:
+        taken = os.read(self._stderr.fileno(), most)
+        self._said += taken
+        del self._said[:-LONGEST_TRACEBACK]
+        self._log(taken)
+        return len(taken)
+
+    def _log(self, text: bytes) -> None:
+        sys.stderr.buffer.write(text)
+        sys.stderr.buffer.flush()
 
 
-def _pass_on(stream: Any, last: collections.deque[str]) -> None:
-    with stream:
-        for line in stream:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
-            last.append(line.decode(errors="replace"))
+def _waiting(descriptor: int) -> int:
+    """How many bytes are there to be read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 def _ending(code: int) -> str:

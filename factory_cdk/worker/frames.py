@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import struct
@@ -9,6 +10,7 @@ import sys
 
 from .errors import CUT, LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_TYPE
 from .jsontext import decode_text, encode_text
+from .size import LARGEST_PAYLOAD
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ _LONGEST = {"type": LONGEST_TYPE, "message": LONGEST_MESSAGE, "traceback": LONGE
 
 LARGEST = 1 << 30
 """A frame over 1 GiB is not a message but something that wrote to the wrong descriptor."""
+
+LARGEST_SAID = LARGEST_PAYLOAD + (1 << 20)
+"""Bytes of the largest frame of a worker: a result, an error whose letters are all escaped, or the ids of many jobs."""
+
+LARGE = 1 << 20
+"""Bytes from which the collector of cyclic garbage, of which JSON has none, would take most of the time of reading."""
 
 
 class FrameError(Exception):
@@ -63,10 +71,11 @@ def check_said(message: Message) -> None:
 
 
 class FrameBuffer:
-    """Collects bytes as they arrive and gives out the messages that are complete."""
+    """Collects bytes as they arrive and gives out the messages that are complete, of up to `largest` bytes each."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST) -> None:
         self._bytes = bytearray()
+        self._largest = largest
 
     def feed(self, received: bytes, most: int = sys.maxsize) -> list[Message]:
         """Add `received`; returns the messages that are complete, in order, up to `most` of them: the rest is for the
@@ -78,13 +87,13 @@ class FrameBuffer:
         available = len(self._bytes)
         while available - start >= HEADER.size and len(messages) < most:
             (length,) = HEADER.unpack_from(self._bytes, start)
-            if length > LARGEST:
+            if length > self._largest:
                 raise FrameError(f"a frame of {length} bytes")
             end = start + HEADER.size + length
             if end > available:
                 break
             try:
-                message = decode_text(self._bytes[start + HEADER.size : end].decode())
+                message = _decode(self._bytes[start + HEADER.size : end].decode())
             except (ValueError, RecursionError) as error:
                 raise FrameError(str(error)) from None
             if not isinstance(message, dict):
@@ -93,6 +102,16 @@ class FrameBuffer:
             start = end
         del self._bytes[:start]
         return messages
+
+
+def _decode(text: str) -> Any:
+    if len(text) < LARGE or not gc.isenabled():
+        return decode_text(text)
+    gc.disable()
+    try:
+        return decode_text(text)
+    finally:
+        gc.enable()
 
 
 class Channel:

@@ -14,6 +14,7 @@ from .errors import BotError, describe
 from .frames import HEADER, LONGEST_STATUS, encode
 from .job import Job
 from .life import tolerantly
+from .size import TooLargeError, check_size
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -152,9 +153,12 @@ class Worker:
                 done["onward"] = False
             try:
                 frame = encode(done)
+                check_size(len(frame) - HEADER.size)
                 if len(frame) > DEEPEST:  # it takes a byte to go a level down
                     check_depth(result, frame[HEADER.size :].decode())
                 return frame
+            except TooLargeError as error:
+                raise BotError("ResultTooLarge", f"what {job.bot} returned is not passed on: {error}") from None
             except (TypeError, ValueError, RecursionError) as error:
                 raise BotError(
                     "ResultNotJson", f"what {job.bot} returned, a {type(result).__name__}, is not JSON: {error}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from local_works import Works, bot, until
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 
 PERMITS = """
@@ -140,3 +141,71 @@ def test_an_error_is_told_whatever_stands_in_the_way(works: Works, attack: str) 
     (record,) = works.run("odd", None)
     (failure,) = record.failures
     assert failure.type == "ValueError" or failure.type.startswith(("odd.odd.<locals>.E", "None.E")), failure
+
+
+PUMP = """
+import os, struct, sys
+
+def pump(job):
+    '''Say as much as the payload says in one frame, as far as the runner hears it.'''
+    frame = struct.pack(">I", job.payload) + b'{"kind":"done","result":"'
+    os.write(int(sys.argv[1]), frame)
+    for _ in range(job.payload >> 16):
+        os.write(int(sys.argv[1]), b"x" * (1 << 16))
+    return "as usual"
+
+def give(payload):
+    return "x" * payload
+
+def weigh(payload):
+    return len(payload)
+"""
+
+
+def test_a_frame_that_no_result_needs_is_not_held_in_the_runners_memory(works: Works) -> None:
+    works.write("pumping.py", PUMP)
+    works.write("good.py", GOOD)
+    works.build(bot("pump", "pumping:pump", max_attempts=1), bot("good", "good:good"))
+    before = most_memory(works.runner())
+    (record,) = works.run("pump", 500 << 20)
+    assert (record.outcome, record.failures[-1].type) == ("dead", "WorkerDied")
+    assert "a frame of 524288000 bytes" in record.failures[-1].traceback
+    goes_on(works)
+    assert most_memory(works.runner()) - before < 32 << 20
+
+
+def most_memory(pid: int) -> int:
+    """How much memory the process has had at most, in bytes; 0 where the system does not say."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+def test_a_result_is_as_large_as_it_may_be_and_one_that_is_larger_fails_its_job_in_words(works: Works) -> None:
+    works.write("pumping.py", PUMP)
+    works.build(bot("give", "pumping:give", to=["weigh"], max_attempts=1), bot("weigh", "pumping:weigh"))
+    most = (8 << 20) - 1024
+    passed_on = works.run("give", most)
+    assert [(one.outcome, one.result) for one in passed_on if one.job.bot == "weigh"] == [("success", most)]
+    (record,) = works.run("give", 8 << 20)
+    assert (record.outcome, record.failures[-1].type) == ("dead", "ResultTooLarge")
+    assert "more than 8 MiB" in record.failures[-1].message
+    with pytest.raises(FactoryError, match=r"the payload of job .* is not kept: it has more than 8 MiB as JSON"):
+        works.submit("weigh", "x" * (8 << 20))
+    assert works.worker("give").restarts == 0
+
+
+def test_what_a_command_leaves_running_says_nothing_in_the_name_of_the_next_job(works: Works, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    child = f"while [ ! -e {gate} ]; do sleep 0.01; done; echo late >&2; echo late; touch {gate}.said"
+    works.write("command.sh", f"[ -e {gate} ] || {{ trap '' PIPE; ({child}) & }}\necho said >&2\necho 7\n")
+    works.build(bot("run", command=["sh", "command.sh"]))
+    assert works.run("run", None)[0].result == 7
+    gate.touch()
+    until(Path(f"{gate}.said").exists)
+    assert works.run("run", None)[0].result == 7
+    log = (works.state().logs / "here.run.1.log").read_text()
+    assert log.count("said") == 2
+    assert "late" not in log

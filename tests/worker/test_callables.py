@@ -55,6 +55,9 @@ def circular(payload):
     found.append(found)
     return found
 
+def huge(payload):
+    return "x" * (8 << 20)
+
 class Shy(Exception):
     def __str__(self):
         raise RuntimeError("no")
@@ -113,6 +116,7 @@ def test_a_callable_gets_the_payload_or_the_job(
         ("bots:not_json", "ResultNotJson", "what tested returned, a set, is not JSON"),
         ("bots:nan", "ResultNotJson", "a float, is not JSON"),
         ("bots:circular", "ResultNotJson", "a list, is not JSON"),
+        ("bots:huge", "ResultTooLarge", "what tested returned is not passed on: it has more than 8 MiB as JSON"),
         ("bots:shy", "bots.Shy", "cannot be printed"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,3 +68,64 @@ def test_a_large_payload_comes_on_stdin_alone(start: Callable[..., Any], tmp_pat
     script = "import json, os, sys; print(json.dumps([len(json.load(sys.stdin)), 'FACTORY_PAYLOAD' in os.environ]))"
     shim.start(tmp_path, command=[sys.executable, "-c", script])
     assert shim.do("x" * 5_000_000)["result"] == [5_000_000, False]
+
+
+BACKGROUND = """
+import os, sys
+print('"done"', flush=True)
+print("from the job", file=sys.stderr, flush=True)
+if os.fork() == 0:
+    open(sys.argv[1]).close()
+    refused = 0
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"late")
+        except BrokenPipeError:
+            refused += 1
+    with open(sys.argv[1], "w") as file:
+        print(refused, file=file)
+"""
+
+
+def test_a_job_ends_with_its_program_and_not_with_what_that_left_running(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    shim, gate = start(), tmp_path / "gate"
+    shim.start(tmp_path, command=[sys.executable, "-c", BACKGROUND, str(gate)])
+    os.mkfifo(gate)
+    for _ in range(2):
+        assert shim.do(None)["result"] == "done"
+        gate.open("w").close()
+        assert gate.read_text() == "2\n", "whoever goes on is refused, and does not wait"
+    assert shim.printed() == "from the job\n" * 2
+
+
+def test_a_child_that_floods_what_the_program_left_open_holds_up_no_job(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    shim = start()
+    shim.start(tmp_path, command=["sh", "-c", "yes 1 >&2 & echo 5"])
+    assert [shim.do(None)["result"] for _ in range(3)] == [5, 5, 5]
+
+
+def test_all_that_a_program_printed_is_its_result_however_fast_it_ended(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    shim = start()
+    shim.start(tmp_path, command=[sys.executable, "-c", "print('\"' + 'x' * 60_000 + '\"')"])
+    assert all(len(shim.do(None)["result"]) == 60_000 for _ in range(20))
+
+
+def test_what_a_program_says_last_on_stderr_is_a_line_of_its_own(start: Callable[..., Any], tmp_path: Path) -> None:
+    shim = start()
+    shim.start(tmp_path, command=["sh", "-c", "printf half >&2; exit 1"])
+    assert [shim.do(None)["error"]["traceback"] for _ in range(2)] == ["half", "half"]
+    assert shim.printed() == "half\nhalf\n"
+
+
+def test_a_program_that_prints_more_than_a_result_may_have_is_ended(start: Callable[..., Any], tmp_path: Path) -> None:
+    shim = start()
+    shim.start(tmp_path, command=["yes"])
+    error = shim.do(None)["error"]
+    assert error["type"] == "ResultTooLarge"
+    assert "more than 8 MiB" in error["message"]
