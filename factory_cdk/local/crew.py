@@ -206,6 +206,8 @@ class Crew:
             member.broken = message["error"]
         elif kind == "returned":
             self._office.release(member.give_back(message["ids"]))
+        elif kind == "passed":
+            member.pass_over(message["count"])
         elif not self._heed(member, message):
             member.log.write(f"factory_cdk: the worker said something unexpected: {str(message)[:500]}\n".encode())
         self._office.changed()
@@ -255,7 +257,7 @@ class Crew:
         """A member's process has ended: its job is tried again, the others in its hand were not begun."""
         hand = list(member.hand)
         member.hand.clear()
-        if member.killed_for == "end":  # cold: the job goes back as if it had not been begun
+        if member.killed_for in ("end", "permits"):  # jobs go back as if they had not been begun
             self._office.release(hand)
         elif hand:
             self._office.release(hand[1:])
@@ -300,6 +302,8 @@ class Crew:
         member.wait(delay, lambda: self._start(member))  # even without delay: its job goes to another one first
 
     def _reason(self, member: Member, code: int) -> str:
+        if member.killed_for == "permits":
+            return "the worker was ended, something in it had taken the permits for its jobs; they go back"
         if member.broken is None:
             return f"the worker {ending(code)}" + ("" if member.was_ready else " before it was ready")
         error = member.broken

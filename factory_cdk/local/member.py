@@ -186,6 +186,12 @@ class Member:
         self._go_on()
         return back
 
+    def pass_over(self, count: int) -> None:
+        """The process passed over `count` jobs. Where they were not taken back from it, end it: its jobs go back."""
+        if self._process and not self._process.pass_over(count):
+            self.killed_for = self.killed_for or "permits"
+            self.refuse("it could not begin jobs, something had taken the permits for them; they go back")
+
     def resume(self) -> None:
         """Let a process that its bot stopped take jobs again."""
         if self.held and self._process:

@@ -74,7 +74,7 @@ class WorkerProcess:
         self._output, their_output = os.pipe()
         their_permits, self._permit = os.pipe()
         self._permits = _reopened(their_permits)
-        self._handed_over = 0
+        self._handed_over = self._taken_back = self._passed = 0
         for end in (their_permits, self._permit):
             os.set_blocking(end, False)
         self.mark = os.urandom(8).hex()
@@ -159,7 +159,13 @@ class WorkerProcess:
         if len(taken) > most or taken != self._last_permits(len(taken)):
             self.refuse("there are permits that nobody gave it")
             return 0
+        self._taken_back += len(taken)
         return len(taken)
+
+    def pass_over(self, count: int) -> bool:
+        """It passed over `count` more jobs; False when these are more than were taken back: it was not let do them."""
+        self._passed += count
+        return self._passed <= self._taken_back
 
     def _last_permits(self, count: int) -> bytes:
         return bytes(number % NUMBERS for number in range(self._handed_over - count, self._handed_over))

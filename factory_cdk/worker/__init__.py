@@ -21,7 +21,9 @@ What a bot asks for through its Job::
     runner -> worker   resume    jobs follow
     worker -> runner   leaving   no more jobs: say stop
 
-A runner may take back what the worker has not begun (`permits`): the worker then passes over it and says nothing.
+A runner may take back what the worker has not begun (`permits`): the worker then passes over it.
+
+    worker -> runner   passed    count: so many jobs had no permit any more
 
 A socket that ends means that the other side is gone: the worker then ends itself and its children at once.
 """

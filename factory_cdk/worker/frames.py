@@ -64,6 +64,10 @@ def check_said(message: Message) -> None:
         ids = message.get("ids")
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             raise FrameError("`returned` without the ids of jobs")
+    if kind == "passed":
+        count = message.get("count")
+        if type(count) is not int or count < 1:
+            raise FrameError("`passed` without a count of jobs")
     if kind == "status":
         status = message.get("status")
         if not isinstance(status, str) or len(status) > LONGEST_STATUS:

@@ -4,6 +4,10 @@ A worker whose jobs are quick is handed some ahead, and one of them may turn out
 hands over the runner first puts one byte into a pipe that both sides can read: the job's number. The worker takes the
 byte when it begins the job; a runner that takes it first has the job back. The kernel gives every byte to one of them
 alone, whatever the bot is at, even when it holds the interpreter's lock.
+
+A worker says how many jobs it passed over. When these are more than its runner has taken back, something else has read
+from the pipe, such as a bot that reads from every descriptor it finds: the runner then ends the worker, and the jobs
+that it was handed go back.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class Worker:
                 job = self._jobs.popleft()
                 if self._permits.take():
                     self._run(job)
+                else:
+                    self._tell({"kind": "passed", "count": 1})
                 continue
             message = self._receive()
             if message is None:
@@ -123,7 +125,10 @@ class Worker:
 
     def _give_back(self) -> None:
         ids = [job["id"] for job in self._jobs if self._permits.take()]
+        passed = len(self._jobs) - len(ids)
         self._jobs.clear()
+        if passed:
+            self._tell({"kind": "passed", "count": passed})
         if ids:
             self._tell({"kind": "returned", "ids": ids})
 

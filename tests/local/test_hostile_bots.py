@@ -40,6 +40,14 @@ def block(gate):
 
 def close(gate):
     os.close(int(sys.argv[2]))
+
+def drain(number):
+    try:
+        while os.read(int(sys.argv[2]), 1):
+            pass
+    except BlockingIOError:
+        pass
+    return number
 """
 GOOD = "def good(number): return number + 1\n"
 
@@ -66,6 +74,21 @@ def test_a_bot_that_tampers_with_its_permits_holds_up_nobody_else(works: Works, 
     assert works.runner() == runner
     factory.stop(works.home, "works", None, works.said.append, cold=True)  # takes back what was not begun
     assert "a fault in the runner" not in (works.state().logs / "stream.log").read_text()
+
+
+def test_a_bot_that_reads_the_permits_of_its_own_jobs_has_them_done_all_the_same(works: Works) -> None:
+    works.write("hostile.py", PERMITS)
+    works.write("good.py", GOOD)
+    state = works.build(bot("bad", "hostile:drain", max_attempts=1, batch=5), bot("good", "good:good"))
+    runner = works.runner()
+    records = works.run("bad", *range(10))
+    assert sorted(record.result for record in records) == list(range(10))
+    assert {record.attempts for record in records} == {1}
+    goes_on(works)
+    assert works.runner() == runner
+    assert until(lambda: works.worker("bad").restarts) > 0
+    reason = "here/bad.1: the worker was ended, something in it had taken the permits for its jobs; they go back"
+    assert reason in (state.logs / "runner.log").read_text()
 
 
 def test_a_bot_that_changes_its_job_has_it_answered_all_the_same(works: Works) -> None:

@@ -27,6 +27,8 @@ class Shim:
         self.permits, self._permit = os.pipe()
         os.set_blocking(self.permits, False)
         self._handed_over = 0
+        self.passed = 0
+        """How many jobs it has passed over."""
         self._socket.settimeout(PATIENCE)
         self._frames = FrameBuffer()
         self._heard: list[dict[str, Any]] = []
@@ -64,11 +66,16 @@ class Shim:
         return self.hear()
 
     def hear(self) -> dict[str, Any]:
-        while not self._heard:
-            received = self._socket.recv(1 << 16)
-            assert received, f"the shim is gone; its log: {self.log.read_text()}"
-            self._heard = self._frames.feed(received)
-        return self._heard.pop(0)
+        """What it says next, beside what it passes over."""
+        while True:
+            while not self._heard:
+                received = self._socket.recv(1 << 16)
+                assert received, f"the shim is gone; its log: {self.log.read_text()}"
+                self._heard = self._frames.feed(received)
+            message = self._heard.pop(0)
+            if message["kind"] != "passed":
+                return message
+            self.passed += message["count"]
 
     def do(self, payload: Any, **details: Any) -> dict[str, Any]:
         """Hand one job over; the answer."""

@@ -41,6 +41,7 @@ def test_jobs_that_were_taken_back_are_not_begun_and_those_that_follow_are(shim:
         assert shim.take_back() == 2
         shim.say("jobs", jobs=[job(None, id="j3")])
     assert [shim.hear()["id"] for _ in range(2)] == ["j0", "j3"]
+    assert shim.passed == 2
 
 
 def test_taken_back_again_and_again(shim: Shim, gate: Path) -> None:
@@ -52,6 +53,7 @@ def test_taken_back_again_and_again(shim: Shim, gate: Path) -> None:
             assert shim.take_back() == len(jobs)
         assert shim.hear()["id"] == f"{turn}.0"
     assert shim.do(None, id="last")["id"] == "last"
+    assert shim.passed == 60 * 9
 
 
 def test_what_was_taken_back_is_not_returned_once_more(shim: Shim, gate: Path) -> None:
@@ -62,6 +64,7 @@ def test_what_was_taken_back_is_not_returned_once_more(shim: Shim, gate: Path) -
         shim.say("stop")
     assert shim.hear()["id"] == "j0"
     assert shim.hear() == {"kind": "returned", "ids": ["j2"]}
+    assert shim.passed == 1
     assert shim.ends() == 0
 
 
@@ -84,3 +87,4 @@ def test_nobody_has_a_permit_twice(shim: Shim) -> None:
         done += ids
         assert shim.do(None, id=f"{turn}.last")["id"] == f"{turn}.last"
     assert len(done) + back == 2000
+    assert shim.passed == back
