@@ -167,7 +167,8 @@ class Exchange(Protocol):
     ) -> tuple[list[bool], list[Lease]]:
         """Settle every job of `settled`, send its forwards, then claim what is `wanted` (the forwards just
         sent included), all or nothing. Answers whether each settled lease was still held (a lost one sends
-        nothing), and the new leases in the order of `wanted`, oldest first within a queue.
+        nothing), and the new leases in the order of `wanted`, oldest first within a queue. `wanted` names a queue
+        once at most; a job that was just sent comes back as it was given.
         """
 
 

@@ -78,10 +78,11 @@ class SqliteQueues:
         remaining = iter(jobs)
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             due = self._file.clock() + delay if delay > 0 else 0.0
-            with Encoding(self._file.bodies, self._file.wall()) as encoding:
-                rows = [encoding.row(queue, job, due) for job in chunk]
+            wall = self._file.wall()
+            with Encoding(self._file.bodies) as encoding:
+                columns = [encoding.columns(queue, job) for job in chunk]
                 with self._file.writing():
-                    self._steps.send(rows)
+                    self._steps.send(columns, due, wall)
             self._ringer.ring((queue,))
         self._file.make_durable()
 
@@ -129,13 +130,10 @@ class SqliteQueues:
     ) -> tuple[list[bool], list[Lease]]:
         """Settle, forward and claim in one transaction: what a runner calls once per turn of its loop."""
         now, wall = self._file.clock(), self._file.wall()
-        with Encoding(self._file.bodies, wall) as encoding:
+        with Encoding(self._file.bodies) as encoding:
             prepared = [encoding.prepare(one) for one in settled]
             with self._file.writing():
-                held = self._steps.settle(prepared, now, wall)
-                leases = []
-                for want in wanted:
-                    leases += self._steps.claim(want, now, wall)
+                held, leases = self._steps.exchange(prepared, wanted, now, wall)
         self._ring_for(settled, held, leases)
         return held, leases
 
@@ -143,7 +141,7 @@ class SqliteQueues:
         """Why `settled` can never be stored (its result is not JSON, or too large), in words; None when it can be.
         FactoryError when the disk refuses.
         """
-        with Encoding(self._file.bodies, self._file.wall()) as encoding:
+        with Encoding(self._file.bodies) as encoding:
             try:
                 encoding.prepare(settled)
             except UnstorableError as error:

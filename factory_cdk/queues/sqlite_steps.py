@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from factory_cdk.diagnostics import FactoryError
@@ -23,8 +23,10 @@ _OVERDUE_SECONDS = 0.02
 have ended (one without is searched at every claim)."""
 
 _SEND = """
-INSERT INTO jobs (id, queue, bot, run, parent, tags, attempt, due, enqueued, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+INSERT INTO jobs (seq, due, token, started, first_started, enqueued,
+    id, queue, bot, run, parent, tags, attempt, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+_KNOWN = "SELECT 1 FROM jobs WHERE id = ?"
 _READY = """
 SELECT seq, due, id, bot, payload, run, parent, attempt, tags FROM jobs
 WHERE queue = ? AND due <= ? ORDER BY due, seq LIMIT ?"""
@@ -47,11 +49,13 @@ _FAILURE = "INSERT INTO failures (job, attempt, type, message, traceback) VALUES
 _CURSORS = "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'jobs' RETURNING seq"
 
 Run = Callable[[str, tuple[int]], sqlite3.Cursor]
-Row = tuple[str, str, str, str, str | None, str | None, int, float, float, Encoded]
+Columns = tuple[str, str, str, str, str | None, str | None, int, Encoded]
+"""A job that is to be sent, as the last columns of `_SEND`; those before tell its place, its lease and its times."""
+
+Row = tuple[int | None, float, str | None, float | None, float | None, float, *Columns]
 """A job to be sent, as `_SEND` takes it."""
 
-
-Prepared = tuple[Finished | Failed, Encoded, list[Row]]
+Prepared = tuple[Finished | Failed, Encoded, list[tuple[Job, Columns]]]
 """A job in hand that is to be settled, with its result and its forwards encoded."""
 
 
@@ -61,26 +65,26 @@ class Encoding:
     As a context, it removes in the end the files of large values that were staged and not kept.
     """
 
-    __slots__ = ("_encode", "_known", "_staged", "_wall")
+    __slots__ = ("_encode", "_known", "_staged")
 
-    def __init__(self, bodies: Bodies, wall: float) -> None:
+    def __init__(self, bodies: Bodies) -> None:
         self._encode = bodies.encode
-        self._wall = wall
         self._known: dict[int, Encoded] = {}
         self._staged: list[Large] = []
 
-    def row(self, queue: str, job: Job, due: float) -> Row:
-        """`job` as a row of `queue`. Raises FactoryError if its payload is not JSON."""
+    def columns(self, queue: str, job: Job) -> Columns:
+        """`job` as it is sent to `queue`. Raises FactoryError if its payload is not JSON."""
         payload = self._known.get(id(job.payload)) or self._new(job.payload, "payload", job)
         tags = json.dumps(dict(job.tags)) if job.tags else None
-        return job.id, queue, job.bot, job.run, job.parent, tags, job.attempt, due, self._wall, payload
+        return job.id, queue, job.bot, job.run, job.parent, tags, job.attempt, payload
 
     def prepare(self, settled: Finished | Failed) -> Prepared:
         """`settled` with its result and forwards encoded. Raises FactoryError if one is not JSON."""
         if isinstance(settled, Failed):
             return settled, "", []
         result = self._known.get(id(settled.result)) or self._new(settled.result, "result", settled.lease.job)
-        return settled, result, [self.row(forward.queue, forward.job, 0.0) for forward in settled.forwards]
+        sent = [(forward.job, self.columns(forward.queue, forward.job)) for forward in settled.forwards]
+        return settled, result, sent
 
     def __enter__(self) -> Encoding:
         return self
@@ -108,52 +112,103 @@ class Steps:
         self._bodies = file.bodies
         self._searched: dict[str, float] = {}
 
-    def send(self, rows: list[Row]) -> None:
-        """Insert jobs; those whose ids are known are left alone."""
-        if all(row[-1].__class__ is str for row in rows):
-            self._run_many(_SEND, rows)
-            return
-        for row in rows:
-            payload = row[-1]
-            if not isinstance(payload, Large):
-                self._run(_SEND, row)
-            elif not self._run("SELECT 1 FROM jobs WHERE id = ?", row[:1]).fetchall():
-                self._run(_SEND, (*row[:-1], self._bodies.keep(payload)))
+    def send(self, jobs: list[Columns], due: float, wall: float) -> None:
+        """Insert jobs, ready at `due`; those whose ids are known are left alone."""
+        self._insert([(None, due, None, None, None, wall, *columns) for columns in jobs])
 
-    def settle(self, prepared: list[Prepared], now: float, wall: float) -> list[bool]:
-        """Finish or fail each job and send its forwards; answers whether its lease was still held."""
-        if not prepared:
-            return []
-        first = next_cursor(self._run, len(prepared)) - len(prepared) + 1
-        held: dict[int, bool] = {}
+    def exchange(
+        self, prepared: list[Prepared], wanted: Sequence[Wanted], now: float, wall: float
+    ) -> tuple[list[bool], list[Lease]]:
+        """Settle, send on and claim, as `port.Exchange` says.
+
+        What was waiting goes first. Where more is wanted than that, what is sent on is leased as it is inserted: it
+        would be the next to be claimed.
+        """
+        numbers = len(prepared) + sum([len(forwards) for _, _, forwards in prepared])
+        first = next_cursor(self._run, numbers) - numbers + 1 if prepared else 0
+        lost = self._settle(prepared, first, now, wall)
+        claimed = [self._claim(want, now, wall) for want in wanted]
+        held = [cursor not in lost for cursor in range(first, first + len(prepared))]
+        sent = [one for (_, _, forwards), kept in zip(prepared, held, strict=True) if kept for one in forwards]
+        if sent and not self._send_on(sent, first + len(prepared), wanted, claimed, now, wall):
+            for want, leases in zip(wanted, claimed, strict=True):
+                leases[:] = [lease for lease in leases if self._is_held(lease)]
+                leases.extend(self._claim(want._replace(n=want.n - len(leases)), now, wall))
+        return held, [lease for leases in claimed for lease in leases]
+
+    def _settle(self, prepared: list[Prepared], first: int, now: float, wall: float) -> set[int]:
+        """Finish or fail each job, with the cursors from `first` on; answers the cursors of those that were lost."""
+        lost = set()
         finished: list[tuple[int, float, str, int, str]] = []
         for cursor, (settled, result, _) in enumerate(prepared, first):
             if isinstance(settled, Failed):
-                held[cursor] = self._fail(settled, cursor, now, wall)
+                held = self._fail(settled, cursor, now, wall)
             elif isinstance(result, str):
                 finished.append((cursor, wall, result, *_address(settled.lease)))
+                continue
             else:
-                held[cursor] = self._finish_large(settled.lease, result, cursor, wall)
-        held.update(self._finish(finished))
-        rows = [row for cursor, (*_, forwards) in enumerate(prepared, first) if held[cursor] for row in forwards]
-        if rows:
-            self.send(rows)
-        return [held[cursor] for cursor in range(first, first + len(prepared))]
+                held = self._finish_large(settled.lease, result, cursor, wall)
+            if not held:
+                lost.add(cursor)
+        if finished and self._run_many(_FINISH, finished).rowcount != len(finished):
+            lost.update(
+                cursor for cursor, _, _, seq, _ in finished if not self._run(_FINISHED, (seq, cursor)).fetchall()
+            )
+        return lost
 
-    def claim(self, want: Wanted, now: float, wall: float) -> list[Lease]:
+    def _send_on(
+        self,
+        sent: list[tuple[Job, Columns]],
+        first: int,
+        wanted: Sequence[Wanted],
+        claimed: list[list[Lease]],
+        now: float,
+        wall: float,
+    ) -> bool:
+        """Insert jobs, numbered from `first` on, and add to `claimed` what is still `wanted`. False when ids among
+        them were known: then not all that was claimed was inserted.
+        """
+        hands = {want.queue: (want.n, leases, now + want.lease) for want, leases in zip(wanted, claimed, strict=True)}
+        nobody: tuple[int, list[Lease], float] = (0, [], 0.0)
+        token = _new_token()
+        rows: list[Row] = []
+        for seq, (job, columns) in enumerate(sent, first):
+            queue = columns[1]
+            n, leases, deadline = hands.get(queue, nobody)
+            if len(leases) < n:
+                leases.append(Lease(job, queue, f"{seq}.{token}", deadline))
+                rows.append((seq, deadline, token, wall, wall, wall, *columns))
+            else:
+                rows.append((seq, 0.0, None, None, None, wall, *columns))
+        return self._insert(rows) == len(rows)
+
+    def _insert(self, rows: list[Row]) -> int:
+        """Insert jobs; those whose ids are known are left alone. Answers how many were inserted."""
+        if all(row[-1].__class__ is str for row in rows):
+            return self._run_many(_SEND, rows).rowcount
+        count = 0
+        for row in rows:
+            payload = row[-1]
+            if not isinstance(payload, Large):
+                count += self._run(_SEND, row).rowcount
+            elif not self._run(_KNOWN, (row[6],)).fetchall():
+                count += self._run(_SEND, (*row[:-1], self._bodies.keep(payload))).rowcount
+        return count
+
+    def _claim(self, want: Wanted, now: float, wall: float) -> list[Lease]:
         """Lease what is ready, oldest first. A job whose payload is lost becomes a dead letter instead."""
         queue, n = want.queue, want.n
         if n < 1:
             return []
         rows = self._run(_READY, (queue, now, n)).fetchall()
         if not rows:
-            return rows
+            return []
         if rows[-1][1] > 0 or (len(rows) == n and self._is_search_due(queue, now)):
             self._searched[queue] = now
             if self._promote(queue, now):
                 rows = self._run(_READY, (queue, now, n)).fetchall()
         deadline = now + want.lease
-        token = os.urandom(_TOKEN_BYTES).hex()  # the job's number makes it that of one delivery
+        token = _new_token()
         leases = []
         claimed = []
         for seq, _, job_id, bot, payload, run, parent, attempt, tags in rows:
@@ -166,6 +221,8 @@ class Steps:
             leases.append(Lease(job, queue, f"{seq}.{token}", deadline))
             claimed.append(seq)
         self._run(_CLAIM.format(", ".join("?" * len(claimed))), (token, deadline, wall, wall, *claimed))
+        if len(leases) < len(rows):  # those behind the buried ones go before what is sent on
+            leases += self._claim(want._replace(n=n - len(leases)), now, wall)
         return leases
 
     def extend(self, lease: Lease, deadline: float) -> bool:
@@ -182,17 +239,13 @@ class Steps:
         self._make_ready(leased, Failure("RunnerDied", "its runner died while it had the job in hand", "", 0))
         return len(leased)
 
-    def _finish(self, rows: list[tuple[int, float, str, int, str]]) -> dict[int, bool]:
-        """Finish jobs, all at once; by their cursors, whether their leases were still held."""
-        if rows and self._run_many(_FINISH, rows).rowcount == len(rows):
-            return dict.fromkeys([row[0] for row in rows], True)
-        return {cursor: bool(self._run(_FINISHED, (seq, cursor)).fetchall()) for cursor, _, _, seq, _ in rows}
-
     def _finish_large(self, lease: Lease, result: Large, cursor: int, wall: float) -> bool:
-        seq, token = _address(lease)
-        if not self._run(_HELD, (seq, token)).fetchall():
+        if not self._is_held(lease):
             return False
-        return self._run(_FINISH, (cursor, wall, self._bodies.keep(result), seq, token)).rowcount == 1
+        return self._run(_FINISH, (cursor, wall, self._bodies.keep(result), *_address(lease))).rowcount == 1
+
+    def _is_held(self, lease: Lease) -> bool:
+        return bool(self._run(_HELD, _address(lease)).fetchall())
 
     def _fail(self, failed: Failed, cursor: int, now: float, wall: float) -> bool:
         seq, token = _address(failed.lease)
@@ -234,6 +287,11 @@ class Steps:
 def next_cursor(run: Run, n: int = 1) -> int:
     """The last of the next `n` numbers of the counter that orders everything."""
     return int(run(_CURSORS, (n,)).fetchall()[0][0])
+
+
+def _new_token() -> str:
+    """A token for leases that are given at once: the job's number makes it that of one delivery."""
+    return os.urandom(_TOKEN_BYTES).hex()
 
 
 def _address(lease: Lease) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.check import check
-from factory_cdk.queues.port import Finished, Job
+from factory_cdk.queues.port import Finished, Forward, Job, Wanted
 from factory_cdk.queues.rescue import rescue
 from factory_cdk.queues.sqlite import SqliteQueues
 from factory_cdk.queues.sqlite_bodies import FILE_BYTES
@@ -238,6 +238,20 @@ def test_a_payload_whose_file_is_gone_makes_a_dead_letter_and_holds_nothing_up(p
         assert queues.history.retry(["large"]) == [True]
         (lease,) = queues.receive("a", 10, lease=60)
         assert lease.job.payload == "x" * (FILE_BYTES + 1)
+
+
+def test_what_is_sent_on_does_not_overtake_jobs_behind_one_whose_payload_is_gone(path: Path) -> None:
+    with SqliteQueues(path) as queues:
+        queues.send("a", [Job("parent", "bot", 1, "run")])
+        (parent,) = queues.receive("a", 1, lease=60)
+        large = Job("large", "bot", "x" * (FILE_BYTES + 1), "run")
+        queues.send("b", [large, Job("older", "bot", 1, "run"), Job("old", "bot", 1, "run")])
+        (file,) = [found for found in path.with_name("queues.db.bodies").rglob("*") if found.is_file()]
+        file.unlink()
+        done = Finished(parent, [Forward("b", Job("child", "bot", 1, "run"))])
+        leases = queues.exchange([done], [Wanted("b", 2, 60)])[1]
+        assert [lease.job.id for lease in leases] == ["older", "old"]
+        assert [lease.job.id for lease in queues.receive("b", 2, lease=60)] == ["child"]
 
 
 def test_a_stopped_process_that_holds_the_write_lock_is_named(tmp_path: Path) -> None:

@@ -158,28 +158,40 @@ class EngineAgainstModel(RuleBasedStateMachine):
         for known in self.held():
             known.due = self.now + seconds
 
-    @rule(n=st.integers(0, 3), lease=pauses, fates=st.lists(st.sampled_from(["done", "dead"]), max_size=3))
-    def exchange(self, n: int, lease: float, fates: list[str]) -> None:
+    @rule(
+        n=st.integers(0, 3),
+        lease=pauses,
+        fates=st.lists(st.sampled_from(["done", "sent before", "dead", "again"]), max_size=4),
+        queue=queue_names,
+        payload=payloads,
+    )
+    def exchange(self, n: int, lease: float, fates: list[str], queue: str, payload: object) -> None:
         settled: list[Finished | Failed] = []
         for known, fate in zip(self.held(), fates, strict=False):
             assert known.lease
-            if fate == "done":
-                child = Job(f"{known.job.id}+", "bot", 0, "run")
-                settled.append(Finished(known.lease, [Forward("red", child)], 0))
+            if fate in ("done", "sent before"):
+                first = next(iter(self.known)) if fate == "sent before" else f"{known.job.id}+"
+                children = [Job(job_id, "bot", payload, "run") for job_id in (first, f"{known.job.id}*")]
+                settled.append(Finished(known.lease, [Forward(queue, child) for child in children], 0))
             else:
-                settled.append(Failed(known.lease, Failure("Error", "", "", 1), None))
+                delay = 0.0 if fate == "again" else None
+                settled.append(Failed(known.lease, Failure("Error", "", "", 1), delay))
         for one in settled:
             known = self.known[one.lease.job.id]
             self.stale.append(one.lease)
             if isinstance(one, Failed):
                 known.failures.append("Error")
-                self.end(known, "dead")
+                if one.delay is None:
+                    self.end(known, "dead")
+                else:
+                    known.lease, known.attempt, known.due = None, known.attempt + 1, 0.0
             else:
                 known.result = 0
                 self.end(known, "success")
         for one in settled:
             if isinstance(one, Finished):
-                self.add(one.forwards[0].job, "red")
+                for forward in one.forwards:
+                    self.add(forward.job, forward.queue)
         expected = [found for queue in QUEUES for found in self.claim(queue, n, lease)]
         held, leases = self.queues.exchange(settled, [Wanted(queue, n, lease) for queue in QUEUES])
         assert all(held)
