@@ -14,6 +14,7 @@ from factory_cdk.home import pack_cache
 from factory_cdk.pack.compiling import design_at_hand
 from factory_cdk.plan.ignores import silenced
 from factory_cdk.plan.load import Loaded, load_plan
+from factory_cdk.plan.scope import of_stage
 
 EXAMPLES = """\b
 Examples:
@@ -44,16 +45,16 @@ A warning or notice is silenced in the plan, behind what it is about or on the l
 def command(plan_file: str, stage: str, format_: str, strict: bool, region: str | None, quiet: bool) -> int:
     """Check a stage for what AWS would refuse and what its author would regret, each at the plan's line.
 
-    First everything that `validate` checks; of a valid plan then its templates, by CDK's own validation and by
-    cfn-lint, and our own checks: literal secrets, IMDSv1, public addresses, unencrypted volumes, deprecated
-    instance families, alarms that cannot work. What is wrong in a part that the plan does not write is reported
-    with the template of `factory-cdk synth` and the path in it.
+    First everything that `validate` checks, without warnings of other stages; of a valid plan then the stage's
+    templates, by CDK's own validation and by cfn-lint, and our own checks: literal secrets, IMDSv1, public addresses,
+    unencrypted volumes, deprecated instance families, alarms that cannot work. What is wrong in a part that the plan
+    does not write is reported with the template of `factory-cdk synth` and the path in it.
 
     Nothing is fetched and no credentials are needed. Stages with aws sectors need the extra `[cdk]`. Exit code 0:
     nothing that refuses the plan; 1: it is refused.
     """
     loaded = load_plan(plan_file)
-    found = _found(loaded, stage, region, quiet=quiet)
+    found = of_stage(_found(loaded, stage, region, quiet=quiet), loaded, stage)
     if format_ == "sarif":
         from factory_cdk.lint.sarif import as_sarif  # noqa: PLC0415 - only here
 

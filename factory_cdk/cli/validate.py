@@ -21,7 +21,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES, short_help="Check a plan: every problem in one run, each with its line.")
 @click.option("--plan", "plan_file", metavar="FILE", required=True, help="The plan, a YAML file.")
-@click.option("--stage", metavar="NAME", help="Check this stage against AWS's limits too.")
+@click.option("--stage", metavar="NAME", help="This stage: its limits on AWS too, and no warnings of other stages.")
 @click.option(
     "--format",
     "format_",
@@ -45,6 +45,10 @@ def command(plan_file: str, stage: str | None, format_: str, strict: bool, regio
     if loaded.plan is not None and stage is not None:
         diagnostics = _with_stage(loaded, stage, region)
     found = silenced(diagnostics, loaded.text, loaded.file)
+    if stage is not None:
+        from factory_cdk.plan.scope import of_stage  # noqa: PLC0415 - only here
+
+        found = of_stage(found, loaded, stage)
     return print_verdict(loaded, found, format_, strict=strict, quiet=quiet)
 
 

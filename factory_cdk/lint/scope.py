@@ -10,8 +10,7 @@ from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.ignores import OF_A_STAGE, Ignore
 from factory_cdk.plan.load import Loaded
 from factory_cdk.plan.model import SectorType
-from factory_cdk.plan.nodes import MappingNode, Node, SequenceNode
-from factory_cdk.plan.nodes import Path as PlanPath
+from factory_cdk.plan.scope import path_at
 
 NEVER_JUDGED = frozenset({"F401"})
 """Codes that neither `validate` nor `lint` reports."""
@@ -44,24 +43,3 @@ def judge(loaded: Loaded, design: StageDesign) -> Callable[[Ignore], bool]:
                 return False  # an anchor beside the factory, which any stage may use
 
     return judged
-
-
-def path_at(root: Node, line: int) -> PlanPath:
-    """The path of the last key or element that starts on `line` or before it, as the file is indented."""
-    path: list[str | int] = []
-    node: Node | None = root
-    while node is not None:
-        best: tuple[int, str | int, Node] | None = None
-        if isinstance(node, MappingNode):
-            for key, entry in node.entries.items():
-                if not entry.merged and entry.key.line <= line and (best is None or entry.key.line >= best[0]):
-                    best = entry.key.line, key, entry.node if entry.alias is None else MappingNode()
-        elif isinstance(node, SequenceNode):
-            for index, item in enumerate(node.items):
-                if item.alias is None and item.node.line <= line:
-                    best = item.node.line, index, item.node
-        if best is None:
-            break
-        path.append(best[1])
-        node = best[2]
-    return tuple(path)

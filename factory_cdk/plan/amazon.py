@@ -47,7 +47,8 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     if parameters is None:
         if "parameters" not in sector:
             hint = "an EC2 instance needs at least `ImageId` and `InstanceType`"
-            findings.at_key(path, "F501", f"the aws sector `{path[-1]}` has no `parameters`", hint)
+            message = f"the aws sector `{path[-1]}` has no `parameters`"
+            findings.lacking(path, ["parameters"], "F501", message, hint)
         return
     if not isinstance(parameters, dict):
         return
@@ -55,7 +56,7 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     for name, example in REQUIRED_PARAMETERS.items():
         if parameters.get(name) in (None, ""):
             message = f"the parameters of the aws sector `{path[-2]}` lack `{name}`"
-            findings.at_key(path, "F501", message, f"write `{name}: {example}`")
+            findings.lacking(path, [name], "F501", message, f"write `{name}: {example}`")
     kind = parameters.get("InstanceType")
     if isinstance(kind, str | int | float) and kind != "" and not _INSTANCE_TYPE.fullmatch(str(kind)):
         message = f"`InstanceType` is `{shortened(str(kind))}`, which is no type of instance"
@@ -135,7 +136,7 @@ def _check_complete(alarm: Mapping[str, Any], path: Path, findings: Findings) ->
         if not any(name in alarm for name in names):
             shown = " or ".join(f"`{name}`" for name in names)
             message = f"the alarm `{path[-1]}` lacks {shown}, which CloudWatch needs"
-            findings.at_key(path, "F507", message, f"add `{names[0]}:` and its value")
+            findings.lacking(path, names, "F507", message, f"add `{names[0]}:` and its value")
     points, periods = _number(alarm.get("DatapointsToAlarm")), _number(alarm.get("EvaluationPeriods"))
     if points is not None and periods is not None and points > periods:
         message = f"`DatapointsToAlarm` is {points:g}, more than the {periods:g} of `EvaluationPeriods`"

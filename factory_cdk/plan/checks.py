@@ -33,7 +33,7 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         _check_partitions(stage, path, findings)
     _check_alike(plan.stages, ("factory", "stages"), "stages", findings)
     _check_alike(defined.bots.listed, ("factory", "bots"), "bots", findings)
-    for name in defined.bots.listed:
+    for name in defined.bots.listed if not findings.is_misspelled("bots", ("factory", "stages")) else ():
         if name not in used and plan.stages:
             hint = "name it in a sector, or remove it"
             findings.at_key(("factory", "bots", name), "F311", f"no stage uses the bot `{name}`", hint)
@@ -95,11 +95,11 @@ def _check_partitions(stage: Stage, path: Path, findings: Findings) -> None:
 def _check_unused(plan: Plan, findings: Findings) -> None:
     workflows = {stage.workflow for stage in plan.stages.values()}
     alarms = {sector.alarm for stage in plan.stages.values() for sector in stage.sectors}
-    for name in plan.workflows:
+    for name in plan.workflows if not findings.is_misspelled("workflow", ("factory", "stages")) else ():
         if name not in workflows:
             hint = "name it as the `workflow` of a stage, or remove it"
             findings.at_key(("factory", "workflows", name), "F310", f"no stage uses the workflow `{name}`", hint)
-    for name in plan.alarms:
+    for name in plan.alarms if not findings.is_misspelled("alarm", ("factory", "stages")) else ():
         if name not in alarms:
             hint = "name it as the `alarm` of an aws sector, or remove it"
             findings.at_key(("factory", "alarms", name), "F514", f"no sector uses the alarm `{name}`", hint)

@@ -12,7 +12,7 @@ from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
 from factory_cdk.plan.nodes import MappingNode, Node, Path, ScalarNode, locate
 from factory_cdk.plan.scalars import control, reads_otherwise
-from factory_cdk.plan.spelling import did_you_mean
+from factory_cdk.plan.spelling import did_you_mean, meant_by
 
 MAX_COMPARISONS = 100_000
 """How many names a plan's misspelled names are compared with (about 10 µs each)."""
@@ -23,13 +23,18 @@ MAX_MESSAGE = 800
 MAX_ALIASES = 8
 
 
+_Key = tuple[str, int, int, str]
+
+
 class Findings:
     """What has been found wrong with one plan so far. `root` is set once the YAML has been composed."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.root: Node = MappingNode()
-        self._found: dict[tuple[str, int, int, str], Diagnostic] = {}
+        self._found: dict[_Key, Diagnostic] = {}
+        self._meant: set[Path] = set()
+        self._lacking: dict[_Key, tuple[Path, ...]] = {}
         self._comparisons = MAX_COMPARISONS
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
@@ -49,6 +54,15 @@ class Findings:
         spot = locate(self.root, path)
         self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
 
+    def lacking(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
+        """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`. It is not told where a
+        misspelled key of that mapping means one of them (`suggest_key`), which is told already.
+        """
+        spot = locate(self.root, path)
+        node, aliases = (spot.key, spot.key_aliases) if spot.key is not None else (spot.node, spot.aliases)
+        found = self._add(code, message, hint, node.line, node.column, path, aliases)
+        self._lacking[found] = tuple((*path, key) for key in keys)
+
     def key_position(self, path: Path) -> Position:
         """Where the key of `path` stands."""
         spot = locate(self.root, path)
@@ -65,6 +79,18 @@ class Findings:
         names = list(known)
         self._comparisons -= len(names)
         return did_you_mean(name, names) if self._comparisons >= 0 else None
+
+    def suggest_key(self, path: Path, known: Iterable[str]) -> str | None:
+        """The hint for the unknown key that `path` ends with: `suggest`, remembering which of `known` is meant."""
+        *owner, name = path
+        hint = self.suggest(str(name), known)
+        if near := meant_by(hint):
+            self._meant.add((*owner, near))
+        return hint
+
+    def is_misspelled(self, key: str, under: Path = ()) -> bool:
+        """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not told."""
+        return any(path[-1] == key and path[: len(under)] == under for path in self._meant)
 
     def as_written(self, path: Path, value: Any) -> None:
         """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that does not look like it."""
@@ -106,11 +132,11 @@ class Findings:
         column: int,
         path: Path = (),
         aliases: tuple[str, ...] = (),
-    ) -> None:
+    ) -> _Key:
         # What stands behind an alias is found once for every use of it, each time under other names above it.
         key = (code, line, column, re.sub("`([^`]*)`", lambda name: "`" if name[1] in path else name[0], message))
         if key in self._found:
-            return
+            return key
         message = shortened(message, MAX_MESSAGE)
         hint = shortened(hint, MAX_MESSAGE) if hint else None
         if aliases:
@@ -118,11 +144,13 @@ class Findings:
             message = f"{message} (reached through the alias{'es' if len(aliases) > 1 else ''} {names})"
         severity = CODES[code].severity
         self._found[key] = Diagnostic(code, severity, message, hint, self.file, line, column)
+        return key
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file."""
-        return tuple(sorted(self._found.values(), key=lambda found: (found.line, found.column, found.code)))
+        told = [one for key, one in self._found.items() if self._meant.isdisjoint(self._lacking.get(key, ()))]
+        return tuple(sorted(told, key=lambda found: (found.line, found.column, found.code)))
 
     @property
     def refused(self) -> bool:

@@ -111,12 +111,14 @@ class _Walk:
                 self.value(value, properties[name], (*path, name))
             else:
                 message = f"{self.check.resource_type} has no property `{self.shown((*path, name))}`"
-                hint = self.findings.suggest(name, properties)
+                hint = self.findings.suggest_key((*path, name), properties)
                 self.findings.at_key((*path, name), self.check.unknown, message, hint)
         where = self.shown(path)
         for name in schema.get("required", ()):
             if name not in data:
-                self.findings.at_key(path, self.check.refused, f"`{where}` lacks `{name}`", f"add `{name}:` to it")
+                self.findings.lacking(
+                    path, [name], self.check.refused, f"`{where}` lacks `{name}`", f"add `{name}:` to it"
+                )
         choices = [choice.get("required", ()) for choice in schema.get("oneOf", ())]
         if choices and sum(all(name in data for name in names) for names in choices) != 1:
             listed = " or ".join(" and ".join(f"`{name}`" for name in names) for names in choices)
@@ -124,7 +126,8 @@ class _Walk:
         exclusive = [name for name in schema.get("requiredXor", ()) if name in data]
         if "requiredXor" in schema and not exclusive:
             names = ", ".join(f"`{name}`" for name in schema["requiredXor"])
-            self.findings.at_key(path, self.check.refused, f"`{where}` needs one of {names}", "add one of them")
+            message = f"`{where}` needs one of {names}"
+            self.findings.lacking(path, schema["requiredXor"], self.check.refused, message, "add one of them")
         excluded = {
             name: [other for other in others if other in data]
             for name, others in schema.get("dependentExcluded", {}).items()

@@ -107,7 +107,8 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
         findings.at_key((*path, second), "F111", message, "keep the one that runs the bot")
     elif data and "bot_path" not in data and "command" not in data:
         hint = "write `bot_path: module.path:attribute`, or `command:` for a program"
-        findings.at_key(path, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
+        keys = ("bot_path", "command")
+        findings.lacking(path, keys, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
     if isinstance(bot_path, str) and bot_path and not is_target(bot_path):
         message = f"the bot_path of `{name}` is `{shortened(bot_path)}`, which is not `module.path:attribute`"
         dotted = ":".join(bot_path.rsplit(".", 1))

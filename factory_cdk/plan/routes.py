@@ -24,7 +24,7 @@ def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, finding
     _check_queues(stage, path, findings)
     if stage.workflow is None:
         own = any(bot.arguments.workflow for sector in stage.sectors for bot in sector.bots)
-        if len(where) > 1 and not own:
+        if len(where) > 1 and not own and not findings.is_misspelled("workflow", path):
             message = f"the stage `{stage.name}` has {len(where)} bots and no `workflow`"
             hint = "jobs end at the bot that they are submitted to; name one of `workflows` if they should go on"
             findings.at_key(path, "F309", message, hint)
@@ -34,7 +34,7 @@ def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, finding
             (*path, "workflow"), "F202", message, findings.suggest(stage.workflow, defined.workflows.listed)
         )
         return
-    elif stage.workflow in plan.workflows:
+    elif stage.workflow in plan.workflows and not findings.is_misspelled("bots", path):
         _check_edges_left(stage, plan.workflows[stage.workflow], where, (*path, "workflow"), findings)
     edges = feeds(plan.workflows.get(stage.workflow or ""))
     _check_own_workflows(stage, edges, where, path, findings)

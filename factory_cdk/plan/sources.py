@@ -49,7 +49,7 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
     if len(kinds) != 1:
         if not kinds:
             message = f"the source of `{bot}` names no code"
-            findings.at_key(path, "F210", message, "give it one of `url`, `path` and `pypi`")
+            findings.lacking(path, KINDS, "F210", message, "give it one of `url`, `path` and `pypi`")
         else:
             message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}: it takes one"
             findings.at_key((*path, kinds[1]), "F210", message, "keep one of them")

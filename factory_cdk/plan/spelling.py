@@ -13,7 +13,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """The one of `known` that a misspelled `name` is most likely to mean, if any is like it."""
     if len(name) > MAX_COMPARED:
         return None
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+    names = list(known)
+    swapped = (one for one in names if len(one) == len(name) > 2 and sorted(one) == sorted(name))  # `pipy` for `pypi`
+    return next(iter([*swapped, *difflib.get_close_matches(name, names, n=1, cutoff=0.6)]), None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -27,3 +29,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     if 0 < len(names) <= 12:
         return "known: " + ", ".join(f"`{known_name}`" for known_name in names)
     return None
+
+
+def meant_by(hint: str | None) -> str | None:
+    """The name that a hint of `did_you_mean` takes the misspelled one for; None where it takes it for none."""
+    return hint.split("`")[1] if hint and hint.startswith("did you mean `") else None

@@ -17,6 +17,7 @@ from factory_cdk.plan.nodes import Path
 from factory_cdk.plan.scalars import reads_otherwise
 from factory_cdk.plan.schema import PLAN, STAGE_KEYS
 from factory_cdk.plan.sources import refuse_git_option
+from factory_cdk.plan.spelling import meant_by
 
 _TYPES = {
     "dict": "a mapping",
@@ -54,8 +55,8 @@ def check_structure(plan: Mapping[str, Any], findings: Findings) -> None:
     """Add to `findings` everything in `plan` (plain data) that its schema does not allow."""
     for key in plan:
         if key != "factory" and not key.startswith("x-"):
-            close = findings.suggest(key, ["factory"]) or ""
-            hint = close if close.startswith("did you") else f"keys of your own start with `x-`: `x-{key}`"
+            close = _only_close(findings.suggest_key((key,), ["factory"]))
+            hint = close or f"keys of your own start with `x-`: `x-{key}`"
             findings.at_key((key,), "F102", f"unknown key `{key}` beside `factory`", hint)
     validator = _validator()
     validator.validate({key: plan[key] for key in ("factory",) if key in plan}, normalize=False)
@@ -109,7 +110,7 @@ def _shown(path: Path) -> str:
 
 def _only_close(hint: str | None) -> str | None:
     """The hint when it names one close name; lists of all names are of no use here."""
-    return hint if hint and hint.startswith("did you mean") else None
+    return hint if meant_by(hint) else None
 
 
 _MISSING = {
@@ -125,14 +126,14 @@ _MISSING = {
 def _missing(path: Path, findings: Findings) -> None:
     *parent, name = path
     owner = f"`{shortened(str(parent[-1]))}`" if parent else "the plan"
-    findings.at_key(tuple(parent), "F101", f"{owner} has no key `{name}`", _MISSING.get(str(name)))
+    findings.lacking(tuple(parent), [str(name)], "F101", f"{owner} has no key `{name}`", _MISSING.get(str(name)))
 
 
 def _unknown(path: Path, error: Any, findings: Findings) -> None:
     parent, name = path[:-1], str(path[-1])
     if _is_source(parent) and refuse_git_option(path, name, findings):
         return
-    hint = findings.suggest(name, _schema_above(parent))
+    hint = findings.suggest_key(path, _schema_above(parent))
     if _is_secret(parent) and not _only_close(hint):
         message = f"the secret `{shortened(str(parent[-1]))}` has the key `{shortened(name)}`"
         findings.at_key(path, "F109", message, _NO_VALUES)
@@ -195,7 +196,7 @@ def _wrong_type(path: Path, error: Any, findings: Findings) -> None:
 def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) -> str | None:
     text = findings.text_at(path)
     if len(path) == 4 and path[1] == "stages" and path[3] not in STAGE_KEYS:
-        close = _only_close(findings.suggest(str(path[-1]), STAGE_KEYS))
+        close = _only_close(findings.suggest_key(path, STAGE_KEYS))
         return close or "a key of a stage that is not one of its own names a sector"
     if value is None:
         return "there is nothing behind the colon: is the next line indented?"

@@ -267,6 +267,17 @@ def test_a_stage_is_checked_against_what_aws_takes(plan: Path) -> None:
     assert validate(plan, "--stage", "test", env={"AWS_DEFAULT_REGION": "eu-west-2"}).returncode == 0
 
 
+def test_warnings_of_other_stages_are_not_told_of_a_stage_nor_refuse_it(plan: Path) -> None:
+    bots = "first: {source: {path: .}, bot_path: 'works:first'}"
+    second = f"{bots}, second: {{source: {{path: .}}, bot_path: 'works:second'}}"
+    busy = "{here: {type: local, bots: {first: , second: }}}\n    quiet: {there: {type: local, bots: {first: }}}"
+    plan.write_text(GOOD.replace(bots, second).replace("{here: {type: local, bots: {first: }}}", busy))
+    assert "the stage `test` has 2 bots" in validate(plan, "--strict").stdout
+    assert "the stage `test` has 2 bots" in validate(plan, "--stage", "test").stdout
+    done = validate(plan, "--stage", "quiet", "--strict")
+    assert (done.returncode, "F309" in done.stdout) == (0, False), done.stdout
+
+
 def test_an_unknown_stage_is_a_diagnostic_in_json_too(plan: Path) -> None:
     plan.write_text(GOOD)
     done = validate(plan, "--stage", "tset", "--format", "json")

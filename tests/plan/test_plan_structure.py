@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from plan_texts import AWS, LOCAL, Case, prove
 
+from factory_cdk.plan.load import load_plan
+
 CASES = [
     # required keys: at the key whose mapping lacks them
     Case("no factory", "F101", LOCAL, "§x-factory: {}\n", ("the plan", "`factory`"), "factory:"),
@@ -521,3 +523,50 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_refused_at_its_place(case: Case, tmp_path: Path) -> None:
     prove(case, tmp_path)
+
+
+LOCAL_MISSPELLED = [
+    ("factory:", "§factroy:", "F102", "factory"),
+    ("  name: demo", "  §nmae: demo", "F102", "name"),
+    ("source: {path: .}", "§sorce: {path: .}", "F102", "source"),
+    ("source: {path: .}", "source: {§pth: .}", "F102", "path"),
+    ("source: {path: .}", "source: {§pipy: demo}", "F102", "pypi"),
+    ("bot_path: works:first", "§botpath: works:first", "F102", "bot_path"),
+    ("bot_path: works:first", "§comand: run", "F102", "command"),
+    ("type: local", "§typ: local", "F102", "type"),
+    ("        bots:", "        §bot:", "F102", "bots"),
+    ("  workflow: flow", "  §workfow: flow", "F103", "workflow"),
+]
+AWS_MISSPELLED = [
+    ("parameters:", "§parameter:", "F102", "parameters"),
+    ("ImageId:", "§ImageID:", "F502", "ImageId"),
+    ("MetricName:", "§metricName:", "F507", "MetricName"),
+    ("Threshold:", "§Treshold:", "F507", "Threshold"),
+    ("alarm: idle", "§alrm: idle", "F102", "alarm"),
+]
+
+
+@pytest.mark.parametrize(
+    ("plan", "before", "after", "code", "meant"),
+    [(LOCAL, *case) for case in LOCAL_MISSPELLED] + [(AWS, *case) for case in AWS_MISSPELLED],
+    ids=lambda value: None if "\n" in value else str(value),
+)
+def test_a_misspelled_key_is_told_once(
+    plan: str, before: str, after: str, code: str, meant: str, tmp_path: Path
+) -> None:
+    marked = plan.replace(before, after, 1)
+    file = tmp_path / "plan.yml"
+    file.write_text(marked.replace("§", ""))
+    (found,) = load_plan(file).diagnostics
+    assert (found.code, found.hint) == (code, f"did you mean `{meant}`?")
+    assert found.line == marked[: marked.index("§")].count("\n") + 1
+
+
+def test_a_key_that_no_misspelled_one_means_is_told_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yml"
+    file.write_text(LOCAL.replace("type: local", "typ: local").replace("bot_path: works:second", "colour: red"))
+    assert [(found.code, found.line) for found in load_plan(file).diagnostics] == [
+        ("F111", 7),
+        ("F102", 9),
+        ("F102", 14),
+    ]
