@@ -107,6 +107,11 @@ def main() -> None:
     except click.exceptions.Abort:  # Ctrl-C, or no answer to a question
         click.echo("interrupted", file=sys.__stderr__ or sys.stderr)  # the latter may be muted (stacks/node.py)
         sys.exit(130)
+    except click.UsageError as error:
+        from factory_cdk.cli.missing import with_hint  # noqa: PLC0415 - for mistakes alone
+
+        with_hint(error, sys.argv[1:]).show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
