@@ -291,8 +291,8 @@ class Runner:
         while True:
             try:
                 await asyncio.to_thread(tidy, database, tempo.keep, self._end_tidying)
-            except FactoryError as error:
-                self._log.say(f"what is old could not be tidied away: {error.message}", "WARNING")
+            except (FactoryError, RuntimeError) as error:  # RuntimeError: this user may start no thread more
+                self._log.say(f"what is old could not be tidied away: {error}", "WARNING")
             await asyncio.sleep(tempo.tidy)
 
     # Wishes

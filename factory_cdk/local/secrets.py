@@ -11,6 +11,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import resource
 import socket
 import struct
 from collections.abc import Collection, Iterable, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import SecretReference
+from factory_cdk.worker.prctl import SET_DUMPABLE, prctl
 
 INI_FILES = (".bots", ".qalx")
 """qalx's files in the home directory, the bots' own first."""
@@ -29,6 +31,15 @@ Values = Mapping[Place, Mapping[str, str]]
 """The values of secrets, by place and by the secret's name."""
 
 _LENGTH = struct.Struct(">I")
+
+
+def shut_memory() -> None:
+    """Keep what this process has in memory to itself: no core file, and on Linux no other process of this user may
+    trace it or read its memory and variables. Its children may be traced, and begin without core files.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    prctl(SET_DUMPABLE, 0)
 
 
 def resolve_secrets(

@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.machinery import ModuleSpec
 
-from . import lifeline
+from . import lifeline, oom
 from .bot import Bot
 from .errors import describe
 from .frames import Channel
@@ -49,6 +49,7 @@ def serve(descriptor: int, permits: int | None = None) -> int:
         os.set_inheritable(permits, False)
     channel = Channel(descriptor)
     lifeline.tie(descriptor)
+    oom.offer()
     order = channel.receive()
     if order is None:
         lifeline.end_group()

@@ -197,6 +197,16 @@ def test_a_frame_that_no_result_needs_is_not_held_in_the_runners_memory(works: W
     assert most_memory(works.runner()) - before < 32 << 20
 
 
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="whom the kernel ends first is Linux's")
+def test_when_memory_runs_out_a_worker_and_what_it_started_end_before_the_runner(works: Works) -> None:
+    works.write("score.py", "def score(file):\n    return int(open(file).read())\n")
+    score = "/proc/self/oom_score_adj"
+    works.build(bot("score", "score:score"), bot("child", command=["cat", score]))
+    (record,) = works.run("score", score)
+    runners = int(Path(f"/proc/{works.runner()}/oom_score_adj").read_text())
+    assert record.result == works.run("child", None)[0].result == min(1000, runners + 100)
+
+
 def most_memory(pid: int) -> int:
     """How much memory the process has had at most, in bytes; 0 where the system does not say."""
     try:

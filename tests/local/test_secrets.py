@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -21,6 +23,9 @@ from factory_cdk.local.dryrun import dry_run
 from factory_cdk.local.secrets import resolve_secrets
 from factory_cdk.local.status import runner_pid
 from factory_cdk.plan.model import SecretReference
+from factory_cdk.worker.prctl import prctl
+
+CAPBSET_DROP = 24
 
 MINE = SecretReference(env="MINE")
 
@@ -118,6 +123,60 @@ def test_no_value_is_in_any_file_argument_or_environment_from_build_to_resume(wo
     said = "".join(done.stdout + done.stderr for done in (missing, built, refused, resumed))
     assert mine not in said
     assert own not in said
+
+
+READ = """
+import os
+
+def read(pid):
+    "What this bot may read of another process."
+    allowed = []
+    for part in ("environ", "mem", "maps"):
+        try:
+            with open(f"/proc/{pid or os.getppid()}/{part}", "rb"):
+                allowed.append(part)
+        except PermissionError:
+            pass
+    return allowed
+
+def tell(payload):
+    return os.getpid()
+"""
+
+READ_PLAN = """
+factory:
+  name: works
+  bots:
+    read: {source: {path: code}, bot_path: "reading:read"}
+    tell: {source: {path: code}, bot_path: "reading:tell"}
+  stages: {test: {here: {type: local, bots: {read: , tell: }}}}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what may be read is Linux's")
+def test_a_bot_cannot_read_the_runners_memory_and_a_core_file_is_of_neither(works: Works, tmp_path: Path) -> None:
+    works.write("reading.py", READ)
+    (tmp_path / "plan.yml").write_text(READ_PLAN)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+
+    def as_a_user() -> None:
+        """Where that is root, be no more than the user that owns the processes; want core files."""
+        for capability in range(64):
+            prctl(CAPBSET_DROP, capability)
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+    subprocess.run(
+        [sys.executable, "-m", "factory_cdk", "build", "--plan", "plan.yml", "--stage", "test"],
+        env={**os.environ, "FACTORY_CDK_HOME": str(works.home)}, check=True, cwd=tmp_path,
+        preexec_fn=as_a_user,
+    )  # fmt: skip
+    (own,) = works.run("tell", None)
+    of_runner, of_worker = works.run("read", None, own.result)
+    assert of_runner.result == []
+    assert of_worker.result == ["environ", "mem", "maps"], "debuggers and profilers work on bots"
+    for pid in (works.runner(), own.result):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 ", limits), limits
 
 
 def test_the_program_of_a_command_gets_its_secrets_as_variables(works: Works) -> None:
