@@ -7,31 +7,17 @@ reviewed, and refuse to be deployed). Without it the bots are packed first.
 
 from __future__ import annotations
 
-import sys
-
-from factory_cdk.diagnostics import FactoryError, PlanError
 from factory_cdk.stacks.node import prepare_cdk
+from factory_cdk.stacks.refusal import told
 
 
 def main() -> None:
     """Synthesize what the CDK CLI's context names into where the CLI wants it; exit 1 with the reason if not."""
-    try:
+    with told():
         prepare_cdk()
         from factory_cdk.stacks.context import app_from_context  # noqa: PLC0415 - imports aws_cdk
 
         app_from_context().synth()
-    except PlanError as error:
-        for found in error.diagnostics:
-            place = f"{found.file}:{found.line}:{found.column}"
-            print(f"{place}: {found.severity}[{found.code}]: {found.message}", file=sys.stderr)
-            if found.hint:
-                print(f"   help: {found.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except FactoryError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        if error.remedy:
-            print(f"  help: {error.remedy}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 main()

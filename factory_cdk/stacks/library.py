@@ -10,6 +10,10 @@ The stacks are those of `factory-cdk synth`, resource by resource, but made of t
 CfnRole, CfnQueue, …), so that aspects and cdk-nag see them. The Python modules of their types are imported when
 one is reached (aws_ec2 takes two seconds or three).
 
+Where CDK finds its Node: `import aws_cdk` starts one, that of JSII_NODE or else the one on PATH, which may be missing
+or out of support. `python -m factory_cdk.stacks.run app.py` (as the `app` of cdk.json) runs an app with the Node of the
+extra `[cdk]`; so does importing this module before aws_cdk.
+
 Templates say the same as those of `factory-cdk synth`; only the order of tags and of `DependsOn` is CDK's, and what
 this app adds.
 """
@@ -22,22 +26,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-import aws_cdk as cdk
-from aws_cdk.cloudformation_include import CfnInclude
-from constructs import Construct
+from factory_cdk.stacks.node import choose_node
 
-from factory_cdk.design.model import QueueDesign, Resource, SectorDesign, StackDesign, StageDesign
-from factory_cdk.design.naming import Names, queue_id
-from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import pack_cache
-from factory_cdk.pack.compiling import design_at_hand, design_packed
-from factory_cdk.plan.load import read_plan
-from factory_cdk.plan.model import SectorType
-from factory_cdk.plan.names import logical
-from factory_cdk.plan.spelling import did_you_mean
-from factory_cdk.stacks.app import CONTEXT
-from factory_cdk.stacks.assets import asset_file
-from factory_cdk.stacks.written import as_written
+choose_node()
+
+import aws_cdk as cdk  # noqa: E402 - starts the Node that was chosen
+from aws_cdk.cloudformation_include import CfnInclude  # noqa: E402
+from constructs import Construct  # noqa: E402
+
+from factory_cdk.design.model import QueueDesign, Resource, SectorDesign, StackDesign, StageDesign  # noqa: E402
+from factory_cdk.design.naming import Names, queue_id  # noqa: E402
+from factory_cdk.diagnostics import FactoryError  # noqa: E402
+from factory_cdk.home import pack_cache  # noqa: E402
+from factory_cdk.pack.compiling import design_at_hand, design_packed  # noqa: E402
+from factory_cdk.plan.load import read_plan  # noqa: E402
+from factory_cdk.plan.model import SectorType  # noqa: E402
+from factory_cdk.plan.names import logical  # noqa: E402
+from factory_cdk.plan.spelling import did_you_mean  # noqa: E402
+from factory_cdk.stacks.app import CONTEXT  # noqa: E402
+from factory_cdk.stacks.assets import asset_file  # noqa: E402
+from factory_cdk.stacks.written import as_written  # noqa: E402
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch

@@ -1,4 +1,4 @@
-"""Points jsii at the Node that the `[cdk]` extra brings, before aws_cdk is imported."""
+"""Points jsii at the Node that the `[cdk]` extra brings, before aws_cdk is imported and starts it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,24 @@ def prepare_cdk() -> None:
         raise FactoryError("synthesizing needs aws-cdk-lib, which is not installed", INSTALL_HINT)
     os.environ.setdefault("CDK_VALIDATION", "false")
     os.environ["CDK_DISABLE_STACK_TRACE"] = "1"  # it would put this machine's paths into the assembly
-    if "JSII_NODE" not in os.environ:
-        node = wheel_node()
-        if node is not None:
-            os.environ["JSII_NODE"] = str(node)
+    choose_node()
     if "aws_cdk" not in sys.modules:
-        _check_runs(os.environ.get("JSII_NODE") or "node")
+        check_node()
         _start()
         if (
             signal.getsignal(signal.SIGINT) is signal.default_int_handler
             and threading.current_thread() is threading.main_thread()
         ):
             signal.signal(signal.SIGINT, _interrupt)
+
+
+def choose_node() -> None:
+    """Set JSII_NODE, by which jsii finds its Node, to that of the `[cdk]` extra, unless the user has set it. It is too
+    late once jsii (aws_cdk, constructs) is imported: that starts its Node.
+    """
+    node = wheel_node() if "JSII_NODE" not in os.environ and "jsii" not in sys.modules else None
+    if node is not None:
+        os.environ["JSII_NODE"] = str(node)
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
@@ -68,8 +74,9 @@ def _start() -> None:
             os.environ["TMPDIR"] = before
 
 
-def _check_runs(node: str) -> None:
-    """FactoryError unless `node` is a program that runs: jsii would fail with a traceback, and again at exit."""
+def check_node() -> None:
+    """FactoryError unless jsii's Node is a program that runs: jsii would fail with a traceback, and again at exit."""
+    node = os.environ.get("JSII_NODE") or "node"
     try:
         subprocess.run([node, "--version"], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
