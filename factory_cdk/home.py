@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.ownership import CONTAINER_MARKS, is_contained, refuse_others
 
 VARIABLE = "FACTORY_CDK_HOME"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -19,14 +20,20 @@ class DiskFullError(FactoryError):
     """There is no room for what was to be written."""
 
 
-def find_home(environ: Mapping[str, str] = os.environ) -> Path:
+def find_home(environ: Mapping[str, str] = os.environ, marks: Sequence[str] = CONTAINER_MARKS) -> Path:
     """The absolute folder that holds all state: FACTORY_CDK_HOME, else the platform's data directory.
 
-    FactoryError when neither says: there is no HOME and the user is in no user database.
+    FactoryError when neither says (there is no HOME and the user is in no user database), and when others could change
+    what is in it, except in a container, which has one of the files `marks`.
     """
     named = environ.get(VARIABLE)
-    if named:
-        return Path(named).absolute()
+    folder = Path(named).absolute() if named else _usual_home()
+    if not is_contained(environ, marks):
+        refuse_others(folder, f"set {VARIABLE} to a folder of your own")
+    return folder
+
+
+def _usual_home() -> Path:
     import platformdirs  # noqa: PLC0415 - 10 ms that a set variable saves
 
     try:
