@@ -40,7 +40,7 @@ def guard(*, pass_on: bool) -> Guardian:
     code = 70
     try:
         os.close(writer)
-        signal.signal(signal.SIGTERM, (lambda *_: os.kill(runner, signal.SIGTERM)) if pass_on else signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, (lambda *_: _send_term(runner)) if pass_on else signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = _guard(runner, reader)
     finally:
@@ -79,6 +79,11 @@ class Guardian:
     def _tell(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # it was killed: the workers' own lifelines remain
             os.write(self._writer, line.encode())
+
+
+def _send_term(runner: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.kill(runner, signal.SIGTERM)
 
 
 def _guard(runner: int, reader: int) -> int:

@@ -30,9 +30,11 @@ NAMED = 3
 
 
 def adopt() -> bool:
-    """Be given orphans from now on, and be told how they end; False where the system has no such thing."""
+    """Be given orphans from now on, and be told how they end; False where the system has no such thing, or does not say
+    who they are (a kernel without CONFIG_PROC_CHILDREN): nobody would wait for them then.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have had it ignored, and we inherited that
-    return prctl(SET_CHILD_SUBREAPER, 1)
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists() and prctl(SET_CHILD_SUBREAPER, 1)
 
 
 def children(pid: int | str = "self") -> set[int]:
@@ -54,7 +56,7 @@ def end_all(patience: float) -> bool:
     deadline = time.monotonic() + patience
     while True:
         seen: set[int] = set()
-        while found := _descendants() - seen:
+        while (found := _descendants() - seen) and time.monotonic() <= deadline:
             _send(found, signal.SIGSTOP)
             seen |= found
         _send(seen, signal.SIGKILL)
@@ -104,6 +106,7 @@ class Orphans:
         self._ours: dict[int, str | None] = {}
         self._suspects: dict[int, set[int]] = {}
         self._doomed: set[int] = set()
+        self._unsaid: int | None = None
         self._again: asyncio.TimerHandle | None = None
 
     def expect(self, pid: int, mark: str | None) -> None:
@@ -127,13 +130,24 @@ class Orphans:
         known = self._suspects
         self._suspects = {pid: known[pid] if pid in known else self._origins(pid) for pid in strangers}
         doomed = {pid for pid, suspects in self._suspects.items() if not suspects & self._ours.keys()}
-        if new := doomed - self._doomed:
-            what = "a process" if len(new) == 1 else f"{len(new)} processes"
-            self.note(f"{what} that a worker left behind {'is' if len(new) == 1 else 'are'} ended: {_named(new)}")
+        self._tell(doomed - self._doomed, last=not doomed)
         self._doomed = doomed
         _send(doomed, signal.SIGKILL)
         if doomed:
             self._again = asyncio.get_running_loop().call_later(SOON, self.look)
+
+    def _tell(self, new: set[int], *, last: bool) -> None:
+        """Say whose end has begun and, when more of them came to light until the last was gone, how many."""
+        if new and self._unsaid is None:
+            self._unsaid = 0
+            what = "a process" if len(new) == 1 else f"{len(new)} processes"
+            self.note(f"{what} that a worker left behind {'is' if len(new) == 1 else 'are'} ended: {_named(new)}")
+        elif new:
+            self._unsaid = (self._unsaid or 0) + len(new)
+        elif last:
+            if self._unsaid:
+                self.note(f"{self._unsaid} more that came from there {'is' if self._unsaid == 1 else 'are'} ended")
+            self._unsaid = None
 
     def _origins(self, pid: int) -> set[int]:
         workers = {ours: mark for ours, mark in self._ours.items() if mark}
