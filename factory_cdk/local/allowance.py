@@ -9,7 +9,9 @@ WINDOW = 0.1
 """Seconds over which time is counted."""
 
 SHARE = 0.1
-"""The part of a window that one worker's talk may take; the rest of it waits for the next one."""
+"""The part of a window that one worker's talk may take; the rest of it waits for the next one. Who takes longer than a
+window at once, for a result of megabytes, waits as long as that took.
+"""
 
 
 class Allowance:
@@ -29,7 +31,7 @@ class Allowance:
         """Count `seconds` that were spent on it."""
         now = self._loop.time()
         if now >= self._ends:
-            self._ends, self._taken = now + WINDOW, 0.0
+            self._ends, self._taken = now + max(WINDOW, seconds), 0.0
         self._taken += seconds
 
     def when_left(self, then: Callable[[], object]) -> asyncio.Handle:

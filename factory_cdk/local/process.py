@@ -20,7 +20,7 @@ from typing import Any
 import factory_cdk.worker
 from factory_cdk.local.allowance import Allowance
 from factory_cdk.local.orphans import MARK
-from factory_cdk.worker.frames import LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
+from factory_cdk.worker.frames import LARGE, LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
@@ -230,7 +230,7 @@ class WorkerProcess:
         """Hear a turn's worth of messages; whether there may be more of them."""
         if self._refused:
             return False
-        began = time.monotonic()
+        began, before = time.monotonic(), len(self._frames)
         try:
             messages = self._frames.feed(received, TURN_MESSAGES)
             for message in messages:
@@ -241,8 +241,8 @@ class WorkerProcess:
         for message in messages:
             if not self._refused:
                 self._on_message(message)
-        if len(messages) < TURN_MESSAGES:
-            return False
+        if len(messages) < TURN_MESSAGES and (before < LARGE or not messages):
+            return False  # few, and small
         self._allowance.take(time.monotonic() - began)
         return True
 

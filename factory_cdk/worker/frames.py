@@ -10,6 +10,7 @@ import sys
 
 from .errors import CUT, LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_TYPE
 from .jsontext import decode_text, encode_text
+from .permits import NUMBERS
 from .size import LARGEST_PAYLOAD
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
@@ -62,8 +63,8 @@ def check_said(message: Message) -> None:
             raise FrameError(f"`{kind}` without an error, or with one that is too long")
     if kind == "returned":
         ids = message.get("ids")
-        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-            raise FrameError("`returned` without the ids of jobs")
+        if not isinstance(ids, list) or len(ids) > NUMBERS or not all(isinstance(one, str) for one in ids):
+            raise FrameError("`returned` without the ids of jobs, or with more than there can be")
     if kind == "passed":
         count = message.get("count")
         if type(count) is not int or count < 1:
@@ -80,6 +81,10 @@ class FrameBuffer:
     def __init__(self, largest: int = LARGEST) -> None:
         self._bytes = bytearray()
         self._largest = largest
+
+    def __len__(self) -> int:
+        """How many bytes are held of what is not complete, or was not given out."""
+        return len(self._bytes)
 
     def feed(self, received: bytes, most: int = sys.maxsize) -> list[Message]:
         """Add `received`; returns the messages that are complete, in order, up to `most` of them: the rest is for the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -68,6 +69,51 @@ def test_who_took_too_much_of_a_window_waits_for_the_next_one() -> None:
     before, after, waited = asyncio.run(spend())
     assert (before, after) == (False, True)
     assert waited >= WINDOW * 0.9
+
+
+def test_who_took_longer_than_a_window_waits_as_long() -> None:
+    async def wait() -> float:
+        loop = asyncio.get_running_loop()
+        allowance = Allowance(loop)
+        allowance.take(50 * WINDOW)
+        again = allowance.when_left(lambda: None)
+        assert isinstance(again, asyncio.TimerHandle)
+        return again.when() - loop.time()
+
+    assert asyncio.run(wait()) > 49 * WINDOW
+
+
+LARGE = """
+import os, struct, sys
+body = b'{"kind":"large","text":"' + b"x" * (8 << 20) + b'"}'
+while True:
+    frame = struct.pack(">I", len(body)) + body
+    while frame:
+        frame = frame[os.write(int(sys.argv[1]), frame):]
+"""
+
+
+def test_between_two_large_messages_there_is_time_for_others(tmp_path: Path) -> None:
+    async def moments() -> list[float]:
+        loop = asyncio.get_running_loop()
+        process = WorkerProcess(
+            lambda descriptor, _permits: [sys.executable, "-c", LARGE, str(descriptor)], str(tmp_path), os.environ
+        )
+        heard: list[float] = []
+        ended = loop.create_future()
+
+        def hear(_: object) -> None:
+            heard.append(loop.time())
+            if len(heard) > 5:
+                process.kill()
+
+        process.report_to(on_message=hear, on_output=print, on_end=ended.set_result)
+        await ended
+        return heard
+
+    heard = asyncio.run(asyncio.wait_for(moments(), PATIENCE))
+    pauses = [after - before for before, after in itertools.pairwise(heard)]
+    assert min(pauses) >= WINDOW * 0.9
 
 
 @pytest.mark.parametrize("flood", FLOODS)
