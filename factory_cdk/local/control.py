@@ -9,11 +9,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
-from factory_cdk.local.desired import ask
+from factory_cdk.local.desired import answering, ask
 from factory_cdk.local.launch import Launch
 from factory_cdk.local.state import StageState, holding, lock_holder, take_lock
 from factory_cdk.local.status import read_status, runner_pid
@@ -87,13 +87,16 @@ def await_end(state: StageState, seconds: float) -> bool:
     return True
 
 
-def await_request(state: StageState, request: str, gate: str) -> None:
-    """Wait until the runner has carried `request` out and its gate stands so. FactoryError when it does not answer."""
+def await_request(state: StageState, request: str, gate: Literal["open", "closed"]) -> None:
+    """Wait until the runner has carried `request` out and its gate stands so. FactoryError when it does not answer, or
+    when another command asks for the opposite meanwhile.
+    """
     deadline = time.monotonic() + LONGEST_END
     while time.monotonic() < deadline and runner_pid(state) is not None:
         status = read_status(state)
         if status and status.request == request and status.gate == gate:
             return
+        request = answering(state, request, gate)
         time.sleep(0.005)
     raise FactoryError(f"the runner of {state.name} does not answer", f"see {state.logs / 'runner.log'}")
 

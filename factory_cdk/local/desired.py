@@ -70,6 +70,17 @@ def ask(
     return desired.request
 
 
+def answering(state: StageState, request: str, gate: Literal["open", "closed"]) -> str:
+    """The request that the runner will answer instead of `request` for a gate that stands so: the same, or one for the
+    same that another command has written over it. FactoryError when that asks for the opposite.
+    """
+    desired = read_desired(state)
+    if desired.request != request and desired.gate != gate:
+        what = "stopped it" if gate == "open" else "let it go on"
+        raise FactoryError(f"{state.name}: another command {what} meanwhile", "see `factory-cdk ps`, and ask again")
+    return desired.request
+
+
 def ask_for_roster(state: StageState, roster: Roster) -> str:
     """Ask the runner to change to `roster` while it works; returns the request's name, by which the status says what
     becomes of it. FactoryError when it cannot be written.

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
 
     `durable`: return when it is on disk. FactoryError when it cannot be written.
     """
-    new = path.with_name(path.name + ".new")
+    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_native_id()}.new")  # others may write it, too
     with disk(path):
         try:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import DiskFullError
 from factory_cdk.local.control import LONGEST_END, Say, await_end, changing, remove
-from factory_cdk.local.desired import ask
+from factory_cdk.local.desired import answering, ask
 from factory_cdk.local.logs import stamp
 from factory_cdk.local.stagequeues import has_queues, open_queues
 from factory_cdk.local.standing import Factory
@@ -167,7 +167,9 @@ def nobody_submitting(state: StageState) -> Iterator[None]:
 
 
 def _close_gate(state: StageState, say: Say, timeout: float | None, *, demolishing: bool = False) -> None:
-    """Wait until nothing is in hand, or the runner is gone. FactoryError when that takes longer than `timeout`."""
+    """Wait until nothing is in hand, or the runner is gone. FactoryError when that takes longer than `timeout`, or when
+    another command opens the gate meanwhile.
+    """
     try:
         request = ask(state, gate="closed")
     except DiskFullError as error:
@@ -183,6 +185,7 @@ def _close_gate(state: StageState, say: Say, timeout: float | None, *, demolishi
         status = read_status(state)
         if request and status and status.request == request and status.gate == "closed":
             return
+        request = request and answering(state, request, "closed")
         waiting.look(sum(worker.in_hand for worker in status.workers) if status else 0)
         time.sleep(0.02)
 

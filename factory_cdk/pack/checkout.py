@@ -13,10 +13,14 @@ from factory_cdk.pack.git import Git
 from factory_cdk.pack.names import native
 from factory_cdk.pack.objects import lay_out, listing
 from factory_cdk.pack.submodules import module_urls, url_of
+from factory_cdk.pack.tree import bounded
 from factory_cdk.plan.model import GitSource
 
 _DEEPEST = 8
 """How many submodules may be nested."""
+
+_MOST_MODULES = 100
+"""How many submodules a source may have, those of submodules among them: ten in each, eight deep, are without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,15 @@ class _Visit:
     recurse: bool
     on_percent: OnPercent | None
     repositories: int = 1
+    files: int = 0
+    size: int = 0
 
     def visit(self, repository: Path, url: str, commit: str, at: str = "", depth: int = 0) -> Checkout:
         shown = without_credentials(url)
         found = listing(self.git, repository, commit, shown)
+        self.files += len(found.blobs)
+        self.size += sum(blob.size for blob in found.blobs)
+        bounded(self.files, self.size, shown)
         pointers = [at + path for path in lay_out(self.git, repository, found.blobs, self.folder / native(at), shown)]
         left_out = [] if self.recurse else [at + path for path in found.modules]
         if self.recurse and found.modules:
@@ -88,6 +97,8 @@ class _Visit:
             for path, module_commit in found.modules.items():
                 module_url = url_of(urls, path, module_commit, shown)
                 below = self.workspace / f"{self.repositories}.git"
+                if self.repositories > _MOST_MODULES:
+                    raise FactoryError(f"{shown}: there are more than {_MOST_MODULES} submodules", "flatten them")
                 self.repositories += 1
                 fetch_commit(self.git, module_url, module_commit, below, self.on_percent)
                 self._make(at + path, shown)

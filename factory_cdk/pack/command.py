@@ -26,8 +26,16 @@ _GRACE = 2.0
 """Seconds that a child has between SIGTERM and SIGKILL."""
 
 
+MOST_OUTPUT = 128 * 1024**2
+"""Bytes that a command may print: what hostile repositories make of a few kilobytes has no end."""
+
+
 class Stopped(Exception):
     """The pack was told to stop while this was running."""
+
+
+class TooMuchError(FactoryError):
+    """A command printed more than anybody asked it for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +55,23 @@ def run(
     stop: threading.Event,
     stdin: bytes = b"",
     on_percent: OnPercent | None = None,
+    most: int = MOST_OUTPUT,
+    into: IO[bytes] | None = None,
 ) -> Output:
     """Run a command to its end and return what it said, whatever its exit code.
 
     The command has a session of its own, so neither a prompt nor a Ctrl-C of the terminal reaches it; when
     `stop` is set it and all its children are ended and `Stopped` is raised. `on_percent` hears git's own
     progress. Its output goes through files, not pipes: what it leaves behind on purpose (a shared ssh
-    connection) may keep them open. Raises FactoryError when the command is not on this machine.
+    connection) may keep them open. Its standard output goes to the file `into` where one is given, and `stdout` is
+    empty then. Raises FactoryError when the command is not on this machine, TooMuchError once it has printed more
+    than `most` bytes.
     """
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as heard, tempfile.TemporaryFile() as said:
+    with (
+        tempfile.TemporaryFile() as given,
+        contextlib.nullcontext(into) if into else tempfile.TemporaryFile() as heard,
+        tempfile.TemporaryFile() as said,
+    ):
         given.write(stdin)
         given.seek(0)
         if stop.is_set():
@@ -66,10 +82,19 @@ def run(
             while _running(process):
                 if stop.is_set():
                     raise Stopped
+                _bounded(arguments, heard, most)
+                _bounded(arguments, said, MOST_OUTPUT)
                 seen = _tell(said, seen, on_percent)
         finally:
             end(process)
-        return Output(process.returncode, _read(heard), _words(_read(said)))
+        _bounded(arguments, heard, most)
+        return Output(process.returncode, b"" if into else _read(heard), _words(_read(said)))
+
+
+def _bounded(arguments: Sequence[str], file: IO[bytes], most: int) -> None:
+    if os.fstat(file.fileno()).st_size > most:
+        name = Path(arguments[0]).name
+        raise TooMuchError(f"{name} printed more than {most:,} bytes", "see what is in its source")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -13,10 +13,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.command import OnPercent, Output, run
+from factory_cdk.pack.command import MOST_OUTPUT, OnPercent, Output, run
 from factory_cdk.pack.names import native
 
 _HARDENED = (
@@ -53,13 +54,21 @@ class Git:
     stop: threading.Event
 
     def say(
-        self, arguments: Sequence[str], *, cwd: Path, stdin: bytes = b"", on_percent: OnPercent | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        stdin: bytes = b"",
+        on_percent: OnPercent | None = None,
+        most: int = MOST_OUTPUT,
+        into: IO[bytes] | None = None,
     ) -> Output:
-        """Run `git …` in `cwd` and return what it said, whatever its exit code."""
+        """Run `git …` in `cwd` and return what it said, whatever its exit code; see `command.run`."""
         config = [part for setting in _HARDENED for part in ("-c", setting)]
         return run(
-            ["git", *config, *arguments], cwd=cwd, env=self.env, stop=self.stop, stdin=stdin, on_percent=on_percent
-        )
+            ["git", *config, *arguments],
+            cwd=cwd, env=self.env, stop=self.stop, stdin=stdin, on_percent=on_percent, most=most, into=into,
+        )  # fmt: skip
 
 
 def git_with(env: Mapping[str, str], stop: threading.Event) -> Git:

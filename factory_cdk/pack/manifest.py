@@ -133,6 +133,8 @@ def _pyproject(paths: Collection[str], read: Reader, path: str) -> dict[str, Any
         said = tomllib.loads(read(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
+    except RecursionError:
+        raise FactoryError(f"{path} does not parse: it is nested too deep", "correct it in the source") from None
     return said if isinstance(said.get("project", {}), dict) else None
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.command import TooMuchError
 from factory_cdk.pack.git import Git, failure
 from factory_cdk.pack.names import checked, native, portable
-from factory_cdk.pack.tree import bounded
+from factory_cdk.pack.tree import MOST_FILES, bounded
 
 _EXECUTABLE, _LINK, _MODULE = "100755", "120000", "160000"
 _BATCH_BYTES, _BATCH_COUNT = 64 * 1024**2, 20_000
@@ -37,8 +38,16 @@ class Listing:
 
 
 def listing(git: Git, repository: Path, commit: str, shown: str) -> Listing:
-    """The whole tree of a commit, every path checked; FactoryError for a path that a bundle cannot hold."""
-    said = git.say(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], cwd=repository)
+    """The whole tree of a commit, every path checked; FactoryError for a path that a bundle cannot hold.
+
+    A few objects can be a tree without end (folders that share their content), so no more of it is read than a
+    bundle may hold.
+    """
+    try:
+        said = git.say(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], cwd=repository)
+    except TooMuchError:
+        bounded(MOST_FILES + 1, 0, shown)
+        raise
     if said.code:
         raise failure(said, "reading", shown)
     blobs: list[Blob] = []
@@ -62,7 +71,15 @@ def lay_out(git: Git, repository: Path, blobs: Iterable[Blob], into: Path, shown
     """
     pointers: list[str] = []
     links: list[tuple[Path, str]] = []
-    for blob, content in _contents(git, repository, blobs, shown):
+    whole: list[Blob] = []
+    for blob in blobs:
+        if blob.mode == _LINK and blob.size > _LONGEST_LINK:
+            raise _nowhere(blob, shown)
+        if blob.size > _BATCH_BYTES:
+            _write_large(git, repository, blob, into / native(blob.path), shown)
+        else:
+            whole.append(blob)
+    for blob, content in _contents(git, repository, whole, shown):
         target = into / native(blob.path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +101,27 @@ def lay_out(git: Git, repository: Path, blobs: Iterable[Blob], into: Path, shown
     return pointers
 
 
+def _write_large(git: Git, repository: Path, blob: Blob, target: Path, shown: str) -> None:
+    """Write a file that is too large for this process's memory."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            said = git.say(["cat-file", "blob", blob.id], cwd=repository, most=blob.size, into=file)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _twice(blob.path, shown) from error
+    if said.code:
+        raise failure(said, "reading", shown)
+    target.chmod(0o755 if blob.mode == _EXECUTABLE else 0o644)
+
+
 def _link(blob: Blob, content: bytes, shown: str) -> str:
-    if len(content) > _LONGEST_LINK or not content or b"\0" in content:
-        raise FactoryError(f"{shown}: {blob.path!r} is a link to nowhere", "mend or delete the link")
+    if not content or b"\0" in content:
+        raise _nowhere(blob, shown)
     return os.fsdecode(content)
+
+
+def _nowhere(blob: Blob, shown: str) -> FactoryError:
+    return FactoryError(f"{shown}: {blob.path!r} is a link to nowhere", "mend or delete the link")
 
 
 def _twice(path: str, shown: str) -> FactoryError:
@@ -113,7 +147,8 @@ def _contents(git: Git, repository: Path, blobs: Iterable[Blob], shown: str) -> 
 
 def _batch(git: Git, repository: Path, blobs: list[Blob], shown: str) -> Iterator[tuple[Blob, bytes]]:
     asked = "".join(f"{blob.id}\n" for blob in blobs).encode()
-    said = git.say(["cat-file", "--batch"], cwd=repository, stdin=asked)
+    most = 2 * _BATCH_BYTES + 100 * len(blobs)  # the last blob of a batch may overstep it, headers come on top
+    said = git.say(["cat-file", "--batch"], cwd=repository, stdin=asked, most=most)
     if said.code:
         raise failure(said, "reading", shown)
     at = 0

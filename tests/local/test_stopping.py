@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_works import Works, bot, lives, until
+from local_works import PATIENCE, Works, bot, lives, until
 from shell import Shell
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
+from factory_cdk.local.desired import read_desired
+from factory_cdk.local.state import read_json, write_json
 
 HOLD = """
 import time
@@ -55,6 +58,61 @@ def test_who_waits_is_told_after_a_moment_which_job_of_which_bot_is_waited_for(w
     stopping.join()
     (record,) = works.wait(run)
     assert f"bot hold, job {record.job.id}, begun 20" in line
+
+
+def stopped_by(works: Works, said: list[str]) -> threading.Thread:
+    """A thread that stops the stage and notes how that ended; its wish is written down when this returns."""
+
+    def stop() -> None:
+        try:
+            factory.stop(works.home, "works", None, works.said.append)
+            said.append("stopped")
+        except FactoryError as error:
+            said.append(error.message)
+
+    before = read_desired(works.state()).request
+    thread = threading.Thread(target=stop)
+    thread.start()
+    until(lambda: read_desired(works.state()).request != before)
+    return thread
+
+
+def test_two_who_stop_a_stage_at_once_both_come_to_an_end(works: Works, gate: Path) -> None:
+    in_hand(works, gate)
+    said: list[str] = []
+    threads = [stopped_by(works, said), stopped_by(works, said)]
+    gate.touch()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert said == ["stopped", "stopped"]
+
+
+def test_who_stops_a_stage_is_told_when_another_command_lets_it_go_on(works: Works, gate: Path) -> None:
+    run = in_hand(works, gate)
+    said: list[str] = []
+    thread = stopped_by(works, said)
+    factory.resume(works.home, "works", None, works.said.append)
+    thread.join(PATIENCE)
+    assert len(said) == 1 and "another command let it go on meanwhile" in said[0]
+    gate.touch()
+    assert works.wait(run)[0].result == "held"
+
+
+def test_many_who_write_a_file_at_once_never_leave_half_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "wish.json"
+
+    def write(number: int) -> None:
+        for _ in range(300):
+            write_json(file, {"number": number, "text": "x" * 5000 * number}, durable=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write, number) for number in range(1, 5)]
+        while not all(writer.done() for writer in writers):
+            read = read_json(file)
+            assert read is None or len(read["text"]) == 5000 * read["number"]
+        for writer in writers:
+            writer.result()
+    assert [one.name for one in tmp_path.iterdir()] == ["wish.json"]
 
 
 def test_a_stop_that_takes_too_long_goes_on_and_a_cold_one_puts_the_job_back(works: Works, gate: Path) -> None:

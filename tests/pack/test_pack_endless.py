@@ -1,0 +1,95 @@
+"""Sources of a few kilobytes that have no end when they are read: refused, in time and memory that are bounded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pathspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pack_sources import BOT, Repository, bot, git_source, pack_one, refusal
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.command import TooMuchError, run
+from factory_cdk.pack.ignore import spec_of
+
+
+def test_a_tree_without_end_is_refused_before_it_fills_the_disk(
+    repository: Repository, tmp_path: Path, env: dict[str, str]
+) -> None:
+    file = repository.blob(b"x")
+    tree = repository.tree_of([("100644", file, f"f{number}") for number in range(10)])
+    for _ in range(12):  # 10 trees that are 10^13 files
+        tree = repository.tree_of([("40000", tree, f"d{number}") for number in range(10)])
+    repository.commit_tree(tree)
+    assert "more than 100,000 files" in refusal(pack_one(tmp_path, bot(git_source(repository)), env))
+
+
+def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(TooMuchError, match="yes printed more than"):
+        run(["yes"], cwd=tmp_path, env=os.environ, stop=threading.Event(), most=1 << 20)
+
+
+def test_submodules_without_end_are_refused(repository: Repository, tmp_path: Path, env: dict[str, str]) -> None:
+    places = {f"m{number}": "" for number in range(11)}
+    modules = "".join(f'[submodule "{place}"]\n path = {place}\n url = {repository.url}\n' for place in places)
+    commit = repository.commit(BOT)
+    for _ in range(3):  # 11 + 121 + 1331
+        commit = repository.commit({**BOT, ".gitmodules": modules}, modules=dict.fromkeys(places, commit))
+    one = bot(git_source(repository, options={"recurse-submodules": True}))
+    assert "more than 100 submodules" in refusal(pack_one(tmp_path, one, env))
+
+
+def test_a_file_that_is_larger_than_memory_should_be_is_packed_in_pieces(
+    repository: Repository, tmp_path: Path, env: dict[str, str]
+) -> None:
+    size = 150 * 1024**2
+    repository.commit({**BOT, "large.bin": bytes(size)})
+    program = (
+        f"import resource, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path; from pack_sources import *\n"
+        f"packed = pack_one(Path({str(tmp_path)!r}), bot(GitSource({repository.url!r})), {env!r})\n"
+        "print(packed.bundle.size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
+    packed, peak = map(int, said.stdout.split())
+    assert packed > size > peak
+
+
+@pytest.mark.parametrize("line", ["/" + "*a" * 20 + "b", "/" + "*?" * 20 + "b", "**/" + "*[ab]" * 20 + "c"])
+def test_an_ignore_file_takes_no_more_time_than_its_names_are_long(line: str) -> None:
+    """Backtracking through twenty stars would take longer than the universe has: that this ends is the proof."""
+    spec = spec_of([line], "here")
+    assert spec.check_file("a" * 250).include is None
+    assert spec.check_file("a" * 250 + line[-1]).include is True
+
+
+def test_many_folders_in_a_pattern_are_refused() -> None:
+    assert spec_of(["**/a/**/b*"], "here").check_file("x/a/y/z/bc").include is True
+    with pytest.raises(FactoryError, match="too many `\\*\\*`"):
+        spec_of(["**/a/**/b/**/c"], "here")
+
+
+@given(
+    st.lists(st.sampled_from(["*", "a", "b", "?", "/", "**/", "[ab]", "."]), min_size=1, max_size=9).map("".join),
+    st.lists(st.sampled_from(["a", "ab", "b.a", "."]), min_size=1, max_size=4).map("/".join),
+)
+def test_ignore_patterns_mean_what_they_mean_to_git(pattern: str, path: str) -> None:
+    try:
+        plain = pathspec.GitIgnoreSpec.from_lines([pattern])
+        ours = spec_of([pattern], "here")
+    except (ValueError, FactoryError):
+        return
+    assert ours.check_file(path).include == plain.check_file(path).include
+
+
+def test_a_pyproject_that_is_nested_without_end_is_refused(
+    repository: Repository, tmp_path: Path, env: dict[str, str]
+) -> None:
+    repository.commit({**BOT, "pyproject.toml": "x = " + "[" * 100_000})
+    assert "nested too deep" in refusal(pack_one(tmp_path, bot(git_source(repository)), env))
