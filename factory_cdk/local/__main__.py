@@ -20,7 +20,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local.guardian import guard
 from factory_cdk.local.roster import roster_from_json
 from factory_cdk.local.runner import Runner
-from factory_cdk.local.secrets import resolve_secrets, shut_memory, take_over
+from factory_cdk.local.secrets import resolve_secrets, shut_memory, take_over, variables_of
 from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.state import StageState, holding, read_json, take_lock, write_json
 from factory_cdk.local.status import Status, read_status, status_as_json
@@ -55,8 +55,8 @@ def detach() -> None:
 
 def serve(folder: Path, report: int | None, *, detached: bool) -> None:
     """Run the stage in `folder` until it is ended. FactoryError when that cannot be."""
-    guardian = guard(pass_on=not detached)  # forks: before the lock is taken
     shut_memory()
+    guardian = guard(pass_on=not detached)  # forks: before the lock is taken
     state = StageState(folder.parent.name, folder.name, folder)
     lock = take_lock(state.runner_lock, wait=LOCK_PATIENCE)
     if lock is None:
@@ -74,6 +74,8 @@ def serve(folder: Path, report: int | None, *, detached: bool) -> None:
                 f"{state.roster} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
             ) from error
         secrets = resolve_secrets(roster.secrets) if handed_over is None else handed_over
+        for name in variables_of(posting.secrets for posting in roster.postings):
+            os.environ.pop(name, None)  # no worker is begun with them
         try:
             with open_queues(state) as queues:
 

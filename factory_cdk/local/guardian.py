@@ -21,6 +21,11 @@ IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 RUNNER_PATIENCE, PATIENCE = 1.0, 10.0
 """Seconds for which the runner, then the guardian, try to end what is left."""
 
+MISSED = (
+    "the guardian was killed: should the runner be, too, what bots have started in sessions of their own would go on"
+)
+"""Said once; the workers' own lifelines (worker/lifeline.py) remain."""
+
 
 def guard(*, pass_on: bool) -> Guardian:
     """Fork: the child, in which this returns, is the runner; this process stays, as its guardian, and ends with its
@@ -52,11 +57,13 @@ class Guardian:
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
+        self._missed = False
+        self._note: Callable[[str], None] = lambda _: None
         self._orphans = Orphans()
 
     def report_to(self, note: Callable[[str], None]) -> None:
-        """From now on `note` gets a line about what was ended that a worker had left behind."""
-        self._orphans.note = note
+        """From now on `note` gets a line about what was ended that a worker had left behind, and about its own end."""
+        self._note = self._orphans.note = note
 
     def watch(self, pid: int, mark: str | None = None) -> None:
         """`pid`, which leads a process group, is a child of the runner; one with a `mark` (process.py) runs a bot."""
@@ -77,8 +84,12 @@ class Guardian:
         end_all(RUNNER_PATIENCE)
 
     def _tell(self, line: str) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it was killed: the workers' own lifelines remain
+        try:
             os.write(self._writer, line.encode())
+        except BrokenPipeError:
+            if not self._missed:
+                self._missed = True
+                self._note(MISSED)
 
 
 def _send_term(runner: int) -> None:

@@ -146,6 +146,18 @@ def test_daemons_that_end_by_themselves_leave_no_zombies(works: Works, tmp_path:
     assert works.worker("leave").restarts == 0
 
 
+def test_a_factory_whose_guardian_was_killed_says_so_and_still_ends_what_its_workers_leave(
+    works: Works, left: Path
+) -> None:
+    daemon, state = leave(works, left), works.state()
+    guardian = int(Path(f"/proc/{works.runner()}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(guardian, signal.SIGKILL)
+    until(lambda: not lives(guardian))
+    os.kill(works.worker("leave").pid or 0, signal.SIGKILL)
+    until(lambda: not lives(daemon))
+    assert "the guardian was killed" in (state.logs / "runner.log").read_text()
+
+
 def test_what_a_factory_did_not_start_is_left_alone(works: Works, left: Path, tmp_path: Path) -> None:
     works.write("leaving.py", LEAVING)
     mine = tmp_path / "mine"

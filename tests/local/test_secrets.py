@@ -179,6 +179,34 @@ def test_a_bot_cannot_read_the_runners_memory_and_a_core_file_is_of_neither(work
         assert re.search(r"Max core file size +0 ", limits), limits
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what processes show is looked for in /proc")
+def test_a_runner_that_finds_the_values_itself_gives_each_bot_its_own_and_ends_on_sigterm(works: Works) -> None:
+    """As a service manager starts it: nobody hands the values over."""
+    works.write("peek.py", PEEK)
+    peek = replace(bot("peek", "peek:peek", config={"LEVEL": "low"}), secrets={"TOKEN": MINE})
+    look = bot("look", command=["sh", "-c", 'printf %s "$MINE$OTHER" | wc -c'])
+    other = replace(bot("other", "peek:peek", config={"LEVEL": "low"}), secrets={"OTHER": SecretReference()})
+    works.order(peek, look, other, environ={"MINE": "the first", "OTHER": "the second"})
+    state = works.state()
+    os.kill(works.runner(), signal.SIGKILL)
+    until(lambda: runner_pid(state) is None)
+    mine, own = (f"secret-{secrets.token_hex(8)}" for _ in range(2))
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "factory_cdk.local", str(state.folder)], env={**os.environ, "MINE": mine, "OTHER": own}
+    )
+    try:
+        until(lambda: runner_pid(state))
+        (record,) = works.run("peek", None)
+        digest = hashlib.sha256(mine.encode()).hexdigest()
+        assert record.result == {"digest": digest, "LEVEL": "low", "begun_with": False, "sources": []}
+        assert works.run("look", None)[0].result == 0
+    finally:
+        runner.terminate()
+        assert runner.wait(60) == 0
+    assert runner_pid(state) is None
+    assert "ending warm" in (state.logs / "runner.log").read_text()
+
+
 def test_the_program_of_a_command_gets_its_secrets_as_variables(works: Works) -> None:
     program = replace(bot("tell", command=["sh", "-c", 'printf %s "$TOKEN" | wc -c']), secrets={"TOKEN": MINE})
     works.write("notes.txt", "a bundle is never empty")
