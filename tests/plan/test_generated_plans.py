@@ -12,7 +12,7 @@ from typing import Any
 from compiled_stages import as_written, compiled, lint_errors
 from generated_plans import examples
 from hypothesis import given, note
-from written_plans import data_of, written_plans
+from written_plans import data_of, written, written_plans
 
 from factory_cdk.diagnostics import Severity
 from factory_cdk.plan.compose import compose
@@ -57,3 +57,10 @@ def test_every_valid_plan_synthesizes_as_it_was_written_and_passes_cfn_lint(case
             plan, design, templates = compiled(loaded.plan, stage, out)
             assert list(as_written(plan, templates)) == []
             assert list(lint_errors(design, out)) == []
+
+
+def test_an_anchor_that_is_asked_for_is_written_where_its_value_stood_before() -> None:
+    bots = {name: {"source": {"path": "."}, "bot_path": "works:run"} for name in ("one", "two", "three")}
+    plan: dict[str, Any] = {"factory": {"name": "demo", "bots": bots}}
+    for seed in range(1000):
+        assert data_of(written(plan, seed)) == plan, seed

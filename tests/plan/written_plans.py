@@ -141,7 +141,7 @@ class _Writer:
         if path in self.hoisted:
             return [Line(f" *{self.hoisted[path]}")]
         same = json.dumps(value)
-        if same in self.anchors and self.chance(0.5):
+        if not anchor and same in self.anchors and self.chance(0.5):  # an anchor that is asked for must be written
             return [Line(f" *{self.anchors[same]}")]
         mark = f" &{anchor}" if anchor else ""
         if not anchor and self.chance(0.05):
