@@ -59,8 +59,12 @@ def print_job(row: Mapping[str, Any], format_: str) -> None:
         if name != "failures":
             text = printable(value) if isinstance(value, str) and name not in _JSON_COLUMNS else one_line_json(value)
             click.echo(f"{coloured(name.ljust(width), fg='cyan')}  {text}")
+    retries = before = 0
     for failure in row["failures"]:
-        click.echo(coloured(f"\nattempt {failure['attempt']} failed", bold=True))
+        retries += failure["attempt"] <= before  # attempts are counted anew after `jobs retry`
+        before = failure["attempt"]
+        after = f" after retry {retries}" if retries else ""
+        click.echo(coloured(f"\nattempt {failure['attempt']}{after} failed", bold=True))
         said, trace = str(Failure(**failure)), failure["traceback"].rstrip()
         click.echo(printable(trace if said in trace else f"{said}\n{trace}".rstrip()))
 

@@ -60,7 +60,8 @@ class Member:
 
     `hand` holds the jobs in hand in the order in which the worker does them: the first is being done.
     `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one. `held`: its bot
-    wants no jobs until it is resumed; `said` is what its bot published last.
+    wants no jobs until it is resumed; `said` is what its bot published, until the job is over
+    in which it did.
     """
 
     def __init__(
@@ -171,8 +172,8 @@ class Member:
             self._set_timer()
 
     def finish(self) -> Lease:
-        """The job being done is done: take it out of the hand; the next one's time starts."""
-        lease = self.hand.popleft()
+        """The job being done is done: take it out of the hand, and what was said of it; the next one's time starts."""
+        lease, self.said = self.hand.popleft(), None
         now = time.monotonic()
         self._ahead = min(AHEAD, 2 * self._ahead + 1) if now - self._turn < QUICK else 0
         self._turn = now

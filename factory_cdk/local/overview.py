@@ -26,7 +26,7 @@ FAILURES = 10
 class BotView:
     """A bot on a sector. `busy`, `ready` and `workers` count its workers, `waiting` jobs that are ready or delayed,
     `rate` and `failure_rate` attempts that were done and that failed per second. `state` is what matters most of it;
-    `said` what its workers published last.
+    `said` what its workers published of the jobs in hand.
     """
 
     sector: str

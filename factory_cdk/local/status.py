@@ -18,7 +18,7 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """One worker. `started_at` is in seconds since the epoch; `pid` None while it has no process; `status` is what
-    its bot published last.
+    its bot published last, until the job is over in which it did.
     """
 
     sector: str

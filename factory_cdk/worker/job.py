@@ -87,7 +87,9 @@ class Job:
         return job_logger()
 
     def publish_status(self, status: str) -> None:
-        """Say in a few words what the worker is at: `ps` and `top` show it until the next word."""
+        """Say in a few words what the worker is at: `ps --format json` and `top` show it until the next word or the end
+        of the job.
+        """
         if self._worker is not None:
             self._worker.publish(status)
 

@@ -136,6 +136,18 @@ def test_a_failure_without_a_traceback_is_shown_with_what_it_said(shell: Shell) 
     assert '  "text"\n' in text, "a payload is shown as JSON"
 
 
+def test_attempts_after_a_retry_are_told_from_those_before(shell: Shell) -> None:
+    shell.run("retry", "aa-2")
+    with shell.queues() as queues:
+        for delay in (0.0, None):
+            (lease,) = queues.receive("weld", 1, lease=60)
+            queues.fail(lease, Failure("ValueError", "again", "", lease.job.attempt), delay=delay)
+    lines = shell.run("show", "aa-2")[0].splitlines()
+    titles = ["attempt 1 failed", "attempt 1 after retry 1 failed", "attempt 2 after retry 1 failed"]
+    assert [line for line in lines if line.endswith(" failed")] == titles
+    assert ["attempts", "3"] in [line.split() for line in lines]
+
+
 def test_retry_and_cancel_answer_with_ids_to_programs(shell: Shell) -> None:
     assert shell.json("retry", "--all") == ["aa-2"]
     assert shell.json("cancel", "aa-1-next", "aa-2") == ["aa-1-next", "aa-2"]

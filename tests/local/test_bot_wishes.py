@@ -9,6 +9,7 @@ from factory_cdk.local.status import read_status
 
 ASKING = """
 import os
+import time
 from pathlib import Path
 from factory_cdk import Bot
 
@@ -44,6 +45,8 @@ def work(job):
         job.do_workflow = False
     elif job.payload == "say":
         job.publish_status("at the furnace")
+        while not (spot / "said").exists():
+            time.sleep(0.001)
     elif job.payload == "log":
         job.log.warning("hot")
     return [job.payload, job.attempt, job.context["worker"]]
@@ -106,12 +109,19 @@ def test_a_result_that_is_kept_back_goes_no_further(works: Works) -> None:
     assert [record.job.bot for record in works.run("ask", "alone")] == ["ask"]
 
 
-def test_a_status_that_a_bot_publishes_is_in_ps(works: Works) -> None:
+def test_a_status_that_a_bot_publishes_is_in_ps_until_the_job_is_over(works: Works) -> None:
     build(works)
-    works.run("ask", "say")
+
+    def statuses() -> list[str | None]:
+        return [row["status"] for row in factory.workers(factory.list_factories(works.home))]
+
+    run = works.submit("ask", "say")
     until(lambda: works.worker("ask").status == "at the furnace")
-    rows = factory.workers(factory.list_factories(works.home))
-    assert [row["status"] for row in rows] == ["at the furnace", None]
+    assert statuses() == ["at the furnace", None]
+    (works.home / "said").touch()
+    works.wait(run)
+    until(lambda: works.worker("ask").done == 1)
+    assert statuses() == [None, None]
 
 
 def test_a_bot_s_log_lines_carry_the_job(works: Works) -> None:
