@@ -15,14 +15,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.reach import (
+    check_include,
+    check_pyproject,
+    check_requirement,
+    check_uv_toml,
+    configurations,
+)
 from factory_cdk.pack.tree import Tree, folders_of
 from factory_cdk.plan.model import Bot
 
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+)?(?P<file>\S.*?)\s*(?:\s#.*)?$")
-_CREDENTIALS = re.compile(r"[a-z+]+://[^/\s]*@", re.IGNORECASE)
 _BESIDE = ("pyproject.toml", "setup.cfg", "setup.py", "uv.toml")
 _LISTED = re.compile(r"requirements[^/]*\.(?:txt|in)")
 """What in a project's folder can change its requirements: setup.py may well read requirements files."""
+
+_MOST_INCLUDED = 100
+"""Files that a requirements file may include, directly or not."""
 
 _FLOOR = re.compile(r"(?:>=|~=|==)\s*(3\.\d+)")
 
@@ -74,11 +83,16 @@ def find_manifest(tree: Tree, bot: Bot, module: str | None = None) -> Manifest |
 
     `module` is the path of its module in the tree (see `target.module_file`), None for a command. Raises
     FactoryError when the plan's requirements_path is not there or leaves the source, when a file includes one
-    outside of it or holds credentials, and for a pyproject.toml that does not parse.
+    outside of it or holds credentials, for a pyproject.toml that does not parse, and for what reaches into this machine
+    (see `reach`).
     """
-    found = locate(tree.paths, reader_of(tree), bot.requirements_path, module)
+    read = reader_of(tree)
+    found = locate(tree.paths, read, bot.requirements_path, module)
     if found is None:
         return None
+    for path in configurations(tree.paths, found.folder):
+        check = check_uv_toml if path.rpartition("/")[2] == "uv.toml" else check_pyproject
+        check(path, _toml(read, path))
     return _project(tree, found) if found.kind == "project" else _requirements(tree, found.path, bot)
 
 
@@ -129,13 +143,17 @@ def _project(tree: Tree, found: Located) -> Manifest:
 def _pyproject(paths: Collection[str], read: Reader, path: str) -> dict[str, Any] | None:
     if path not in paths:
         return None
+    said = _toml(read, path)
+    return said if isinstance(said.get("project", {}), dict) else None
+
+
+def _toml(read: Reader, path: str) -> dict[str, Any]:
     try:
-        said = tomllib.loads(read(path).decode("utf-8-sig"))
+        return tomllib.loads(read(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
     except RecursionError:
         raise FactoryError(f"{path} does not parse: it is nested too deep", "correct it in the source") from None
-    return said if isinstance(said.get("project", {}), dict) else None
 
 
 def _requirements(tree: Tree, path: str, bot: Bot) -> Manifest:
@@ -156,6 +174,8 @@ def included(
     if path in seen:
         return
     seen.add(path)
+    if len(seen) > _MOST_INCLUDED:
+        raise FactoryError(f"the requirements of {bot} include more than {_MOST_INCLUDED} files", "put them together")
     if path.startswith(("/", "../")) or path == "..":
         raise FactoryError(f"the requirements file {path!r} leaves the source of {bot}", "move it inside")
     if path not in paths:
@@ -165,12 +185,9 @@ def included(
         )
     content = read(path)
     yield path, content
-    for line in content.decode("utf-8", "replace").splitlines():
-        if _CREDENTIALS.search(line):
-            raise FactoryError(
-                f"{path}: an address in it holds credentials, which would be packed with it",
-                "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
-            )
-        if (include := _INCLUDE.match(line)) and "://" not in include["file"]:
+    for line in re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace")).splitlines():
+        check_requirement(path, line)
+        if include := _INCLUDE.match(line):
+            check_include(path, include["file"])
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include["file"].strip("\"'")))
             yield from included(paths, read, inner, bot, seen)

@@ -1,0 +1,135 @@
+"""How far a source's requirements reach: to package indexes and git, and not into the machine that packs.
+
+uv fills `${NAME}` in from the environment wherever an address stands, reads files that are included by address, builds
+folders that are named by path, and takes settings from the source's own uv.toml and pyproject.toml. Whoever writes a
+bot would thereby be told the secrets of whoever packs it, or write where they like, without one line of code being run.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from factory_cdk.diagnostics import FactoryError
+
+_CREDENTIALS = re.compile(r"[a-z+]+://[^/\s]*@", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{(?!PROJECT_ROOT\})\w+\}")
+_FOLDER = re.compile(r"(?:(?:-e|--editable)(?:\s*=\s*|\s+|(?=\S))|[A-Za-z0-9][\w.\[\], -]*@\s*)?(?P<place>\S+)")
+_FILE = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
+
+REFUSED = frozenset(
+    {
+        "cache-dir",
+        "keyring-provider",
+        "allow-insecure-host",
+        "http-proxy",
+        "https-proxy",
+        "no-proxy",
+        "python-install-mirror",
+        "pypy-install-mirror",
+        "python-downloads-json-url",
+    }
+)
+"""Settings of uv (https://docs.astral.sh/uv/reference/settings/) that are about the machine and not about the code."""
+
+REFUSED_OF_PIP = frozenset(
+    {"target", "prefix", "python", "system", "break-system-packages", "output-file", "keyring-provider",
+     "allow-insecure-host", "verify-hashes", "no-verify-hashes", "require-hashes"}
+)  # fmt: skip
+"""Settings of `uv pip` that decide where it writes, and what it verifies."""
+
+
+def check_requirement(path: str, line: str) -> None:
+    """FactoryError when a line of the requirements file `path` holds credentials, asks for variables of this machine,
+    or names a folder or a file outside of the source.
+    """
+    if _CREDENTIALS.search(line):
+        raise FactoryError(
+            f"{path}: an address in it holds credentials, which would be packed with it",
+            "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
+        )
+    _refuse_variables(path, line)
+    found = _FOLDER.match(line.strip())
+    place = found["place"].strip("\"'") if found else ""
+    if _FILE.match(place) or place.startswith(("/", ".", "~")):
+        place = _FILE.sub("", place).replace("${PROJECT_ROOT}", ".")
+        around = (place, posixpath.join(posixpath.dirname(path), place))
+        if place.startswith(("/", "~")) or any(posixpath.normpath(one).startswith("..") for one in around):
+            message = f"{path}: {line.strip()[:80]!r} leaves the source"
+            raise FactoryError(message, "name a package of an index, or a git address with a commit")
+
+
+def check_include(path: str, file: str) -> None:
+    """FactoryError when what the requirements file `path` includes is an address: nobody can hold that still."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", file):
+        raise FactoryError(
+            f"{path}: it includes the address {file[:80]!r}", "put the file into the source, include that"
+        )
+
+
+def check_pyproject(path: str, said: Mapping[str, Any]) -> None:
+    """FactoryError when the pyproject.toml at `path` asks for variables of this machine where uv would fill them in."""
+    project = said.get("project")
+    places: list[Any] = [said.get("dependency-groups"), said.get("build-system"), _of(said, "tool", "uv")]
+    if isinstance(project, Mapping):
+        places += [project.get("dependencies"), project.get("optional-dependencies")]
+    for place in places:
+        for text in _texts(place):
+            _refuse_variables(path, text)
+    _check_settings(path, _of(said, "tool", "uv"))
+
+
+def check_uv_toml(path: str, said: Mapping[str, Any]) -> None:
+    """FactoryError when the uv.toml at `path` sets what is this machine's own affair."""
+    for text in _texts(said):
+        _refuse_variables(path, text)
+    _check_settings(path, said)
+
+
+def configurations(paths: Collection[str], folder: str) -> Iterator[str]:
+    """The files from `folder` upwards in a source from which uv takes settings when it runs in that folder."""
+    parts = folder.split("/") if folder else []
+    for count in range(len(parts), -1, -1):
+        for name in ("uv.toml", "pyproject.toml"):
+            path = "/".join([*parts[:count], name])
+            if path in paths:
+                yield path
+
+
+def _refuse_variables(path: str, text: str) -> None:
+    if found := _VARIABLE.search(text):
+        raise FactoryError(
+            f"{path}: {found[0]} in it would be filled in with a variable of this machine, which may be a secret",
+            "take it out: uv finds credentials in its own configuration, in pip's, in netrc or in a keyring",
+        )
+
+
+def _check_settings(path: str, said: Any) -> None:
+    if not isinstance(said, Mapping):
+        return
+    of_pip = said.get("pip")
+    wrong = sorted(REFUSED & said.keys())
+    if isinstance(of_pip, Mapping):
+        wrong += [f"pip.{name}" for name in sorted(REFUSED_OF_PIP & of_pip.keys())]
+    if wrong:
+        raise FactoryError(
+            f"{path}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} for a machine's own uv configuration",
+            "take it out of the source",
+        )
+
+
+def _of(said: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = said
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
