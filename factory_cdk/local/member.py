@@ -41,17 +41,9 @@ class State(StrEnum):
     BROKEN = "broken"
 
 
-def job_message(job: Job) -> dict[str, Any]:
+def job_message(job: Job) -> list[Any]:
     """A job as the shim gets it."""
-    return {
-        "id": job.id,
-        "bot": job.bot,
-        "payload": job.payload,
-        "attempt": job.attempt,
-        "tags": dict(job.tags),
-        "parent": job.parent,
-        "run": job.run,
-    }
+    return [job.id, job.bot, job.payload, job.run, job.parent, job.attempt, dict(job.tags)]
 
 
 class Member:

@@ -138,7 +138,7 @@ class WorkerProcess:
             self._loop.add_writer(self._socket, self._write)
         self._unsent += frame
 
-    def hand_over(self, jobs: Sequence[Message]) -> None:
+    def hand_over(self, jobs: Sequence[list[Any]]) -> None:
         """Send jobs, each with the permit to begin it."""
         if self._ended:
             return

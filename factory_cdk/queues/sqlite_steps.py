@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
@@ -23,9 +24,12 @@ _OVERDUE_SECONDS = 0.02
 have ended (one without is searched at every claim)."""
 
 _SEND = """
-INSERT INTO jobs (seq, due, token, started, first_started, enqueued,
-    id, queue, bot, run, parent, tags, attempt, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+INSERT INTO jobs (id, queue, bot, run, parent, tags, attempt, payload, seq, enqueued, due)
+VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+_SEND_LEASED = """
+INSERT INTO jobs
+    (id, queue, bot, run, parent, tags, attempt, payload, seq, enqueued, due, token, started, first_started)
+VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
 _KNOWN = "SELECT 1 FROM jobs WHERE id = ?"
 _READY = """
 SELECT seq, due, id, bot, payload, run, parent, attempt, tags FROM jobs
@@ -49,11 +53,13 @@ _FAILURE = "INSERT INTO failures (job, attempt, type, message, traceback) VALUES
 _CURSORS = "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'jobs' RETURNING seq"
 
 Run = Callable[[str, tuple[int]], sqlite3.Cursor]
-Columns = tuple[str, str, str, str, str | None, str | None, int, Encoded]
-"""A job that is to be sent, as the last columns of `_SEND`; those before tell its place, its lease and its times."""
+Columns = tuple[str, str, str, str, str, str, int, Encoded]
+"""A job that is to be sent, as the first columns of `_SEND`; those behind tell its place, its times and its lease. What
+is not there is empty: to bind None costs as much as a search for an adapter, which is a tenth of sending.
+"""
 
-Row = tuple[int | None, float, str | None, float | None, float | None, float, *Columns]
-"""A job to be sent, as `_SEND` takes it."""
+_PAYLOAD = 7
+"""Where the payload is in `Columns`."""
 
 Prepared = tuple[Finished | Failed, Encoded, list[tuple[Job, Columns]]]
 """A job in hand that is to be settled, with its result and its forwards encoded."""
@@ -75,8 +81,8 @@ class Encoding:
     def columns(self, queue: str, job: Job) -> Columns:
         """`job` as it is sent to `queue`. Raises FactoryError if its payload is not JSON."""
         payload = self._known.get(id(job.payload)) or self._new(job.payload, "payload", job)
-        tags = json.dumps(dict(job.tags)) if job.tags else None
-        return job.id, queue, job.bot, job.run, job.parent, tags, job.attempt, payload
+        tags = json.dumps(dict(job.tags)) if job.tags else ""
+        return job.id, queue, job.bot, job.run, job.parent or "", tags, job.attempt, payload
 
     def prepare(self, settled: Finished | Failed) -> Prepared:
         """`settled` with its result and forwards encoded. Raises FactoryError if one is not JSON."""
@@ -114,7 +120,8 @@ class Steps:
 
     def send(self, jobs: list[Columns], due: float, wall: float) -> None:
         """Insert jobs, ready at `due`; those whose ids are known are left alone."""
-        self._insert([(None, due, None, None, None, wall, *columns) for columns in jobs])
+        first = next_cursor(self._run, len(jobs)) - len(jobs) + 1
+        self._insert(_SEND, [(*columns, seq, wall, due) for seq, columns in enumerate(jobs, first)])
 
     def exchange(
         self, prepared: list[Prepared], wanted: Sequence[Wanted], now: float, wall: float
@@ -171,28 +178,34 @@ class Steps:
         hands = {want.queue: (want.n, leases, now + want.lease) for want, leases in zip(wanted, claimed, strict=True)}
         nobody: tuple[int, list[Lease], float] = (0, [], 0.0)
         token = _new_token()
-        rows: list[Row] = []
+        leased: list[tuple[Any, ...]] = []
+        ready: list[tuple[Any, ...]] = []
         for seq, (job, columns) in enumerate(sent, first):
             queue = columns[1]
             n, leases, deadline = hands.get(queue, nobody)
             if len(leases) < n:
                 leases.append(Lease(job, queue, f"{seq}.{token}", deadline))
-                rows.append((seq, deadline, token, wall, wall, wall, *columns))
+                leased.append((*columns, seq, wall, deadline, token, wall, wall))
             else:
-                rows.append((seq, 0.0, None, None, None, wall, *columns))
-        return self._insert(rows) == len(rows)
+                ready.append((*columns, seq, wall, 0.0))
+        return self._insert(_SEND_LEASED, leased) + self._insert(_SEND, ready) == len(sent)
 
-    def _insert(self, rows: list[Row]) -> int:
-        """Insert jobs; those whose ids are known are left alone. Answers how many were inserted."""
-        if all(row[-1].__class__ is str for row in rows):
-            return self._run_many(_SEND, rows).rowcount
+    def _insert(self, statement: str, rows: list[tuple[Any, ...]]) -> int:
+        """Insert jobs: their columns and what `statement` takes behind them. Those whose ids are known are left alone;
+        answers how many were inserted.
+        """
+        if not rows:
+            return 0
+        if all(row[_PAYLOAD].__class__ is str for row in rows):
+            return self._run_many(statement, rows).rowcount
         count = 0
         for row in rows:
-            payload = row[-1]
+            payload = row[_PAYLOAD]
             if not isinstance(payload, Large):
-                count += self._run(_SEND, row).rowcount
-            elif not self._run(_KNOWN, (row[6],)).fetchall():
-                count += self._run(_SEND, (*row[:-1], self._bodies.keep(payload))).rowcount
+                count += self._run(statement, row).rowcount
+            elif not self._run(_KNOWN, row[:1]).fetchall():
+                kept = self._bodies.keep(payload)
+                count += self._run(statement, (*row[:_PAYLOAD], kept, *row[_PAYLOAD + 1 :])).rowcount
         return count
 
     def _claim(self, want: Wanted, now: float, wall: float) -> list[Lease]:

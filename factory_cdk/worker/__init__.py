@@ -7,7 +7,7 @@ a socket (`frames`); stdout and stderr belong to the bot and are its log::
     runner -> worker   start     target or command, launcher, roots, bytecode, variables, bot: first of all
     worker -> runner   ready     the bot is loaded and has begun
     worker -> runner   broken    error: it cannot be loaded; the worker ends
-    runner -> worker   jobs      jobs: one or several
+    runner -> worker   jobs      jobs: one or several, each a list: id, bot, payload, run, parent, attempt, tags
     worker -> runner   done      id, result; onward false: not for the bots that follow } one of the two for each
     worker -> runner   failed    id, error; final true: not to be tried again           } job, in their order
     runner -> worker   stop      finish the job in hand and end

@@ -45,7 +45,7 @@ class Worker:
         self._sending = threading.Lock()  # a bot's threads may publish
         self._life: Life
         self._idle = self._last = Job(bot=bot, attempt=0, worker=self)
-        self._jobs: deque[dict[str, Any]] = deque()
+        self._jobs: deque[list[Any]] = deque()
         self._held = False
         self._leaving = False
 
@@ -124,7 +124,7 @@ class Worker:
         return self._channel.receive()
 
     def _give_back(self) -> None:
-        ids = [job["id"] for job in self._jobs if self._permits.take()]
+        ids = [job_id for job_id, *_ in self._jobs if self._permits.take()]
         passed = len(self._jobs) - len(ids)
         self._jobs.clear()
         if passed:
@@ -132,11 +132,23 @@ class Worker:
         if ids:
             self._tell({"kind": "returned", "ids": ids})
 
-    def _run(self, message: dict[str, Any]) -> None:
-        self._last = job = Job(context=dict(self._idle.context), worker=self, **message)
+    def _run(self, message: list[Any]) -> None:
+        job_id, bot, payload, run, parent, attempt, tags = message
+        context = dict(self._idle.context)
+        self._last = job = Job(
+            payload,
+            id=job_id,
+            bot=bot,
+            attempt=attempt,
+            tags=tags,
+            parent=parent,
+            run=run,
+            context=context,
+            worker=self,
+        )
         for stream in self._streams:
-            stream.job = message["id"]
-        frame = self._frame(job, message["id"], message["attempt"])
+            stream.job = job_id
+        frame = self._frame(job, job_id, attempt)
         for stream in self._streams:
             stream.job = None
         for output in (*self._streams, sys.stdout):  # a bot may have put another in its place, closed it or set None

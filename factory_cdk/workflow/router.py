@@ -38,15 +38,8 @@ def forwards(successors: Sequence[Successor], job: Job, outcome: Outcome, result
     """
     if outcome is not Outcome.SUCCESS:
         return ()
-    return tuple(Forward(successor.queue, _child(job, successor, result)) for successor in successors)
+    return tuple([Forward(successor.queue, _child(job, successor, result)) for successor in successors])
 
 
 def _child(job: Job, successor: Successor, result: Json) -> Job:
-    return Job(
-        id=child_id(job.id, successor),
-        bot=successor.bot,
-        payload=result,
-        run=job.run,
-        parent=job.id,
-        tags=job.tags,
-    )
+    return Job(child_id(job.id, successor), successor.bot, result, job.run, job.id, tags=job.tags)

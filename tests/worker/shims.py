@@ -14,6 +14,7 @@ import factory_cdk.worker
 from factory_cdk.worker.frames import FrameBuffer, encode
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
+FIELDS = ("id", "bot", "payload", "run", "parent", "attempt", "tags")
 PATIENCE = 60.0
 PLAIN_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 """An interpreter without factory_cdk, as in a bot's environment."""
@@ -46,10 +47,12 @@ class Shim:
             )
 
     def say(self, kind: str, **details: Any) -> None:
-        """Send a message; jobs go with their permits."""
-        for _ in details.get("jobs", ()):
-            os.write(self._permit, bytes([self._handed_over % 256]))
-            self._handed_over += 1
+        """Send a message; jobs go as lists, with their permits."""
+        if "jobs" in details:
+            details["jobs"] = [[job[field] for field in FIELDS] for job in details["jobs"]]
+            for _ in details["jobs"]:
+                os.write(self._permit, bytes([self._handed_over % 256]))
+                self._handed_over += 1
         self._socket.sendall(encode({"kind": kind, **details}))
 
     def start(self, folder: Path, target: str | None = None, **details: Any) -> dict[str, Any]:
