@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -41,3 +45,23 @@ def test_the_local_factory_is_measured_beside_its_floors(tmp_path: Path) -> None
         assert figure["value"] > 0
         assert (figure["goal"], figure["at_least"]) == (0.5, True)
     assert "2 workers, 2 understudies and the runner" in figures["CPU of 2 idle workers"]["beside"]
+
+
+@pytest.mark.skipif(shutil.which("py-spy", path=Path(sys.executable).parent) is None, reason="needs the extra `bench`")
+def test_the_profile_of_a_runner_says_where_its_time_goes(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        BENCHMARKS / "profile_runner.py",
+        "--chains",
+        "1500",
+        "--batch",
+        "10",
+        "--folder",
+        tmp_path,
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    parts, lines = said.partition("the lines at which it is most:")[::2]
+    assert "queues: finishing (SQLite)" in parts
+    shares = [float(share) for share in re.findall(r" us +([\d.]+)%", parts)]
+    assert 99 < sum(shares) < 101
+    assert "factory_cdk/queues/sqlite_steps.py:" in lines

@@ -144,7 +144,7 @@ class Running:
 
     def idle(self, seconds: float) -> Idle:
         """What it uses while nothing happens for `seconds`."""
-        runner = self._runner()
+        runner = self.runner
         everybody = [runner, *_children(runner)]
         before = sum(_cpu_seconds(pid) for pid in everybody)
         begun = time.perf_counter()
@@ -162,7 +162,9 @@ class Running:
         said = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert said.returncode == 0, said.stderr
 
-    def _runner(self) -> int:
+    @property
+    def runner(self) -> int:
+        """The process id of its runner."""
         pid = runner_pid(factory.find(self.home, NAME).state)
         assert pid, "the runner does not run"
         return pid
@@ -174,7 +176,7 @@ class Running:
 
     def _cpu_seconds(self) -> tuple[float, float]:
         """What the runner and all workers have used so far."""
-        return _cpu_seconds(self._runner()), sum(_cpu_seconds(pid) for pid in self._worker_pids())
+        return _cpu_seconds(self.runner), sum(_cpu_seconds(pid) for pid in self._worker_pids())
 
 
 def _cpu_seconds(pid: int) -> float:

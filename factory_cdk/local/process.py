@@ -35,6 +35,9 @@ TURN_MESSAGES = 32
 TURN_OUTPUT = 4096
 """So many bytes of its log are taken in one turn, unless a job has ended: then all that it printed comes first."""
 
+_PERMITS = bytes(range(NUMBERS)) * 2
+"""The numbers of jobs in a row, from any number on."""
+
 Message = dict[str, Any]
 """One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
 
@@ -168,7 +171,8 @@ class WorkerProcess:
         return self._passed <= self._taken_back
 
     def _last_permits(self, count: int) -> bytes:
-        return bytes(number % NUMBERS for number in range(self._handed_over - count, self._handed_over))
+        first = (self._handed_over - count) % NUMBERS
+        return _PERMITS[first : first + count]
 
     def refuse(self, why: str) -> None:
         """End a worker that does what no shim does: something in it has taken hold of what is the shim's alone.
