@@ -85,7 +85,7 @@ def test_who_took_longer_than_a_window_waits_as_long() -> None:
 
 LARGE = """
 import os, struct, sys
-body = b'{"kind":"large","text":"' + b"x" * (8 << 20) + b'"}'
+body = b'{"kind":"large","list":[' + b"1," * (4 << 20) + b'1]}'  # takes any machine a while to read
 while True:
     frame = struct.pack(">I", len(body)) + body
     while frame:
