@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local.control import Say, await_ready, await_request, changing, said
+from factory_cdk.local.control import LONGEST_END, Say, await_end, await_ready, await_request, changing, said
 from factory_cdk.local.describing import describe, summary, workers
 from factory_cdk.local.desired import ask
 from factory_cdk.local.launch import Launch
@@ -111,10 +111,17 @@ def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mappi
     if roster is None or state.unfinished.exists():
         raise FactoryError(f"{state.name} was never built to the end", "demolish it, or build it again")
     with changing(state):
+        if state.starting.exists():
+            await_end(state, LONGEST_END)
         if runner_pid(state) is not None:
             request = ask(state, gate="open", held=False)
-            await_request(state, request, "open")
-            return
+            try:
+                await_request(state, request, "open")
+            except FactoryError:
+                if runner_pid(state) is not None:
+                    raise
+            else:
+                return
         values = resolve_secrets(roster.secrets, environ)
         say(f"starting the runner of {state.name}")
         ask(state, gate="open", held=False)

@@ -30,6 +30,9 @@ class Launch:
         make_private(state.logs)
         command = [sys.executable, "-P", "-m", "factory_cdk.local", str(state.folder), "--report", str(theirs.fileno())]
         hidden = variables_of(posting.secrets for posting in roster.postings)
+        if detach:
+            with disk(state.starting):
+                state.starting.touch(mode=0o600)
         with disk(state.logs), theirs, (state.logs / STDERR).open("ab") as log:
             self._stderr_starts = log.tell()
             self.process = subprocess.Popen(
@@ -53,6 +56,7 @@ class Launch:
 
     def keep(self) -> None:
         """Let the runner live on by itself."""
+        self._state.starting.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a runner that is gone is told by its lock
             self._socket.sendall(b"keep\n")
         self.hang_up()

@@ -83,6 +83,13 @@ class StageState:
         return self.folder / "unfinished"
 
     @property
+    def starting(self) -> Path:
+        """Exists while a detached runner is started; left over, it means that whoever started it was killed, and that
+        the runner ends itself.
+        """
+        return self.folder / "starting"
+
+    @property
     def name(self) -> str:
         """The factory and stage as one word for messages."""
         return f"{self.factory}/{self.stage}"

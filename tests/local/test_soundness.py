@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from factory_cdk.local import factory
 from factory_cdk.local.control import force_end, remove
 from factory_cdk.local.desired import Desired, read_desired
 from factory_cdk.local.factory import Left
+from factory_cdk.local.launch import Launch
 from factory_cdk.local.report import Reporter
-from factory_cdk.local.state import holding, stage_state, take_folder
+from factory_cdk.local.state import holding, lock_holder, stage_state, take_folder
 from factory_cdk.local.status import read_status, runner_pid
 from factory_cdk.local.submission import submit
 from factory_cdk.queues.doorbell import Ringer
@@ -138,6 +140,24 @@ def test_a_runner_that_does_not_end_is_killed(echo: Works) -> None:
     force_end(echo.state(), patience=0.05)
     assert runner_pid(echo.state()) is None
     remove(echo.state())
+
+
+def test_a_resume_beside_the_runner_of_one_that_was_killed_starts_another(echo: Works) -> None:
+    factory.stop(echo.home, "works", None, echo.said.append, cold=True)
+    state, roster = echo.state(), factory.find(echo.home, "works").roster
+    assert roster is not None
+    killed = Launch(state, roster, {}, detach=True)
+    first = until(lambda: runner_pid(state))
+    os.kill(first, signal.SIGSTOP)  # it has not heard yet that its launcher is gone
+    killed.hang_up()
+    resuming = threading.Thread(target=factory.resume, args=(echo.home, "works", None, echo.said.append))
+    resuming.start()
+    until(lambda: lock_holder(state.change_lock))
+    os.kill(first, signal.SIGCONT)
+    resuming.join(PATIENCE)
+    assert echo.runner() != first
+    assert echo.run("echo", 1)[0].result == 1
+    assert not state.starting.exists()
 
 
 def test_a_runner_whose_folder_was_removed_ends_and_leaves_the_one_that_is_built_in_its_place_alone(
