@@ -99,9 +99,10 @@ def refuse_what_cannot_run(stage: str, sectors: Iterable[Sector | SectorDesign])
 
 
 def refuse_built(state: StageState) -> None:
-    """FactoryError when the stage is built already, whether its runner runs or not."""
-    if not state.folder.exists() or state.unfinished.exists():
-        return
+    """FactoryError when the stage is built already, whether its runner runs or not, or when that cannot be seen."""
+    with disk(state.folder):
+        if not state.folder.exists() or state.unfinished.exists():
+            return
     pid = runner_pid(state)
     stage = f"--name {state.factory} --stage {state.stage}"
     if pid is None:

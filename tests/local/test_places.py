@@ -17,7 +17,8 @@ from shell import fill
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.local import factory
-from factory_cdk.local.state import lock_holder, read_json, stage_states, write_json
+from factory_cdk.local.building import refuse_built
+from factory_cdk.local.state import lock_holder, read_json, stage_state, stage_states, write_json
 from factory_cdk.local.status import read_status, runner_pid
 
 ECHO = "def echo(payload):\n    return payload\n"
@@ -55,6 +56,22 @@ def test_a_home_of_another_user_is_refused_in_words(tmp_path: Path) -> None:
     finally:
         os.seteuid(user)
         (tmp_path / "factories").chmod(0o700)
+
+
+def test_a_factory_s_folder_that_may_not_be_looked_into_is_refused_in_words(works: Works) -> None:
+    state = stage_state(works.home, "works", "test")
+    state.folder.mkdir(parents=True)
+    state.folder.parent.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)  # root may look into everything
+        with pytest.raises(FactoryError, match="cannot be used: Permission denied") as refused:
+            refuse_built(state)
+    finally:
+        os.seteuid(user)
+        state.folder.parent.chmod(0o700)
+    assert refused.value.remedy
 
 
 def test_the_home_is_this_users_alone(works: Works) -> None:
