@@ -14,6 +14,12 @@ REQUIREMENTS = f"{OURS}/requirements.txt"
 """Where a bundle holds its locked requirements, in the form that uv and pip read."""
 
 _LONGEST = 1024
+_UNSEEN = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+"""What HFS+ leaves out of names (utf8.c of git, next_hfs_char)."""
+
+_SHORT_GIT = re.compile(r"git~[0-9]+")
+"""The short name that Windows gives `.git`."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -47,13 +53,21 @@ def checked(raw: bytes | str, where: str) -> str:
         raise _refused(path, where, "holds a backslash, which is a folder on Windows")
     if "" in parts or "." in parts or ".." in parts or (path[1:2] == ":" and len(parts[0]) == 2):
         raise _refused(path, where, "leaves the folder")
-    if any(part.lower() == ".git" for part in parts):
+    seen = [_as_other_systems_see(part) for part in parts]
+    if any(part == ".git" or _SHORT_GIT.fullmatch(part) for part in seen):
         raise _refused(path, where, "lies in a .git folder")
-    if parts[0].lower() == OURS:
+    if seen[0] == OURS:
         raise _refused(path, where, f"lies in {OURS}/, where a bundle holds what factory-cdk adds")
     if len(path) > _LONGEST:
         raise _refused(path[:80] + "…", where, f"is over {_LONGEST} characters long")
     return path
+
+
+def _as_other_systems_see(part: str) -> str:
+    """A part of a path as the file systems of Windows and macOS read it: without case, points and spaces at its end, a
+    stream, and characters that nobody sees (git's core.protectNTFS and core.protectHFS).
+    """
+    return _UNSEEN.sub("", part).partition(":")[0].rstrip(" .").casefold()
 
 
 def _refused(path: bytes | str, where: str, why: str) -> FactoryError:
