@@ -68,7 +68,9 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--requirements-path", metavar="FILE", help="What to install, relative to the code.")
 @click.option("--python", metavar="VERSION", help="The Python version, like 3.12.")
-@click.option("--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Tries.")
+@click.option(
+    "--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Attempts at a job."
+)
 @click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="For one attempt.")
 @click.option("--batch", metavar="N", type=click.IntRange(1, 10), default=1, show_default=True, help="Jobs at once.")
 @click.option(

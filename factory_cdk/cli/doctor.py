@@ -14,6 +14,7 @@ from enum import StrEnum
 import click
 
 from factory_cdk.cli.report import coloured, print_json
+from factory_cdk.cli.running import format_option
 
 CDK_CLI_LEAST = (2, 1148)
 """aws-cdk-lib 2.275 writes cloud-assembly schema 55, which older CDK CLIs refuse; so does npm's 3.0.0, an
@@ -48,9 +49,7 @@ class Finding:
 
 
 @click.command(epilog=EXAMPLES, short_help="Look at what factory_cdk needs on this machine.")
-@click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
-)
+@format_option
 def command(format_: str) -> int:
     """Look at what factory_cdk needs on this machine: Python, Node, the CDK CLI, uv, git, AWS credentials.
 

@@ -12,7 +12,7 @@ from factory_cdk.cli.moments import AS_TYPED, Moment
 from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.report import print_json
 from factory_cdk.cli.rescuing import check, rescue
-from factory_cdk.cli.running import bot_names, built_stage_option, confirmed, name_option, say, warning
+from factory_cdk.cli.running import bot_names, built_stage_option, confirmed, format_option, name_option, say, warning
 from factory_cdk.home import find_home
 from factory_cdk.local import jobs
 from factory_cdk.local.standing import Factory, find
@@ -148,7 +148,7 @@ def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -
 @name_option
 @built_stage_option
 @click.argument("id_", metavar="ID")
-@click.option("--format", "format_", type=click.Choice(FORMATS[:2]), default="text", show_default=True, help="How.")
+@format_option
 def show(name: str, stage: str | None, id_: str, format_: str) -> None:
     """Show everything about one job; the start of its id will do."""
     record, following = jobs.one_job(find(find_home(), name, stage), id_)

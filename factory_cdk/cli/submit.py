@@ -34,8 +34,16 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
 @built_stage_option
 @click.option("--bot", metavar="NAME", required=True, shell_complete=bot_names, help="The bot that gets the jobs.")
 @click.option("--payload", metavar="JSON", help="One job with this payload.")
-@click.option("--file", "file_", type=click.File(encoding="utf-8"), help="One job; its payload is this JSON file's.")
-@click.option("--lines", type=click.File(encoding="utf-8"), help="One job per line of this JSON Lines file.")
+@click.option(
+    "--file",
+    "file_",
+    metavar="FILE",
+    type=click.File(encoding="utf-8"),
+    help="One job; its payload is this JSON file's.",
+)
+@click.option(
+    "--lines", metavar="FILE", type=click.File(encoding="utf-8"), help="One job per line of this JSON Lines file."
+)
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of the jobs and of all that follows.")
 @click.option(
     "--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait for the jobs and all that follows from them."

@@ -21,7 +21,9 @@ Examples:
 
 @click.command(epilog=EXAMPLES, short_help="Check a plan: every problem in one run, each with its line.")
 @click.option("--plan", "plan_file", metavar="FILE", required=True, help="The plan, a YAML file.")
-@click.option("--stage", metavar="NAME", help="This stage: its limits on AWS too, and no warnings of other stages.")
+@click.option(
+    "--stage", metavar="NAME", help="Check this stage against AWS's limits too; leave out warnings of other stages."
+)
 @click.option(
     "--format",
     "format_",
