@@ -7,9 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 from emulator import Emulator, running
+from leftovers import no_process_is_left
 
 # A job that a shell put into the background ignores Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """All that the tests of this process have started has ended, once they have."""
+    with no_process_is_left():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-
-T = TypeVar("T")
+from patience import PATIENCE, until
+from ports import listens, reserved_port
 
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
@@ -93,45 +91,38 @@ class Emulator:
         url = until(release)["signal"]
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
         connection.request("PUT", f"{parts.path}?{parts.query}", body)  # urllib would add a Content-Type: unsigned
         assert connection.getresponse().status == 200
         connection.close()
 
 
-def until(ask: Callable[[], T | None], seconds: float = 60) -> T:
-    """What `ask` answers, once it is something; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "this never came"
-        time.sleep(0.05)
-    return answer
-
-
 @contextmanager
 def running(folder: Path) -> Iterator[Emulator]:
     """An emulator whose log is in `folder`; it ends with the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "LOG_LEVEL": "WARNING",
-    }
     log = folder / "emulator.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
 
     def answering() -> bool:
         assert process.poll() is None, log.read_text()
-        with socket.socket() as caller:
-            return caller.connect_ex(("127.0.0.1", port)) == 0
+        return listens(port)
 
+    with reserved_port() as port:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "LOG_LEVEL": "WARNING",
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
+        try:
+            until(answering)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
     try:
-        until(answering)
         yield Emulator(f"http://localhost:{port}")
     finally:
         process.kill()  # nothing of it is to be kept, and it may wait long for stacks in progress

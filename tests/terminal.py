@@ -11,6 +11,8 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from patience import PATIENCE
+
 
 def on_terminal(
     command: Sequence[str], *, columns: int = 80, code: int = 0, env: Mapping[str, str], cwd: Path | None = None
@@ -29,5 +31,5 @@ def on_terminal(
         pass
     os.close(ours)
     text = read.decode().replace("\r\n", "\n")
-    assert process.wait(60) == code, text
+    assert process.wait(PATIENCE) == code, text
     return text

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
 def test_a_base_install_validates_designs_and_says_what_synth_needs(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment with spaces"
     uv = find_uv_bin()
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True, timeout=120)
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True, timeout=PATIENCE)
     python = environment / "bin" / "python"
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     subprocess.run(
@@ -44,7 +45,7 @@ def test_a_base_install_validates_designs_and_says_what_synth_needs(wheel: Path,
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(environment / "bin" / "factory-cdk"), *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=clean, timeout=120, check=False
+            command, capture_output=True, text=True, cwd=tmp_path, env=clean, timeout=PATIENCE, check=False
         )
 
     validated = run("validate", "--plan", str(REFERENCE), "--stage", "dev", "--region", "eu-west-2")
@@ -67,7 +68,12 @@ def test_shell_scripts_are_shellcheck_clean() -> None:
 def test_the_snapshot_of_aws_is_what_the_installed_tools_say() -> None:
     program = "import json, snapshot_aws; print(json.dumps(snapshot_aws.snapshot()))"
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT / "tools", capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", program],
+        cwd=ROOT / "tools",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     for name, text in json.loads(result.stdout).items():
         kept = json.loads((ROOT / "factory_cdk" / "plan" / "aws" / name).read_text())

@@ -178,7 +178,7 @@ def _run(command: list[str], **environment: str) -> str | None:
     """The first line that `command` prints, or None when it does not run or fails within 10 seconds."""
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True, env={**os.environ, **environment}
+            command, capture_output=True, text=True, timeout=30, check=True, env={**os.environ, **environment}
         )
     except (OSError, subprocess.SubprocessError):
         return None

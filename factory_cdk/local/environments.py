@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.local.state import holding, take_lock
 from factory_cdk.pack.archive import unpack
+from factory_cdk.pack.awaiting import all_ended
 from factory_cdk.pack.names import OURS
 from factory_cdk.pack.requirements import Uv, digest_of_lines, failure, uv_with
 
@@ -132,7 +132,7 @@ def _build_at_once(environments: Sequence[Environment], say: Callable[[str], Non
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="environment") as pool:
         attempts = [pool.submit(build, found, say, tool) for found in environments]
         try:
-            wait_for(attempts)
+            all_ended(attempts)
         except BaseException:
             tool.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

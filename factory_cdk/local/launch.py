@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from factory_cdk.local.secrets import Values, hand_over, variables_of, without_v
 from factory_cdk.local.state import StageState
 
 STDERR = "runner.stderr.log"
+
+MOMENT = 0.2
+"""Seconds after which one who waits for a runner looks whether there was a Ctrl-C just before the waiting began: the
+interpreter hears of that no sooner.
+"""
 
 
 class Launch:
@@ -50,9 +56,15 @@ class Launch:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What the runner says: `{"event": "ready" | "trouble" | "ended", …}`; ends when it is gone."""
-        with self._socket.makefile("rb") as lines:
-            for line in lines:
-                yield json.loads(line)
+        rest = b""
+        while True:
+            if not select.select([self._socket], [], [], MOMENT)[0]:
+                continue
+            received = self._socket.recv(1 << 16)
+            if not received:
+                return
+            *lines, rest = (rest + received).split(b"\n")
+            yield from map(json.loads, lines)
 
     def keep(self) -> None:
         """Let the runner live on by itself."""

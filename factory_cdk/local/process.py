@@ -215,11 +215,23 @@ class WorkerProcess:
             if self._pidfd < 0:
                 self._loop.call_soon(self._see_end)
             return
-        if not self._allowance.overdrawn:
-            self._read_output(CHUNK)  # all that a job printed was written before its end was sent: it comes first
+        printed = _waiting(self._output)  # all that a job printed was written before its end was sent: it comes first
+        if printed > TURN_OUTPUT and self._allowance.overdrawn:
+            self._frames.feed(received, 0)
+            self._loop.remove_reader(self._socket)
+            self._allowance.when_left(self._hear_both)
+            return
+        if printed:
+            self._read_output(printed)
         if self._take(received):
             self._loop.remove_reader(self._socket)
             self._allowance.when_left(self._take_more)
+
+    def _hear_both(self) -> None:
+        """Take what was printed, and then hear the messages that had to wait for it."""
+        if not self._ended:
+            self._read_output(CHUNK)
+            self._take_more()
 
     def _take_more(self) -> None:
         """Go on with what was received, and only then with what is yet to come: whoever floods us has to wait."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from factory_cdk.bundle import Bundle, described, kind_of, origin_of, unpacked
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.awaiting import results
 from factory_cdk.pack.bench import Bench, NotAtHand, lowest_python
 from factory_cdk.pack.code import pack_git, pack_path
 from factory_cdk.pack.git import Git, git_with
@@ -63,7 +64,7 @@ def pack(
     with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
         try:
             attempts = [pool.submit(work.attempt, bot, held.get(bot.name), bot.name in fresh, keep) for bot in bots]
-            return PackReport(tuple(attempt.result() for attempt in attempts))
+            return PackReport(tuple(results(attempts)))
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

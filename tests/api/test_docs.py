@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from factory_cdk import Factory
 
@@ -44,7 +45,7 @@ def workshop(plan: Path) -> Path:
 
 def test_the_page_on_python_runs_with_the_bots_of_the_page_on_bots(workshop: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=workshop, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "script.py"], cwd=workshop, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "0 jobs and 1 dead letter are left" in done.stdout
@@ -54,10 +55,10 @@ def test_the_page_on_python_runs_with_the_bots_of_the_page_on_bots(workshop: Pat
 def test_every_bot_of_the_page_does_what_it_says(workshop: Path) -> None:
     factory = Factory(workshop / "factory-plan.yml")
     factory.build()
-    assert factory.submit("shout", "aloud").result(60) == "ALOUD"
+    assert factory.submit("shout", "aloud").result(PATIENCE) == "ALOUD"
     part = {"part": "rod", "length": 2.0}
-    assert factory.submit("weld", part).result(60) == {**part, "heat": 1200, "welded": True}
-    assert "StepFailed" in str(factory.submit("weld", {"part": "rod", "length": 0}).exception(60))
+    assert factory.submit("weld", part).result(PATIENCE) == {**part, "heat": 1200, "welded": True}
+    assert "StepFailed" in str(factory.submit("weld", {"part": "rod", "length": 0}).exception(PATIENCE))
     tested = subprocess.run(
         [sys.executable, "-c", "import bots; bots.test_weighing()"], cwd=workshop / "code", check=False
     )

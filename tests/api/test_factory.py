@@ -8,17 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from patience import PATIENCE, until
 
 from factory_cdk import Factory, JobFailed
 from factory_cdk.diagnostics import FactoryError, PlanError
 from factory_cdk.local.standing import find
-
-PATIENCE = 60.0
 
 SCRIPT = """
 import json, sys
@@ -28,17 +25,10 @@ factory = Factory("factory-plan.yml", "test")
 factory.validate()
 factory.build(say=lambda line: print(line, file=sys.stderr))
 future = factory.submit("cut", "ein zwei", tags={"from": "script"})
-print(json.dumps(future.result(timeout=60)))
-print(json.dumps([one.result(timeout=60) for one in factory.map("odd", [1, 3, 5])]))
+print(json.dumps(future.result(timeout=180)))
+print(json.dumps([one.result(timeout=180) for one in factory.map("odd", [1, 3, 5])]))
 factory.demolish()
 """
-
-
-def until(reached: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def built(plan: Path) -> Factory:
 
 def test_a_plain_script_builds_submits_and_demolishes(plan: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=plan.parent, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", SCRIPT], cwd=plan.parent, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     words, numbers = map(json.loads, done.stdout.splitlines())
@@ -66,12 +56,12 @@ def test_a_notebook_builds_submits_and_demolishes(plan: Path) -> None:
     new = nbformat.v4
     cells = [
         "from factory_cdk import Factory\nfactory = Factory('factory-plan.yml', 'test')\nfactory.build()",
-        "futures = factory.map('odd', [1, 3, 5])\n[future.result(timeout=60) for future in futures]",
+        "futures = factory.map('odd', [1, 3, 5])\n[future.result(timeout=180) for future in futures]",
         "import asyncio\nawait asyncio.wrap_future(factory.submit('count', ['a', 'b']))",
         "factory.demolish()",
     ]
     notebook = new.new_notebook(cells=[new.new_code_cell(cell) for cell in cells])
-    client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(plan.parent)}})
+    client = nbclient.NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(plan.parent)}})
     client.execute(env=dict(os.environ))
     assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "[1, 3, 5]"
     assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "2"
@@ -213,5 +203,5 @@ def test_importing_factory_cdk_imports_nothing_of_it() -> None:
         "import sys, factory_cdk\nprint(*sorted(name for name in sys.modules if name.startswith('factory_cdk')))\n"
         "from factory_cdk import Bot, Job\nprint('logging' in sys.modules, 'json' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout.splitlines() == ["factory_cdk factory_cdk.version", "False False"]

@@ -12,12 +12,11 @@ import traceback
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import factory_cdk
 from factory_cdk import Factory, FactoryError, JobFailed, PlanError
 from factory_cdk.local.standing import find
-
-PATIENCE = 60.0
 
 LEAVES = """
 import sys
@@ -32,24 +31,24 @@ import os, sys
 from factory_cdk import Factory, FactoryError
 
 factory = Factory("factory-plan.yml", "test")
-assert factory.submit("odd", 1).result(60) == 1
+assert factory.submit("odd", 1).result(180) == 1
 pending = factory.submit("hold", sys.argv[1])
 if os.fork() == 0:
     try:
-        pending.result(60)
+        pending.result(180)
     except FactoryError as error:
         print(error.message)
-    print(factory.submit("odd", 3).result(60), flush=True)
+    print(factory.submit("odd", 3).result(180), flush=True)
     os._exit(0)
 os.wait()
 for _ in range(30):  # each while what was submitted last is followed
     factory.submit("odd", 5)
     if os.fork() == 0:
-        factory.submit("odd", 7).result(60)
+        factory.submit("odd", 7).result(180)
         os._exit(0)
     os.wait()
 open(sys.argv[1], "w").close()
-print(pending.result(60))
+print(pending.result(180))
 """
 
 
@@ -66,7 +65,7 @@ def script(plan: Path, text: str, *arguments: str) -> str:
         cwd=plan.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

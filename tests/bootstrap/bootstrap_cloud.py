@@ -13,6 +13,7 @@ import stat
 import subprocess
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -72,7 +73,7 @@ def sha256(content: bytes) -> str:
 
 class Cloud(ThreadingHTTPServer):
     """The server. `faults` holds, by path, the statuses that are answered first; a path in `cut` gets half of
-    its body; `imds_v1_only` knows no tokens; `log` is every request as "METHOD path"."""
+    its body so many times; `imds_v1_only` knows no tokens; `log` is every request as "METHOD path"."""
 
     daemon_threads = True
 
@@ -84,7 +85,7 @@ class Cloud(ThreadingHTTPServer):
         self.signals: list[dict[str, Any]] = []
         self.signal_types: list[str | None] = []
         self.faults: dict[str, list[int]] = {}
-        self.cut: set[str] = set()
+        self.cut: Counter[str] = Counter()
         self.imds_v1_only = False
         self.log: list[str] = []
         self.lock = threading.Lock()
@@ -151,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "POST":
             self.answer_ssm(body)
         elif unquote(path) in self.server.objects:
-            self.answer(200, self.server.objects[unquote(path)], cut=path in self.server.cut)
+            cut = self.server.cut[path] > 0
+            self.server.cut[path] -= cut
+            self.answer(200, self.server.objects[unquote(path)], cut=cut)
         else:
             self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 

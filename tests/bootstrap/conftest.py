@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootstrap_cloud import FACTS, SECRETS, Boot, Cloud, Done
+from patience import PATIENCE
 
 from factory_cdk.bootstrap import render_user_data
 from factory_cdk.plan.model import Platform
@@ -56,7 +57,7 @@ def boot(cloud: Cloud, root: Path, tmp_path: Path) -> Boot:
         }
         command = [str(script) if part == "{}" else part for part in around]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        done = subprocess.run(command, env=env, text=True, timeout=120, check=False, **output)
+        done = subprocess.run(command, env=env, text=True, timeout=PATIENCE, check=False, **output)
         files = [path for path in root.rglob("*") if path.is_file() and path.name not in exempt]
         kept = [done.stdout, *map(str, cloud.signals), *(path.read_text(errors="replace") for path in files)]
         assert not [secret for secret in SECRETS for text in kept if secret in text]

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
+
 
 def doctor(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {
@@ -23,7 +25,7 @@ def doctor(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
         capture_output=True,
         text=True,
         env={**clean, **environment},
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 

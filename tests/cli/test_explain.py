@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE
+
 from factory_cdk.codes import CODES
 
 
@@ -15,7 +17,7 @@ def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "factory_cdk", "explain", *arguments],
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

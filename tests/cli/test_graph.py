@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
 
@@ -18,7 +19,7 @@ def graph(*arguments: str, plan: Path = REFERENCE, stage: str = "test") -> subpr
         [sys.executable, "-m", "factory_cdk", "graph", "--plan", str(plan), "--stage", stage, *arguments],
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         # The hash seed differs from run to run: what is drawn may not.
         env={**os.environ, "PYTHONHASHSEED": "random", "PYTHONUTF8": "1"},

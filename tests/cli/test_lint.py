@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
 
@@ -219,9 +220,9 @@ def test_validate_knows_the_same_comments(tmp_path: Path) -> None:
     unused = PLAN.replace("  alarms:\n", "  workflows:\n    spare: [draw]  # factory: ignore F310, F311\n  alarms:\n")
     (tmp_path / "plan.yml").write_text(unused, encoding="utf-8")
     command = [sys.executable, "-m", "factory_cdk", "validate", "--plan", "plan.yml", "--format", "json"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     found = json.loads(result.stdout)["diagnostics"]
     assert [(one["code"], one["message"][:12]) for one in found] == [("F023", "line 36 has ")]  # no F311 there
     assert result.returncode == 0
-    result = subprocess.run([*command, "--strict"], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    result = subprocess.run([*command, "--strict"], cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
     assert result.returncode == 1

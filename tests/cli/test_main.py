@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from uv import find_uv_bin
 
 from factory_cdk.cli import COMMANDS
@@ -29,7 +30,7 @@ def factory_cdk(*arguments: str, **environment: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -116,7 +117,7 @@ def test_output_that_is_no_terminal_has_no_colour() -> None:
 
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} | head -n 1"
-    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.stderr == ""
     assert "warning[F402]" in result.stdout
 
@@ -129,7 +130,9 @@ def test_validating_imports_nothing_heavy() -> None:
         f"load_plan({str(REFERENCE)!r})\n"
         "print(*(name for name in sys.modules if '.' not in name))"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     # The reference plan has PyPI sources, whose names `packaging` checks.
     assert not set(result.stdout.split()) & (set(HEAVY) - {"packaging"})
 
@@ -137,7 +140,7 @@ def test_validating_imports_nothing_heavy() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_that_cannot_be_written_is_said_in_one_line() -> None:
     command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} >/dev/full"
-    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 1
     assert result.stderr == "error: the output cannot be written: No space left on device\n"
 
@@ -154,7 +157,9 @@ def test_a_terminal_without_the_characters_gets_escapes_and_no_traceback(tmp_pat
 def test_the_demo_runs_a_factory_to_its_end_and_exits_0(tmp_path: Path) -> None:
     """The script itself, its set-up replaced by the environment that runs this test; needs a package index."""
     root = Path(__file__).parents[2]
-    if subprocess.run([*UV, "--dry-run", "packaging==21.3"], capture_output=True, timeout=120, check=False).returncode:
+    if subprocess.run(
+        [*UV, "--dry-run", "packaging==21.3"], capture_output=True, timeout=PATIENCE, check=False
+    ).returncode:
         pytest.skip("no package index answers")
     copy = tmp_path / "a checkout"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))

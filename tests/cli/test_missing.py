@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from factory_cdk.local.desired import ask
 from factory_cdk.local.roster import Roster, roster_as_json
@@ -42,7 +43,7 @@ def refused(folder: Path, *arguments: str, home: str = "home") -> str:
         env={**os.environ, "FACTORY_CDK_HOME": str(folder / home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 2, done.stderr

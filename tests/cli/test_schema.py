@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE
+
 
 def schema(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "factory_cdk", "schema", *arguments], capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "factory_cdk", "schema", *arguments], capture_output=True, timeout=PATIENCE, check=False
     )
 
 
@@ -55,5 +57,5 @@ def test_the_plans_on_the_page_are_valid(tmp_path: Path) -> None:
         plan = tmp_path / f"{name}.yml"
         plan.write_text(text)
         command = [sys.executable, "-m", "factory_cdk", "validate", "--plan", str(plan)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert result.returncode == 0, result.stdout + result.stderr

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "plans" / "reference" / "factory-plan.yml"
@@ -227,7 +228,7 @@ def test_ctrl_c_in_the_middle_leaves_the_old_assembly_and_no_folder_of_its_own(
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130, (tmp_path / "said").read_text()
+    assert process.wait(timeout=PATIENCE) == 130, (tmp_path / "said").read_text()
     assert (tmp_path / "said").read_text().strip() == "interrupted"
     assert files(out) == files(fresh)
     assert [path.name for path in place.iterdir()] == ["out"]

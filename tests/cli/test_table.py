@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from terminal import on_terminal
 
 from factory_cdk.local.desired import ask
@@ -80,7 +81,12 @@ def shown(home: Path, arguments: list[str], columns: int) -> str:
 def piped(home: Path, arguments: list[str]) -> str:
     command = [sys.executable, "-m", "factory_cdk", *arguments]
     done = subprocess.run(
-        command, env={**environment(home), "COLUMNS": "40"}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env={**environment(home), "COLUMNS": "40"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

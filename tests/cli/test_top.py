@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from rich.console import Console
 
 from factory_cdk.cli.screen import draw
@@ -203,7 +204,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "FACTORY_CDK_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -258,7 +259,7 @@ def test_on_a_terminal_it_fills_the_screen_until_q(state: StageState, tmp_path: 
             if not pressed and shown.count("works/test") >= 2:
                 os.write(ours, b"q")
                 pressed = True
-        assert process.wait(60) == 0, shown
+        assert process.wait(PATIENCE) == 0, shown
     finally:
         process.kill()
         process.wait()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from terminal import on_terminal
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ def validate(plan: str | Path, *arguments: str, **options: Any) -> subprocess.Co
         capture_output=True,
         encoding="utf-8",
         env=environment,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         **options,
     )
@@ -303,7 +304,12 @@ def test_the_reference_plan_is_valid_on_every_stage() -> None:
 def test_it_needs_neither_network_nor_credentials_nor_a_home(tmp_path: Path) -> None:
     environment = {"PATH": "/nonexistent", "HOME": str(tmp_path / "none")}
     done = subprocess.run(
-        [*VALIDATE, "--plan", str(REFERENCE)], capture_output=True, text=True, env=environment, timeout=120, check=False
+        [*VALIDATE, "--plan", str(REFERENCE)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -315,5 +321,5 @@ def test_a_reader_that_leaves_early_gets_no_traceback(plan: Path) -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(60) == 1
+    assert process.wait(PATIENCE) == 1
     process.stderr.close()

@@ -31,6 +31,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     plan.write_text(PLAN)
     made = Shell(folder, plan)
     yield made
+    made.end()
     take_down(made.home)
 
 

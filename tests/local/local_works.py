@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE, until
+
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import BotDesign, QueueDesign, SectorDesign, StageDesign
-from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
@@ -36,8 +36,6 @@ from factory_cdk.queues.port import JobRecord
 
 QUICK = Tempo(retry_first=0.02, restart_first=0.05, restart_most=0.2, lease_most=1.0, poll=0.05)
 """The design's times, scaled so that a test of several restarts takes no minute."""
-
-PATIENCE = 60.0
 
 
 def bot(
@@ -151,6 +149,12 @@ class Works:
         assert status is not None
         return next(one for one in status.workers if (one.bot, one.worker) == (bot_name, number))
 
+    def pid(self, bot_name: str) -> int:
+        """The process of a bot's one worker."""
+        pid = self.worker(bot_name).pid
+        assert pid, f"no process of {bot_name} runs"
+        return pid
+
     def runner(self) -> int:
         pid = runner_pid(self.state())
         assert pid, "the runner does not run"
@@ -168,20 +172,6 @@ def take_down(home: Path) -> None:
         if pid:
             os.kill(pid, signal.SIGKILL)
             until(lambda: runner_pid(state) is None)  # noqa: B023
-
-
-def until(reached: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """Look again and again until `reached` answers something true; fails after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            answer = reached()
-        except (FactoryError, StopIteration, FileNotFoundError):
-            answer = None
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"waited {patience:g} s in vain"
-        time.sleep(0.005)
 
 
 def lives(pid: int) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
+
 PLAN = """
 factory:
   name: journey
@@ -75,6 +77,7 @@ class Shell:
     plan: Path
     variables: dict[str, str | None] = field(default_factory=dict)
     """Variables that are set, or taken away (None)."""
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -85,13 +88,22 @@ class Shell:
         environ = {name: value for name, value in environ.items() if value is not None}
         command = [sys.executable, "-m", "factory_cdk", *arguments]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=environ, text=True, cwd=self.folder, **{**pipes, **options})
+        process = subprocess.Popen(command, env=environ, text=True, cwd=self.folder, **{**pipes, **options})
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what was started and is at work yet, because its test has failed."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def run(self, *arguments: str, code: int = 0, input_: str | None = None) -> tuple[str, str]:
         """The output and the errors of a command that exits with `code`."""
         options = {"stdin": subprocess.PIPE} if input_ is not None else {}
         process = self.start(*arguments, **options)
-        out, err = process.communicate(input_, timeout=120)
+        out, err = process.communicate(input_, timeout=PATIENCE)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
         assert "Traceback" not in err or "traceback" in out
         return out, err
@@ -101,7 +113,7 @@ class Shell:
 
     def submit(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
         """Submit to the stage `test` and wait; the jobs."""
-        out, _ = self.run("submit", "--name", "journey", "--stage", "test", "--wait", "60", *arguments, code=code)
+        out, _ = self.run("submit", "--name", "journey", "--stage", "test", "--wait", "180", *arguments, code=code)
         return [json.loads(line) for line in out.splitlines()]
 
     def workers(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from local_works import lives, until
+from patience import PATIENCE
 from shell import BOTS, Shell
 
 
@@ -60,14 +61,14 @@ def test_submit_tells_a_time_out_and_a_runner_that_is_gone(shell: Shell) -> None
     gate = shell.folder / "gate"
     submit = ("submit", "--name", "journey", "--bot", "hold", "--payload", json.dumps(str(gate)))
     assert "not done after 0.2 s" in shell.run(*submit, "--wait", "0.2", code=3)[1]
-    waiting = shell.start(*submit, "--wait", "60")
+    waiting = shell.start(*submit, "--wait", "180")
     (row,) = shell.workers()
     runner = json.loads(shell.run("list", "--format", "json")[0])[0]["runner"]
     until(
         lambda: json.loads(shell.run("info", "--name", "journey", "--format", "json")[0])["bots"][0]["depth"]["ready"]
     )
     os.kill(runner, signal.SIGKILL)
-    _, err = waiting.communicate(timeout=60)
+    _, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 4
     assert "factory-cdk resume --name journey --stage other" in err
     until(lambda: not lives(row["pid"]))
@@ -124,13 +125,12 @@ def test_list_says_what_helps_and_where_the_plan_is_from_wherever_it_is_asked(sh
     assert "journey/bad is damaged: " in err
     assert "cannot be read: factory-cdk demolish --name journey --stage bad, then build it again" in err
     assert "journey/other" not in err
-    shell.folder = shell.folder / "code"
-    shell.variables["FACTORY_CDK_HOME"] = str(shell.folder.parent / "höme")
-    assert [row["plan"] for row in json.loads(shell.run("list", "--format", "json")[0])] == [
+    below = Shell(shell.folder / "code", shell.plan, {"FACTORY_CDK_HOME": str(shell.home)})
+    assert [row["plan"] for row in json.loads(below.run("list", "--format", "json")[0])] == [
         None,
         *[str(shell.plan)] * 2,
     ]
-    assert shell.run("list")[0].count(f"  {shell.plan}\n") == 2
+    assert below.run("list")[0].count(f"  {shell.plan}\n") == 2
 
 
 def test_a_build_that_failed_leaves_nothing_behind(shell: Shell) -> None:
@@ -146,8 +146,9 @@ def test_a_foreground_factory_whose_folder_is_removed_ends_and_says_so(shell: Sh
     assert process.stdout is not None
     process.stdout.readline()
     workers = shell.workers()
-    shutil.rmtree(shell.home / "factories" / "journey" / "other")
-    out, err = process.communicate(timeout=60)
+    moved = (shell.home / "factories" / "journey" / "other").rename(shell.folder / "removed")
+    shutil.rmtree(moved, ignore_errors=True)  # its runner may be writing there
+    out, err = process.communicate(timeout=PATIENCE)
     assert "was removed: there is nothing left to run" in out
     assert "journey/other is not built here any more" in err
     assert not any(lives(row["pid"]) for row in workers)
@@ -189,7 +190,7 @@ def test_in_the_foreground_it_prints_the_log_until_interrupted_and_keeps_the_que
     until(lambda: "counting" in process.stdout.readline())
     workers = shell.workers()
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "the runner has ended, 0 jobs and 0 dead letters are kept" in err
     assert not any(lives(row["pid"]) for row in workers)
@@ -202,7 +203,7 @@ def test_a_foreground_build_that_is_killed_takes_its_factory_along(shell: Shell)
     process.stdout.readline()
     workers = shell.workers()
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     until(lambda: not any(lives(row["pid"]) for row in workers))
 
 
@@ -212,7 +213,7 @@ def test_ctrl_c_during_a_build_takes_everything_back(shell: Shell) -> None:
     until(lambda: [row["pid"] for row in shell.workers() if row["pid"]])
     workers = shell.workers()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     until(lambda: not any(lives(row["pid"]) for row in workers))
     assert "nothing is built here" in shell.run("list")[1]
@@ -227,13 +228,13 @@ def test_logs_follow_until_the_runner_is_gone(shell: Shell) -> None:
     assert "| counting" in following.stdout.readline()
     assert time.monotonic() - began < 60
     shell.run("demolish", "--name", "journey", "--yes")
-    following.communicate(timeout=60)
+    following.communicate(timeout=PATIENCE)
     assert following.returncode == 0
 
 
 def test_wrong_usage_of_submit_is_told_and_a_quiet_one_says_results_alone(shell: Shell) -> None:
     shell.build()
-    out, err = shell.run("submit", "--name", "journey", "-q", "--bot", "count", "--payload", "[1]", "--wait", "60")
+    out, err = shell.run("submit", "--name", "journey", "-q", "--bot", "count", "--payload", "[1]", "--wait", "180")
     assert (json.loads(out)["result"], err) == ({"words": 1}, "")
     (shell.folder / "broken.jsonl").write_text("1\n{\n")
     for arguments, code, said in (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from sources import make_wheel
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
 from factory_cdk.local.dryrun import dry_run
-from factory_cdk.local.environments import Environment, build, environment, uv_for_environments
+from factory_cdk.local.environments import Environment, build, build_all, environment, uv_for_environments
 
 
 def make(wanted: Environment, say: Callable[[str], None] = lambda line: None) -> None:
@@ -95,6 +97,16 @@ def test_a_locked_environment_checks_hashes(tmp_path: Path, index: Path, monkeyp
     with pytest.raises(FactoryError, match=r"(?i)hash"):
         make(bad)
     assert not bad.folder.exists()
+
+
+def test_a_ctrl_c_is_heard_that_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that comes just before the build begins to wait for uv: here another thread gets it."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # uv asks, and nobody answers
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{mute.getsockname()[1]}/simple")
+        wanted = environment(tmp_path / "home", ["no-such-package-of-ours==1.0"], None)
+        with pytest.raises(KeyboardInterrupt):
+            build_all([wanted], lambda line: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+    assert not wanted.folder.exists()
 
 
 def test_two_builds_of_one_environment_at_once_make_it_once(tmp_path: Path) -> None:

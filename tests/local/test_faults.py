@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_the_job_of_a_killed_worker_runs_again_at_once_and_the_attempt_counts(
     works: Works, marks: Path, processes: int
 ) -> None:
     works.write("marking.py", MARKING)
-    works.build(bot("hold", "marking:hold", processes=processes))
+    works.tempo = replace(QUICK, lease_most=3600.0)  # what waited for the end of the lease would wait in vain
+    works.build(bot("hold", "marking:hold", processes=processes, visibility_timeout=3600))
     run = works.submit("hold", str(marks))
     pid, _ = marked(marks, "attempt1")
     killed = time.time()
@@ -68,8 +70,7 @@ def test_the_job_of_a_killed_worker_runs_again_at_once_and_the_attempt_counts(
     assert (record.outcome, record.result, record.attempts) == ("success", 2, 2)
     assert record.failures[0].type == "WorkerDied"
     assert "SIGKILL" in record.failures[0].message
-    print(f"{processes} workers: running again after {(again - killed) * 1000:.1f} ms")
-    assert again - killed < 10  # the bound that is promised is measured in benchmarks/, on a quiet machine
+    print(f"{processes} workers: running again after {(again - killed) * 1000:.1f} ms")  # benchmarks/ measure that
     assert until(lambda: works.worker("hold", 1).restarts + works.worker("hold", processes).restarts)
 
 
@@ -153,14 +154,15 @@ def test_a_job_over_its_time_is_killed_and_fails(works: Works) -> None:
     assert (record.outcome, record.attempts) == ("dead", 2)
     assert record.failures[0].type == "JobTimeout"
     assert "not done after 0.3 s" in record.failures[0].message
-    assert "waiting" in record.failures[0].traceback
+    # What it had printed is told; a busy machine may not have let it come so far.
+    until(lambda: "waiting" in works.run("slow", None)[0].failures[0].traceback)
 
 
 def test_the_time_of_a_job_begins_when_it_does_and_not_when_it_was_handed_over(works: Works) -> None:
-    works.write("naps.py", "import time\ndef nap(payload):\n    time.sleep(0.2)\n    return payload\n")
-    works.build(bot("nap", "naps:nap", timeout=5.0, batch=10))
-    records = works.run("nap", *range(10))
-    assert sorted(record.result for record in records) == list(range(10))
+    works.write("naps.py", "import time\ndef nap(payload):\n    time.sleep(0.45)\n    return payload\n")
+    works.build(bot("nap", "naps:nap", timeout=5.0, batch=12))  # all together take longer, each takes far less
+    records = works.run("nap", *range(12))
+    assert sorted(record.result for record in records) == list(range(12))
     assert {record.attempts for record in records} == {1}
 
 
@@ -209,7 +211,7 @@ def test_a_worker_that_dies_over_and_over_before_it_is_ready_is_stopped_and_repo
     works.write("steady.py", "def work(x):\n    return x\n")
     works.build(bot("fickle", "fickle:work"), bot("steady", "steady:work"))
     (marks / "bad").touch()
-    os.kill(works.worker("fickle").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("fickle"), signal.SIGKILL)
     status = until(lambda: (found := read_status(works.state())) and found.crews[0].broken and found)
     assert "crash loop: 5 deaths before ready" in status.crews[0].broken
     assert "exited with 7" in status.crews[0].broken
@@ -238,6 +240,23 @@ def test_a_bot_that_cannot_be_loaded_takes_the_rest_down_with_the_reason_and_its
     assert reason in refused.value.message
     assert "nearly there" in refused.value.message
     assert "bot broken of here" in refused.value.message
+    assert factory.list_factories(works.home) == []
+
+
+def test_a_ctrl_c_is_heard_that_wakes_nobody(works: Works, marks: Path) -> None:
+    """As one that comes just before the build begins to wait for its bots: here another thread gets it."""
+    loading = marks / "loading"
+    works.write("slow.py", f"import time\nopen({str(loading)!r}, 'w').close()\ntime.sleep(1000)\nwork = print\n")
+
+    def interrupt() -> None:
+        until(loading.exists)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        works.build(bot("slow", "slow:work"))
+    interrupting.join()
     assert factory.list_factories(works.home) == []
 
 
@@ -277,7 +296,7 @@ def test_the_children_of_a_killed_worker_die_too(works: Works, marks: Path) -> N
     works.build(bot("parent", "parent:work"))
     run = works.submit("parent", str(marks / "child"))
     child = int(until(lambda: (marks / "child").read_text().strip()))
-    os.kill(works.worker("parent").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("parent"), signal.SIGKILL)
     assert works.wait(run)[0].result == "done"
     until(lambda: not lives(child))
 

@@ -54,6 +54,40 @@ async def turns_of(program: str, folder: Path) -> list[int]:
     return heard
 
 
+CHATTY = """
+import os, struct, sys
+for number in range(20):
+    os.write(1, b"y" * 10_000)
+    body = b'{"kind":"status","status":"%d"}' % number
+    os.write(int(sys.argv[1]), struct.pack(">I", len(body)) + body)
+"""
+
+
+def test_what_was_printed_before_a_message_comes_before_it_however_long_it_has_to_wait(tmp_path: Path) -> None:
+    """Else the lines of a job would lose its id, and its failure what it printed, wherever the machine is busy."""
+
+    async def listen() -> list[int]:
+        loop = asyncio.get_running_loop()
+        process = WorkerProcess(
+            lambda descriptor, _permits: [sys.executable, "-c", CHATTY, str(descriptor)], str(tmp_path), os.environ
+        )
+        printed, before, ended = [0], [], loop.create_future()
+
+        def take_long(output: bytes) -> None:
+            printed[0] += len(output)
+            until = loop.time() + 2 * SHARE * WINDOW
+            while loop.time() < until:
+                pass
+
+        process.report_to(on_message=lambda _: before.append(printed[0]), on_output=take_long, on_end=ended.set_result)
+        assert await asyncio.wait_for(ended, PATIENCE) == 0
+        return before
+
+    before = asyncio.run(listen())
+    assert len(before) == 20
+    assert [count for number, count in enumerate(before, 1) if count < number * 10_000] == []
+
+
 def test_who_took_too_much_of_a_window_waits_for_the_next_one() -> None:
     async def spend() -> tuple[bool, bool, float]:
         loop = asyncio.get_running_loop()

@@ -183,7 +183,7 @@ def test_a_stopped_stage_keeps_jobs_and_workers_and_resume_goes_on(gated: Works,
     stopping = threading.Thread(target=factory.stop, args=(gated.home, "works", None, gated.said.append))
     stopping.start()
     until(lambda: "finishing 1 job in hand" in gated.said)
-    assert factory.find(gated.home, "works").standing == "stopping"
+    until(lambda: factory.find(gated.home, "works").standing == "stopping")  # its runner may not have heard of it yet
     gate.touch()
     stopping.join()
     assert factory.find(gated.home, "works").standing == "stopped"

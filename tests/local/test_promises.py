@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from local_works import lives, until
+from patience import PATIENCE
 from shell import Shell, fill
 
 from factory_cdk.local.logs import LARGEST_FILE, RotatedFile, Stream, follow_stream
@@ -44,7 +45,7 @@ def test_submit_takes_a_payload_a_file_or_lines_and_prints_the_run_once_it_is_on
 
 def test_waiting_prints_descendants_too_progress_is_on_stderr_and_the_exit_code_tells(shell: Shell) -> None:
     shell.build()
-    base = ("submit", "--name", "journey", "--stage", "test", "--wait", "60", "--bot")
+    base = ("submit", "--name", "journey", "--stage", "test", "--wait", "180", "--bot")
     out, err = shell.run(*base, "cut", "--payload", '"\\u202e ö x"')
     jobs = lines_of(out)
     assert {job["bot"] for job in jobs} == {"cut", "count", "shout"}
@@ -61,10 +62,10 @@ def test_waiting_prints_descendants_too_progress_is_on_stderr_and_the_exit_code_
 def test_a_cancelled_job_is_told_and_is_no_dead_one(shell: Shell) -> None:
     shell.build()
     shell.run("stop", "--name", "journey")
-    waiting = shell.start("submit", "--name", "journey", "--bot", "cut", "--payload", '"x"', "--wait", "60")
+    waiting = shell.start("submit", "--name", "journey", "--bot", "cut", "--payload", '"x"', "--wait", "180")
     with SqliteQueues(shell.home / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
         until(lambda: queues.history.cancel_queue("cut"))
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0, err
     (job,) = lines_of(out)
     assert (job["outcome"], job["result"], job["error"]) == ("cancelled", None, None)
@@ -76,7 +77,7 @@ def test_a_submission_to_a_runner_that_was_killed_is_kept_and_waiting_for_it_exi
     until(lambda: json.loads(shell.run("list", "--format", "json")[0])[0]["standing"] == "killed")
     submit = ("submit", "--name", "journey", "--bot", "hold", "--payload", '"gate"')
     assert "its runner was killed" in shell.run(*submit)[1]
-    _, err = shell.run(*submit, "--wait", "60", code=4)
+    _, err = shell.run(*submit, "--wait", "180", code=4)
     assert "factory-cdk resume --name journey --stage other" in err
     assert "does not run (killed)" in shell.run("stop", "--name", "journey", code=1)[1]
     assert json.loads(shell.run("info", "--name", "journey", "--format", "json")[0])["bots"][0]["depth"]["ready"] == 2
@@ -127,7 +128,7 @@ def test_logs_of_one_bot_alone_are_followed_from_the_first_line_on(shell: Shell)
     shell.submit("--bot", "cut", "--payload", '"three"')
     assert following.stdout.readline().endswith("| counting\n")
     shell.run("demolish", "--name", "journey", "--yes")
-    out, _ = following.communicate(timeout=60)
+    out, _ = following.communicate(timeout=PATIENCE)
     assert (following.returncode, out) == (0, "")
 
 
@@ -158,7 +159,7 @@ def test_no_file_of_the_log_grows_without_bound(tmp_path: Path) -> None:
 
 def test_of_two_builds_at_once_one_is_told_and_the_other_builds(shell: Shell) -> None:
     builds = [shell.start("build", "--plan", str(shell.plan), "--stage", "test") for _ in range(2)]
-    said = [build.communicate(timeout=120)[1] for build in builds]
+    said = [build.communicate(timeout=PATIENCE)[1] for build in builds]
     assert sorted(build.returncode for build in builds) == [0, 1], said
     refused = said[0] if builds[0].returncode else said[1]
     assert "by another command" in refused or "is built already" in refused

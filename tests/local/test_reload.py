@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from local_works import Works, bot, children, lives, stage, until, with_arguments
+from patience import PATIENCE
 
 from factory_cdk.design.model import BotDesign
 from factory_cdk.diagnostics import FactoryError
@@ -82,8 +83,12 @@ def test_the_job_in_hand_is_done_by_the_old_code_and_the_next_by_the_new_at_once
     assert (done.outcome, done.in_hand) == ("done", 1)
     (first, *_) = works.wait(waiting)
     assert (first.result[0], first.attempts) == ("new", 1)
-    rows = [row for row in factory.workers([factory.find(works.home, "works")]) if row["bot"] == "make"]
-    assert [(row["state"], row["in_hand"]) for row in rows] == [("ready", 0), ("stopping", 1)]
+
+    def makers() -> list[tuple[str, int]]:
+        rows = factory.workers([factory.find(works.home, "works")])
+        return [(row["state"], row["in_hand"]) for row in rows if row["bot"] == "make"]
+
+    until(lambda: makers() == [("ready", 0), ("stopping", 1)])
     gate.touch()
     records = works.wait(held)
     assert [(record.job.bot, record.outcome, record.attempts) for record in records] == [
@@ -93,7 +98,7 @@ def test_the_job_in_hand_is_done_by_the_old_code_and_the_next_by_the_new_at_once
     until(lambda: not lives(records[0].result[1]))
     until(lambda: len(read_status(state).workers) == 2)  # type: ignore[union-attr]
     assert {works.worker("count").pid, works.runner()} == others
-    assert until(lambda: works.worker("make").done) == 2
+    until(lambda: works.worker("make").done == 2)
     assert read_status(state).lost_leases == 0  # type: ignore[union-attr]
 
 
@@ -149,7 +154,8 @@ def test_nothing_is_lost_while_workers_and_the_runner_are_killed_in_the_middle_o
         status = read_status(state)
         for worker in chance.sample(status.workers, 2) if status else ():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid or os.getpid(), signal.SIGKILL if worker.pid else 0)
+                if worker.pid:
+                    os.kill(worker.pid, signal.SIGKILL)
         if version % 3 == 0:
             os.kill(works.runner(), signal.SIGKILL)
             until(lambda: runner_pid(state) is None)
@@ -262,7 +268,7 @@ def test_stopping_a_stage_waits_for_what_a_relieved_worker_has_in_hand(works: Wo
     works.build(make)
     held = hold(works, "make", gate)
     works.write("maker.py", NEW)
-    worker = works.worker("make").pid or 0
+    worker = works.pid("make")
     assert reloaded(works, make).in_hand == 1
     os.kill(works.runner(), signal.SIGSTOP)  # it will hear of all that follows at once
     stopping = threading.Thread(target=factory.stop, args=(works.home, "works", None, works.said.append))
@@ -271,7 +277,7 @@ def test_stopping_a_stage_waits_for_what_a_relieved_worker_has_in_hand(works: Wo
     gate.touch()
     until(lambda: not lives(worker))
     os.kill(works.runner(), signal.SIGCONT)
-    stopping.join(60)
+    stopping.join(PATIENCE)
     assert not stopping.is_alive()
     assert works.wait(held)[0].result[0] == "old"
 

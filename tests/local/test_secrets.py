@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from local_works import Works, bot, stage, until
+from patience import PATIENCE
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.local import factory
@@ -107,7 +108,7 @@ def test_no_value_is_in_any_file_argument_or_environment_from_build_to_resume(wo
     built = cli("build", "--plan", "plan.yml", "--stage", "test", MINE=mine, TOKEN=own)
     assert built.returncode == 0, built.stderr
     look()
-    os.kill(works.worker("peek").pid or 0, signal.SIGKILL)  # the runner still has it for the next one
+    os.kill(works.pid("peek"), signal.SIGKILL)  # the runner still has it for the next one
     look()
     assert cli("stop", "--name", "works").returncode == 0
     assert cli("resume", "--name", "works").returncode == 0, "a runner that lives is asked for nothing"
@@ -202,7 +203,7 @@ def test_a_runner_that_finds_the_values_itself_gives_each_bot_its_own_and_ends_o
         assert works.run("look", None)[0].result == 0
     finally:
         runner.terminate()
-        assert runner.wait(60) == 0
+        assert runner.wait(PATIENCE) == 0
     assert runner_pid(state) is None
     assert "ending warm" in (state.logs / "runner.log").read_text()
 

@@ -52,7 +52,7 @@ class Place:
 
     def result(self, bot: str, payload: Any = None) -> Any:
         """What a job of `bot` comes to."""
-        done = self.run("submit", "--name", "works", "--bot", bot, "--payload", json.dumps(payload), "--wait", "60")
+        done = self.run("submit", "--name", "works", "--bot", bot, "--payload", json.dumps(payload), "--wait", "180")
         return json.loads(done.stdout)["result"]
 
     def demolish(self) -> None:

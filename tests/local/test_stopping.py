@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_works import PATIENCE, Works, bot, lives, until
+from local_works import Works, bot, lives, until
+from patience import PATIENCE
 from shell import Shell
 
 from factory_cdk.diagnostics import FactoryError
@@ -120,7 +121,7 @@ def test_a_stop_that_takes_too_long_goes_on_and_a_cold_one_puts_the_job_back(wor
     with pytest.raises(FactoryError, match=r"still busy after 0.1 s: bot hold, job") as refused:
         factory.stop(works.home, "works", None, works.said.append, timeout=0.1)
     assert refused.value.exit_code == 3
-    assert factory.find(works.home, "works").standing == "stopping"
+    until(lambda: factory.find(works.home, "works").standing == "stopping")  # its runner may not have heard of it yet
     worker = works.worker("hold").pid
     assert not factory.stop(works.home, "works", None, works.said.append, cold=True)
     assert factory.find(works.home, "works").standing == "ended"
@@ -171,7 +172,7 @@ def test_ctrl_c_ends_the_waiting_and_says_how_things_are_left(
     while "finishing 1 job" not in said[-1] and said[-1]:
         said.append(waiting.stderr.readline())
     waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=60)
+    _, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130
     assert says in err
     assert "Traceback" not in err

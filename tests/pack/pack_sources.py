@@ -6,12 +6,10 @@ import base64
 import hashlib
 import io
 import os
-import socket
 import subprocess
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factory_cdk.pack import Lock, PackedBot, PackReport, pack
@@ -196,24 +194,6 @@ def names(packed: PackedBot) -> list[str]:
     assert packed.bundle.archive is not None
     with zipfile.ZipFile(packed.bundle.archive) as archive:
         return archive.namelist()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for(ready: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def leftovers(cache: Path) -> list[str]:

@@ -23,15 +23,16 @@ from pack_sources import (
     package,
     plan_of,
     refusal,
-    wait_for,
     wheel,
     write_files,
 )
+from patience import PATIENCE, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import Progress, pack
 from factory_cdk.pack.command import Stopped, run
 from factory_cdk.pack.store import Store
+from factory_cdk.plan.model import GitSource
 
 HERE = Path(__file__).parent
 
@@ -169,7 +170,7 @@ def hanging(tmp_path: Path, env: dict[str, str]):  # type: ignore[no-untyped-def
     script = PACKER.format(tests=str(HERE), folder=str(tmp_path), env=slow)
     packer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, **env})
     child = Path(f"{mark}.child")
-    wait_for(lambda: child.exists() and child.read_text().endswith("\n"), "the clone")
+    until(lambda: child.exists() and child.read_text().endswith("\n"))
     yield packer, [int(mark.read_text()), int(child.read_text())]
     packer.kill()
     packer.communicate()
@@ -178,12 +179,27 @@ def hanging(tmp_path: Path, env: dict[str, str]):  # type: ignore[no-untyped-def
 def test_ctrl_c_ends_git_with_its_children_and_leaves_nothing(hanging, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     packer, pids = hanging
     packer.send_signal(signal.SIGINT)
-    said, _ = packer.communicate(timeout=20)
+    said, _ = packer.communicate(timeout=PATIENCE)
     assert (packer.returncode, said) == (130, b"interrupted\n")
     for pid in pids:
-        wait_for(lambda pid=pid: gone(pid), "the end of git")
+        until(lambda pid=pid: gone(pid))
     assert leftovers(tmp_path / "cache") == []
     assert list((tmp_path / "cache" / "bundles").iterdir()) == []
+
+
+def test_a_ctrl_c_is_heard_that_wakes_nobody(tmp_path: Path, env: dict[str, str]) -> None:
+    """As one that comes just before the main thread begins to wait: here another thread gets it."""
+    tool = write_files(tmp_path / "bin", {"git": "#!/bin/sh\nexec sleep 1000\n"}) / "git"
+    tool.chmod(0o755)
+    slow = {**env, "PATH": f"{tool.parent}:{env['PATH']}"}
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == "fetching":
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        pack_one(tmp_path, bot(GitSource("https://nowhere.invalid/bots")), slow, on_progress=interrupt)
+    until(lambda: not leftovers(tmp_path / "cache"))  # the thread may not be known yet of one who had just begun it
 
 
 def test_what_a_killed_pack_left_is_cleared_by_the_next_one(hanging, tmp_path: Path, env: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
@@ -207,10 +223,10 @@ def test_a_command_that_ignores_the_end_is_ended_for_certain(tmp_path: Path) -> 
     script = f"trap '' TERM; echo > {ready}; while :; do sleep 0.1; done"
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, ["sh", "-c", script], cwd=tmp_path, env=dict(os.environ), stop=stop)
-        wait_for(ready.exists, "the start")
+        until(ready.exists)
         stop.set()
         with pytest.raises(Stopped):
-            running.result(timeout=20)
+            running.result(timeout=PATIENCE)
 
 
 def test_waiting_for_another_pack_ends_when_told_to(tmp_path: Path) -> None:
@@ -225,7 +241,7 @@ def test_waiting_for_another_pack_ends_when_told_to(tmp_path: Path) -> None:
         waiting = pool.submit(wait)
         stop.set()
         with pytest.raises(Stopped):
-            waiting.result(timeout=20)
+            waiting.result(timeout=PATIENCE)
 
 
 def test_progress_tells_git_in_shares(repository: Repository, tmp_path: Path, env: dict[str, str]) -> None:

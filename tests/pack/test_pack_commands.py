@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack_sources import BOT, Repository, leftovers, wait_for, wheel, write_files
+from pack_sources import BOT, Repository, leftovers, wheel, write_files
+from patience import PATIENCE, until
 
 PLAN = """factory:
   name: works
@@ -163,9 +164,9 @@ def test_ctrl_c_and_sigterm_end_a_pack_cleanly(sign: signal.Signals, code: int, 
     slow = {**command.env, "PATH": f"{tool.parent}:{command.env['PATH']}"}
     process = subprocess.Popen([*command.program, "pack", "--plan", "plan.yml"], cwd=command.folder, env=slow,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-    wait_for(mark.exists, "the fetching")
+    until(mark.exists)
     process.send_signal(sign)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert b"Traceback" not in said
     assert leftovers(command.folder / "state" / "cache" / "pack") == []
@@ -184,7 +185,7 @@ def test_a_terminal_gets_bars_that_are_gone_in_the_end(command: Command) -> None
             seen += chunk
     except OSError:  # how a terminal on Linux says that nobody writes to it any more
         pass
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE)
     os.close(controller)
     assert process.returncode == 0
     assert "━".encode() in seen

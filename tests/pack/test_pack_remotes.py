@@ -18,17 +18,16 @@ from pack_sources import (
     BOT,
     Repository,
     bot,
-    free_port,
     git,
     leftovers,
-    listens,
     names,
     pack_all,
     pack_one,
     package,
     refusal,
-    wait_for,
 )
+from patience import PATIENCE, until
+from ports import listens, reserved_port
 
 from factory_cdk.plan.model import GitSource
 
@@ -38,22 +37,22 @@ REPOSITORY = "my-bots-repo"
 
 def ended(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE)
 
 
 @pytest.fixture
 def daemon(repository: Repository) -> Iterator[str]:
     """The address of a git daemon on loopback that serves `repository`."""
-    port = free_port()
     helper = Path(git(repository.folder, "--exec-path"), "git-daemon")
     if not helper.exists():
         pytest.skip("git daemon is not installed")
-    process = subprocess.Popen(
-        [helper, "--listen=127.0.0.1", f"--port={port}", "--export-all", "--reuseaddr",
-         f"--base-path={repository.folder.parent}", str(repository.folder.parent)],
-        env={"PATH": os.environ["PATH"], "HOME": str(repository.folder.parent)},
-    )  # fmt: skip
-    wait_for(lambda: listens(port), "git daemon")
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            [helper, "--listen=127.0.0.1", f"--port={port}", "--export-all", "--reuseaddr",
+             f"--base-path={repository.folder.parent}", str(repository.folder.parent)],
+            env={"PATH": os.environ["PATH"], "HOME": str(repository.folder.parent)},
+        )  # fmt: skip
+        until(lambda: listens(port))
     yield f"git://127.0.0.1:{port}/{repository.folder.name}"
     ended(process)
 
@@ -102,16 +101,16 @@ def ssh(repository: Repository, tmp_path: Path) -> Iterator[Ssh]:
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     (folder / "authorized").write_text((folder / "user.pub").read_text())
-    port = free_port()
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\nStrictModes no\n"
-        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        f"PermitRootLogin prohibit-password\nUsePAM no\nSetEnv PATH={os.environ['PATH']}\n"
-    )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL)
-    wait_for(lambda: listens(port), "sshd")
+    with reserved_port() as port:
+        (folder / "sshd_config").write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\nStrictModes no\n"
+            f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+            f"PermitRootLogin prohibit-password\nUsePAM no\nSetEnv PATH={os.environ['PATH']}\n"
+        )
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL)
+        until(lambda: listens(port))
     known = folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     me = pwd.getpwuid(os.geteuid()).pw_name

@@ -8,6 +8,8 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ print(json.dumps([made, text_of(locked_anew(plan, report, None))]))
 """
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder that another user reaches: pytest closes those of its own to all others, whenever any run begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder).resolve()
+
+
 def packed(python: list[str], source: str, folder: Path, umask: str, env: dict[str, str]) -> object:
     """Pack in a process of its own, and return what it made of it."""
     done = subprocess.run([*python, "-c", source, str(folder), umask], env=env, capture_output=True, check=False)
@@ -72,7 +82,7 @@ def test_another_folder_user_umask_locale_time_zone_order_and_times_change_nothi
         for file in code.rglob("*"):
             os.utime(file, (1e9 + number, 1e9 + number), follow_symlinks=False)
         own = {**env, **settings, "HOME": str(home), "UV_CACHE_DIR": str(home / "uv"), "PYTHONPATH": SITES}
-        python = somebody_else(tmp_path, home, own) if number else [sys.executable]
+        python = somebody_else(home, own) if number else [sys.executable]
         made.append(packed(python, source, home, umask, own))
     assert made[0] == made[1]
 
@@ -80,17 +90,15 @@ def test_another_folder_user_umask_locale_time_zone_order_and_times_change_nothi
 SITES = os.pathsep.join([str(CHECKOUT), *(path for path in sys.path if path.endswith("site-packages"))])
 
 
-def somebody_else(tmp_path: Path, home: Path, env: dict[str, str]) -> list[str]:
+def somebody_else(home: Path, env: dict[str, str]) -> list[str]:
     """The command of a Python that another user runs, who then owns `home`; this user's where that cannot be."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         return [sys.executable]
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder != folder.parent and folder.stat().st_mode & 0o111 == 0o100:
-            folder.chmod(folder.stat().st_mode | 0o011)
     for python in (sys.executable, "/usr/bin/python3"):
-        works = "import os, sys, factory_cdk.pack; os.path.realpath(sys.executable, strict=True)"
-        if subprocess.run([*nobody, python, "-c", works], env=env, capture_output=True, check=False).returncode == 0:
+        works = "import os, sys, factory_cdk.pack; os.path.realpath(sys.executable, strict=True); os.stat(sys.argv[1])"
+        command = [*nobody, python, "-c", works, str(home)]
+        if subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0:
             for path in [home, *home.rglob("*")]:
                 os.chown(path, 65534, 65534, follow_symlinks=False)
             return [*nobody, python]

@@ -56,7 +56,7 @@ def work(name: str, folder: Path, dice: random.Random) -> None:
                 queues.exchange([onward(lease) for lease in leases if dice.random() < 0.9], [])
             queues.reclaim()
         if dice.random() < 0.5:
-            connection = sqlite3.connect(folder / "queues.db", timeout=30)
+            connection = sqlite3.connect(folder / "queues.db", timeout=180)
             connection.execute(f"PRAGMA wal_checkpoint({dice.choice(['PASSIVE', 'RESTART', 'TRUNCATE'])})")
             connection.close()
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.doorbell import Doorbell, Ringer, bell_path
@@ -89,7 +90,7 @@ def test_an_event_loop_is_woken_by_a_send_of_somebody_else(tmp_path: Path) -> No
             asyncio.get_running_loop().add_reader(bell, rang.set)
             assert ours.receive("a", 1, lease=60) == []
             theirs.send("a", [job("one")])
-            await asyncio.wait_for(rang.wait(), 20)
+            await asyncio.wait_for(rang.wait(), PATIENCE)
             asyncio.get_running_loop().remove_reader(bell)
             bell.close()
             return [lease.job.id for lease in ours.receive("a", 1, lease=60)]

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from disk import Disk, Record, read_trace
 from disk_writers import NEXT, SIZES, onward, payload
+from patience import PATIENCE
 
 from factory_cdk.queues.port import Wanted
 from factory_cdk.queues.sqlite import SqliteQueues
 
 HERE = Path(__file__).parent
 CUTS = 50
-PATIENCE = 120
+
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the calls of processes are traced as Linux names them"),

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from factory_cdk.stacks.node import wheel_node
 
@@ -47,7 +48,7 @@ def test_plain_cdk_synth_and_factory_cdk_synth_give_the_same_bytes(tmp_path: Pat
     result = cdk("synth", "--quiet", "--output", str(tmp_path / "plain"), *context)
     assert result.returncode == 0, result.stderr
     ours = [sys.executable, "-m", "factory_cdk", "synth", "--plan", REFERENCE, "--stage", "prod"]
-    subprocess.run([*ours, "-o", str(tmp_path / "ours"), "-q"], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([*ours, "-o", str(tmp_path / "ours"), "-q"], cwd=ROOT, check=True, timeout=PATIENCE)
     assert same_files(tmp_path / "plain", tmp_path / "ours")
 
 

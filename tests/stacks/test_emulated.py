@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator import ACCOUNT, Emulator, until
+from emulator import ACCOUNT, Emulator
+from patience import until
 from stack_templates import packed, read, stage_plan, synthesized, user_data
 
 from factory_cdk.design.designing import design_stage

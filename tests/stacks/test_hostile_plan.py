@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from stack_templates import (
     Template,
     evaluate,
@@ -236,7 +237,7 @@ def test_names_at_the_edges_of_the_pattern_stay_one_word_in_the_shell(tmp_path: 
     script = user_data(box, box["Resources"]["BoxInstance"])
     own = script[: script.index("\n\n")]
     printed = subprocess.run(
-        ["sh", "-c", f'{own}\nprintf "%s" "$sector"'], capture_output=True, text=True, check=True, timeout=60
+        ["sh", "-c", f'{own}\nprintf "%s" "$sector"'], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert json.loads(printed.stdout)["factory"] == plan.factory
     assert json.loads(printed.stdout)["sector"] == "Box"

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
+
 import factory_cdk.worker
 from factory_cdk.worker.frames import FrameBuffer, encode
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 FIELDS = ("id", "bot", "payload", "run", "parent", "attempt", "tags")
-PATIENCE = 60.0
 PLAIN_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 """An interpreter without factory_cdk, as in a bot's environment."""
 
