@@ -8,11 +8,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 import factory_cdk.worker
 
@@ -34,7 +36,9 @@ def holds_the_lock(fifo):
     ctypes.PyDLL(None).pause()
 
 def has_a_child(fifo):
-    subprocess.Popen(["sleep", "1000"], stdout=open(fifo, "w"))
+    with open(fifo, "w") as pipe:
+        subprocess.Popen(["sleep", "1000"], stdout=pipe)
+        pipe.write("begun")
     time.sleep(1000)
 """
 
@@ -63,7 +67,8 @@ def test_a_busy_worker_ends_in_the_middle_of_its_job(start: Callable[..., Any], 
     shim = start()
     shim.start(code, "bots:spins")
     shim.say("jobs", jobs=[_job(str(code / "fifo"))])
-    (code / "fifo").open().close()
+    with reading(code / "fifo") as begun:
+        assert begun() == b""
     shim.hang_up()
     assert shim.ends() == -signal.SIGKILL
 
@@ -72,9 +77,10 @@ def test_the_children_of_a_bot_end_with_it(start: Callable[..., Any], code: Path
     shim = start()
     shim.start(code, "bots:has_a_child")
     shim.say("jobs", jobs=[_job(str(code / "fifo"))])
-    with (code / "fifo").open("rb") as held_by_child:
+    with reading(code / "fifo") as held_by_child:
+        assert held_by_child() == b"begun"
         shim.hang_up()
-        assert held_by_child.read() == b"", "ends once nobody holds the other end"
+        assert held_by_child() == b"", "ends once nobody holds the other end"
     shim.ends()
 
 
@@ -88,7 +94,7 @@ ours, theirs = socket.socketpair()
 os.set_inheritable(ours.fileno(), True)
 worker = subprocess.Popen([sys.executable, "-I", {str(PACKAGE / "__main__.py")!r}, str(theirs.fileno())],
     pass_fds=[theirs.fileno(), ours.fileno()], start_new_session=True)  # the socket stays open in the worker itself
-job = dict(id="j", payload={str(code / "fifo")!r}, bot="b", attempt=1, tags={{}}, parent=None, run="r")
+job = ["j", "b", {str(code / "fifo")!r}, "r", None, 1, {{}}]
 start = dict(kind="start", bot="b", target="bots:holds_the_lock", command=None)
 start.update(roots=[{str(code)!r}], bytecode=None, variables={{}})
 ours.sendall(encode(start) + encode(dict(kind="jobs", jobs=[job])))
@@ -99,11 +105,13 @@ time.sleep(1000)
     assert runner.stdout is not None
     worker = int(runner.stdout.readline())
     pidfd = os.pidfd_open(worker)
-    (code / "fifo").open().close()
-    runner.kill()
     try:
+        with reading(code / "fifo") as begun:
+            assert begun() == b""
+        runner.kill()
         assert _ends(pidfd)
     finally:
+        runner.kill()
         runner.wait()
         runner.stdout.close()
         os.close(pidfd)
@@ -137,4 +145,19 @@ def _job(payload: Any) -> dict[str, Any]:
 
 def _ends(pidfd: int) -> bool:
 
-    return bool(select.select([pidfd], [], [], 60)[0])
+    return bool(select.select([pidfd], [], [], PATIENCE)[0])
+
+
+@contextmanager
+def reading(fifo: Path) -> Iterator[Callable[[], bytes]]:
+    """What reads from the FIFO when something was written, or when all have closed it who had it open: `b""`."""
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+    def read() -> bytes:
+        assert select.select([descriptor], [], [], PATIENCE)[0], f"nobody has opened {fifo}"
+        return os.read(descriptor, 4096)
+
+    try:
+        yield read
+    finally:
+        os.close(descriptor)
