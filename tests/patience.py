@@ -27,7 +27,7 @@ def until(reached: Callable[[], T | None], patience: float = PATIENCE) -> T:
     while True:
         try:
             answer = reached()
-        except (FactoryError, StopIteration, FileNotFoundError):
+        except (FactoryError, StopIteration, FileNotFoundError, ProcessLookupError):
             answer = None
         if answer:
             return answer

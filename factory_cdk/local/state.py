@@ -106,7 +106,7 @@ def stage_states(home: Path, factory: str | None = None) -> list[StageState]:
     """
     folder = home / FACTORIES
     with disk(folder):
-        factories = [folder / factory] if factory else sorted(folder.glob("*"))
+        factories = [folder / factory] if factory else sorted(folder.iterdir() if folder.is_dir() else ())
         return [
             StageState(found.name, stage.name, stage)
             for found in factories

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from bootstrap_cloud import BUCKET, FACTS, INSTANCE, SECRETS, SESSION_TOKEN, Boot, Cloud, sha256, zipped
@@ -297,7 +298,7 @@ def test_an_instance_without_python_installs_it(cloud: Cloud, boot: Boot, tmp_pa
     cloud.release({"my_bot_2": BUNDLE})
     path = only(tmp_path / "bin", "sh", "mkdir", "cat", "ln")
     apt = tmp_path / "bin/apt-get"
-    apt.write_text(f'#!/bin/sh\n[ "$1" = update ] || ln -s {sys.executable} {tmp_path}/bin/python3\n')
+    apt.write_text(f'#!/bin/sh\n[ "$1" = update ] || ln -s {quote(sys.executable)} {tmp_path}/bin/python3\n')
     apt.chmod(0o755)
     done = boot(PATH=path)
     assert done.returncode == 0, done.stdout

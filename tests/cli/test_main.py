@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from patience import PATIENCE
@@ -116,7 +117,7 @@ def test_output_that_is_no_terminal_has_no_colour() -> None:
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
-    command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} | head -n 1"
+    command = f"{quote(sys.executable)} -m factory_cdk validate --plan {quote(str(REFERENCE))} | head -n 1"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.stderr == ""
     assert "warning[F402]" in result.stdout
@@ -139,7 +140,7 @@ def test_validating_imports_nothing_heavy() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_that_cannot_be_written_is_said_in_one_line() -> None:
-    command = f"{sys.executable} -m factory_cdk validate --plan {REFERENCE} >/dev/full"
+    command = f"{quote(sys.executable)} -m factory_cdk validate --plan {quote(str(REFERENCE))} >/dev/full"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 1
     assert result.stderr == "error: the output cannot be written: No space left on device\n"
@@ -164,7 +165,7 @@ def test_the_demo_runs_a_factory_to_its_end_and_exits_0(tmp_path: Path) -> None:
     copy = tmp_path / "a checkout"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     script = (copy / "dev").read_text().replace("    set_up cdk\n", "")
-    (copy / "dev").write_text(script.replace("bin=$PWD/$venv/bin", f"bin={Path(sys.executable).parent}"))
+    (copy / "dev").write_text(script.replace("bin=$PWD/$venv/bin", f"bin={quote(str(Path(sys.executable).parent))}"))
     result = subprocess.run([copy / "dev", "demo"], capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert '"packaging": "21.3"' in result.stdout

@@ -88,11 +88,11 @@ def test_a_daemon_lives_as_long_as_its_worker_and_ends_with_it(works: Works, lef
     daemon = leave(works, left)
     assert works.run("leave", str(left))[0].result == 1
     assert lives(daemon)
-    os.kill(works.worker("leave").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("leave"), signal.SIGKILL)
     until(lambda: not lives(daemon))
     until(lambda: works.worker("leave").restarts == 1)
     assert works.run("leave", str(left))[0].result == 1
-    assert any("left behind are ended: " in line for line in factory.logs(works.home, "works"))
+    until(lambda: any("left behind are ended: " in line for line in factory.logs(works.home, "works")))
     until(lambda: not Path(f"/proc/{daemon}").exists())  # it was waited for
     until(lambda: no_zombies(works))
 
@@ -129,11 +129,11 @@ def test_a_daemon_that_hides_where_it_comes_from_ends_when_none_is_left_of_those
     works.build(bot("leave", "leaving:leave_unmarked"), bot("echo", "leaving:echo"))
     works.run("leave", str(left))
     daemon = pid_in(left)
-    os.kill(works.worker("leave").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("leave"), signal.SIGKILL)
     until(lambda: works.worker("leave").restarts == 1)
     assert works.run("echo", 1)[0].result == 1
     assert lives(daemon)
-    os.kill(works.worker("echo").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("echo"), signal.SIGKILL)
     until(lambda: not lives(daemon))
 
 
@@ -153,7 +153,7 @@ def test_a_factory_whose_guardian_was_killed_says_so_and_still_ends_what_its_wor
     guardian = int(Path(f"/proc/{works.runner()}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(guardian, signal.SIGKILL)
     until(lambda: not lives(guardian))
-    os.kill(works.worker("leave").pid or 0, signal.SIGKILL)
+    os.kill(works.pid("leave"), signal.SIGKILL)
     until(lambda: not lives(daemon))
     assert "the guardian was killed" in (state.logs / "runner.log").read_text()
 
@@ -200,7 +200,7 @@ def test_a_daemon_that_forks_all_the_time_ends_with_its_worker_and_with_the_runn
     works.run("hop", str(marker))
     first = marker.stat().st_mtime_ns
     until(lambda: marker.stat().st_mtime_ns > first)
-    worker = works.worker("hop").pid or 0
+    worker = works.pid("hop")
     mark = next(one for one in environ(worker) if one.startswith(b"FACTORY_PROCESS="))
     os.kill(worker if who == "worker" else works.runner(), signal.SIGKILL)
     if who == "runner":
