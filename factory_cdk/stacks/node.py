@@ -17,6 +17,11 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 
+_CACHE = "JSII_RUNTIME_PACKAGE_CACHE"
+"""Of jsii, which unpacks the libraries of aws_cdk into the user's cache unless this is `disabled`; with `_ROOT` behind
+it: into which folder (jsii 1.142, PackageCacheError).
+"""
+
 INSTALL_HINT = "install the extra: `pip install 'factory-cdk[cdk]'`"
 
 
@@ -43,12 +48,29 @@ def prepare_cdk() -> None:
 
 
 def choose_node() -> None:
-    """Set JSII_NODE, by which jsii finds its Node, to that of the `[cdk]` extra, unless the user has set it. It is too
-    late once jsii (aws_cdk, constructs) is imported: that starts its Node.
+    """Set JSII_NODE, by which jsii finds its Node, to that of the `[cdk]` extra, unless the user has set it, and do
+    without jsii's cache where there can be none. It is too late once jsii (aws_cdk, constructs) is imported: that
+    starts its Node.
     """
+    _spare_cache()
     node = wheel_node() if "JSII_NODE" not in os.environ and "jsii" not in sys.modules else None
     if node is not None:
         os.environ["JSII_NODE"] = str(node)
+
+
+def _spare_cache() -> None:
+    """Let jsii do without its cache where it cannot have one, unless the user says where: it would end with a traceback,
+    or wait for ever, in the home of a user who has none (`nobody` in a container).
+    """
+    if _CACHE in os.environ or f"{_CACHE}_ROOT" in os.environ:
+        return
+    try:
+        cache = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache/aws/jsii")
+        nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except (OSError, RuntimeError):  # RuntimeError: this user has no home
+        os.environ[_CACHE] = "disabled"
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:

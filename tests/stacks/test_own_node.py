@@ -57,6 +57,12 @@ def test_an_app_that_imports_the_library_first_needs_nothing_more(folder: Path) 
     assert (done.returncode, done.stdout) == (0, f"{wheel_node()}\n"), done.stderr
 
 
+def test_a_home_that_holds_no_cache_holds_nothing_up(folder: Path) -> None:
+    done = run(folder, LIBRARY_FIRST + SYNTH, HOME="/proc", FACTORY_CDK_HOME=str(folder / "home"))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out" / "manifest.json").is_file()
+
+
 def test_the_node_that_the_user_names_is_the_one(folder: Path) -> None:
     done = run(folder, AWS_FIRST, JSII_NODE=str(folder / "bin" / "node"))
     assert done.returncode == 1
