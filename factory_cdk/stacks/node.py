@@ -59,8 +59,8 @@ def choose_node() -> None:
 
 
 def _spare_cache() -> None:
-    """Let jsii do without its cache where it cannot have one, unless the user says where: it would end with a traceback,
-    or wait for ever, in the home of a user who has none (`nobody` in a container).
+    """Let jsii do without its cache where it cannot have one, unless the user says where: it would end with a
+    traceback, or wait for ever, for a user who has no home (`nobody` in a container).
     """
     if _CACHE in os.environ or f"{_CACHE}_ROOT" in os.environ:
         return
