@@ -67,8 +67,8 @@ class Factory:
         """Fetch the code of the bots of the stage (of the whole plan when none is named) and lock what they
         require, into the cache; the bundles by the names of the bots. `locked` refuses a plan.lock that does not hold.
         """
-        from factory_cdk.pack import lock_path, pack, read_lock, refuse_stale  # noqa: PLC0415 - 100 ms
-        from factory_cdk.pack.compiling import stage_bots  # noqa: PLC0415
+        from factory_cdk.compile import stage_bots  # noqa: PLC0415 - 100 ms
+        from factory_cdk.pack import lock_path, pack, read_lock, refuse_stale  # noqa: PLC0415
 
         plan = read_plan(self.plan)
         wanted = stage or self.stage
@@ -86,9 +86,9 @@ class Factory:
         If one cannot be, nothing is left, unless the plan says `debug: {demolish_on_failure: false}`. The runner lives
         on in the background. `say` gets lines of progress.
         """
+        from factory_cdk.compile import compile_packed  # noqa: PLC0415
         from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run  # noqa: PLC0415
         from factory_cdk.local.state import stage_state  # noqa: PLC0415
-        from factory_cdk.pack.compiling import design_packed  # noqa: PLC0415
         from factory_cdk.plan.stage import find_stage  # noqa: PLC0415
 
         plan, home = read_plan(self.plan), find_home()
@@ -96,7 +96,7 @@ class Factory:
         refuse_what_cannot_run(name, find_stage(plan, name).sectors)
         refuse_built(stage_state(home, plan.name, name))
         make_private(home)
-        design = design_packed(plan, name, cache=pack_cache(), locked=locked)
+        design = compile_packed(plan, name, cache=pack_cache(), locked=locked)
         build(design, Order(home, self.plan), say or _no_word)
 
     def submit(

@@ -13,7 +13,7 @@ from factory_cdk.cli.packing import packed
 from factory_cdk.cli.report import as_text, coloured, print_error, print_json
 from factory_cdk.cli.running import format_option, no_word, say
 from factory_cdk.cli.table import print_table
-from factory_cdk.design.designing import design_stage
+from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stage_lock
 from factory_cdk.design.model import BotDesign, StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home, make_private, pack_cache
@@ -21,7 +21,6 @@ from factory_cdk.local.building import Order, build, ended_roster, refuse_built,
 from factory_cdk.local.dryrun import dry_run as run_dry
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.watching import Subject, Watch
-from factory_cdk.pack.compiling import design_at_hand, stage_bots, stage_lock, stage_plan
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import PathSource, Plan
 from factory_cdk.plan.stage import find_stage
@@ -128,7 +127,7 @@ def _size(design: StageDesign) -> str:
 
 def _dry_run(plan: Plan, stage: str, region: str | None, *, locked: bool) -> dict[str, Any]:
     cache = pack_cache()
-    design = design_at_hand(plan, stage, cache=cache, region=region, locked=locked)
+    design = compile_at_hand(plan, stage, cache=cache, region=region, locked=locked)
     folders = {
         bot.name: bot.source.folder / (bot.source.subdirectory or "")
         for bot in stage_bots(plan, stage)
@@ -145,7 +144,7 @@ def _packed(plan: Plan, stage: str, region: str | None, *, locked: bool, quiet: 
         for note in made.notes:
             say(f"warning: {made.bot}: {note}")
     report.refuse_failures()
-    return design_stage(stage_plan(plan, stage, region=region, lock=lock), report.bundles)
+    return compile_stage(plan, stage, bundles=report.bundles, lock=lock, region=region)
 
 
 def _print_dry_run(found: dict[str, Any], format_: str) -> None:

@@ -8,8 +8,7 @@ import click
 
 from factory_cdk.cli.options import plan_option, region_option, stage_option
 from factory_cdk.cli.output import output_option, write_output
-from factory_cdk.design.designing import design_stage
-from factory_cdk.pack.compiling import stage_lock, stage_plan
+from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.picture.mermaid import as_mermaid
 from factory_cdk.picture.model import picture_of
 from factory_cdk.picture.svg import as_svg
@@ -45,5 +44,5 @@ def command(plan_file: str, stage: str, format_: str, output: Path | None, regio
     Nothing is fetched and no credentials are needed. The same stage gives the same bytes.
     """
     plan = read_plan(plan_file)
-    design = design_stage(stage_plan(plan, stage, region=region, lock=stage_lock(plan, stage, locked=False)))
+    design = compile_stage(plan, stage, lock=stage_lock(plan, stage), region=region)
     write_output(_FORMATS[format_](picture_of(design)), output)

@@ -9,9 +9,9 @@ import click
 from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.report import print_json
 from factory_cdk.cli.verdict import print_verdict, refuses
+from factory_cdk.compile import compile_at_hand
 from factory_cdk.diagnostics import Diagnostic, PlanError
 from factory_cdk.home import pack_cache
-from factory_cdk.pack.compiling import design_at_hand
 from factory_cdk.plan.ignores import silenced
 from factory_cdk.plan.load import Loaded, load_plan
 from factory_cdk.plan.scope import of_stage
@@ -68,7 +68,7 @@ def _found(loaded: Loaded, stage: str, region: str | None, *, quiet: bool) -> tu
     if loaded.plan is None:
         return silenced(loaded.diagnostics, loaded.text, loaded.file)
     try:
-        design = design_at_hand(loaded.plan, stage, cache=pack_cache(), region=region)
+        design = compile_at_hand(loaded.plan, stage, cache=pack_cache(), region=region)
     except PlanError as error:
         return silenced(_together(loaded, error.diagnostics), loaded.text, loaded.file)
     from factory_cdk.lint.linting import lint_stage  # noqa: PLC0415 - its modules are for valid plans only

@@ -7,9 +7,9 @@ import click
 from factory_cdk.cli.options import plan_option, quiet_option, region_option
 from factory_cdk.cli.packing import packed, print_packed
 from factory_cdk.cli.report import coloured, printable
+from factory_cdk.compile import pinned_anew
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import differences, lock_path, locked_anew, read_lock, write_lock
-from factory_cdk.pack.compiling import pinned_anew
 from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
@@ -29,10 +29,10 @@ Examples:
 def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | None, quiet: bool) -> int:
     """Write plan.lock beside the plan: commits, and exact versions with hashes for every platform.
 
-    It also pins the default region, the region of each stage's queues and the stack that each sector is in, so
-    that a change of the plan moves none of them. What the lock says already and the plan still means stays;
-    bots that are new or changed are locked. Commit the file: with it every machine packs and synthesizes the
-    same.
+    It also pins the default region, the region of each stage's queues and the stack that each sector and each
+    queue is in, so that a change of the plan moves none of them. What the lock says already and the plan still
+    means stays; bots that are new or changed are locked. Commit the file: with it every machine packs and
+    synthesizes the same.
     """
     if bots and not upgrade:
         raise click.UsageError("bots are named with --upgrade")
@@ -46,7 +46,8 @@ def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | 
     fresh = (bots or tuple(plan.bots)) if upgrade else ()
     report = packed(plan, everyone, lock=before, fresh=[*fresh, *new], quiet=quiet)
     print_packed(report, quiet=True)
-    after, unpinned = pinned_anew(plan, locked_anew(plan, report, before), region=region)
+    relocked = locked_anew(plan, report, before)
+    after, unpinned = pinned_anew(plan, relocked, bundles=report.bundles, region=region)
     changed = write_lock(path, after)
     if not quiet:
         for stage in unpinned:

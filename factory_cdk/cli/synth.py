@@ -9,9 +9,9 @@ import click
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.report import as_text, summary
 from factory_cdk.cli.table import print_table
+from factory_cdk.compile import compile_at_hand
 from factory_cdk.design.model import StageDesign
 from factory_cdk.home import pack_cache
-from factory_cdk.pack.compiling import design_at_hand
 from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
@@ -44,7 +44,7 @@ def command(plan_file: str, stage: str, output: Path, locked: bool, region: str 
     account, credentials or network are needed. `cdk diff|deploy|destroy --app DIR` work on what comes out.
     Needs the extra `[cdk]`.
     """
-    design = design_at_hand(read_plan(plan_file), stage, cache=pack_cache(), region=region, locked=locked)
+    design = compile_at_hand(read_plan(plan_file), stage, cache=pack_cache(), region=region, locked=locked)
     if not quiet:
         for found in design.diagnostics:
             click.echo(as_text(found, None, to_stderr=True), err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from factory_cdk.awsconfig import default_region
 from factory_cdk.cli.options import quiet_option, region_option
 from factory_cdk.cli.verdict import print_verdict
 from factory_cdk.diagnostics import Diagnostic, PlanError
@@ -56,15 +55,12 @@ def command(plan_file: str, stage: str | None, format_: str, strict: bool, regio
 
 def _with_stage(loaded: Loaded, name: str, region: str | None) -> tuple[Diagnostic, ...]:
     """The diagnostics of the plan and those of designing one stage of it, in the order of the file."""
-    from factory_cdk.design.designing import design_stage  # noqa: PLC0415 - imports Jinja2
-    from factory_cdk.plan.stage import find_stage, needs_region, resolve_stage  # noqa: PLC0415
+    from factory_cdk.compile import compile_stage, stage_lock  # noqa: PLC0415 - imports Jinja2
 
     if loaded.plan is None:
         return loaded.diagnostics
     try:
-        stage = find_stage(loaded.plan, name)
-        default = default_region(region, needed=needs_region(stage))
-        more = design_stage(resolve_stage(loaded.plan, name, region=default)).diagnostics
+        more = compile_stage(loaded.plan, name, lock=stage_lock(loaded.plan, name), region=region).diagnostics
     except PlanError as error:
         more = error.diagnostics
     found = dict.fromkeys((*loaded.diagnostics, *(one for one in more if one.code != "F401")))

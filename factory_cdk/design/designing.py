@@ -77,7 +77,7 @@ class _Design:
             self._report(limits.check_texts(plan, self.bundles))
             self._report(limits.check_alarm_names(plan))
             unpacked_bots = self._unpacked()
-            queue_stacks = self._queue_stacks(queues, plan.home_region, unpacked_bots)
+            queue_stacks, queues = self._queue_stacks(queues, plan.home_region, unpacked_bots)
             region_stacks, placed = self._region_stacks(sectors, plan.home_region, queue_stacks)
             sectors = tuple(placed.get(sector.name, sector) for sector in sectors)
             stacks = (*queue_stacks, *region_stacks)
@@ -121,13 +121,18 @@ class _Design:
         return [bot.name for bot in found]
 
     def _queue_stacks(
-        self, queues: Iterable[QueueDesign], region: str, unpacked_bots: list[str]
-    ) -> tuple[StackDesign, ...]:
-        """The stacks of the queues; they too are refused while a bot is unpacked, so that nothing is deployed."""
+        self, queues: tuple[QueueDesign, ...], region: str, unpacked_bots: list[str]
+    ) -> tuple[tuple[StackDesign, ...], tuple[QueueDesign, ...]]:
+        """The stacks of the queues, and the queues with their stack named.
+
+        These stacks too are refused while a bot is unpacked, so that nothing is deployed.
+        """
         shown = {queue.name: {"name": queue.name, "queue": queue.physical_name} for queue in queues}
         units = [unit(queue.name, queue_resources(queue, self.tags), shown[queue.name]) for queue in queues]
         pinned = numbers_after(self.names.stack("queues"), self.pinned_queues)
-        return tuple(
+        filled = fill(units, pinned, overhead=self._overhead())
+        stack_of = {one.name: self.names.stack("queues", number) for number, here in filled.items() for one in here}
+        stacks = tuple(
             StackDesign(
                 name=self.names.stack("queues", number),
                 region=region,
@@ -138,8 +143,9 @@ class _Design:
                 tags=self.tags,
                 protect=self.plan.protect,
             )
-            for number, placed_units in fill(units, pinned, overhead=self._overhead()).items()
+            for number, placed_units in filled.items()
         )
+        return stacks, tuple(replace(queue, stack=stack_of[queue.name]) for queue in queues)
 
     def _metadata(self, content: Mapping[str, Json]) -> dict[str, Json]:
         factory = {"factory": self.plan.factory, "stage": self.plan.name, "version": __version__}

@@ -66,7 +66,7 @@ class SectorDesign:
 class QueueDesign:
     """A queue of the stage. `name` is the plan's; `physical_name` and `dead_letter_name` are SQS's (at most 80
     characters); `visibility_timeout` is in seconds; after `max_receives` deliveries SQS itself gives a job up;
-    `bot` reads it.
+    `bot` reads it; `stack` holds it and its dead-letter queue (None for a stage without an aws sector).
     """
 
     name: str
@@ -75,6 +75,7 @@ class QueueDesign:
     dead_letter_name: str
     visibility_timeout: int
     max_receives: int
+    stack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from factory_cdk.design.designing import design_stage
+from factory_cdk.compile import compile_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
@@ -37,7 +37,6 @@ from factory_cdk.plan.model import (
 )
 from factory_cdk.plan.names import NAME_RULE, is_name
 from factory_cdk.plan.sources import is_target
-from factory_cdk.plan.stage import resolve_stage
 from factory_cdk.queues.port import Depth
 from factory_cdk.queues.sqlite import SqliteQueues
 
@@ -129,7 +128,7 @@ def _design(bot: LoneBot, home: Path, cache: Path) -> StageDesign:
     plan = Plan(str(bot.folder / FACTORY), FACTORY, {bot.name: made}, {bot.name: Stage(bot.name, (sector,))})
     report = pack(plan, [made], cache=cache)
     report.refuse_failures()
-    design = design_stage(resolve_stage(plan, bot.name), report.bundles)
+    design = compile_stage(plan, bot.name, bundles=report.bundles, lock=None)
     successors = _successors(bot.workflow, home) if arguments.launcher == "python" else ()
     lone = replace(design.sectors[0].bots[0], successors=successors)
     return replace(design, sectors=(replace(design.sectors[0], bots=(lone,)),))

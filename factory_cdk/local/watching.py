@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, kind_of, origin_of
-from factory_cdk.design.designing import design_stage
+from factory_cdk.compile import compile_stage, stage_bots, stage_lock
 from factory_cdk.diagnostics import FactoryError, PlanError
 from factory_cdk.local.building import Order
 from factory_cdk.local.control import Say, with_log
@@ -21,7 +21,6 @@ from factory_cdk.local.standing import find
 from factory_cdk.local.state import stage_state
 from factory_cdk.local.status import ReliefStatus, read_status
 from factory_cdk.pack.command import Stopped
-from factory_cdk.pack.compiling import stage_bots, stage_lock, stage_plan
 from factory_cdk.pack.packing import pack
 from factory_cdk.pack.report import Progress
 from factory_cdk.plan.load import read_plan
@@ -174,7 +173,7 @@ class Watch:
                 self._say(f"warning: {made.bot}: {note}")
         report.refuse_failures()
         bundles = {**self._bundles, **report.bundles}
-        design = design_stage(stage_plan(plan, subject.stage, region=subject.region, lock=lock), bundles)
+        design = compile_stage(plan, subject.stage, bundles=bundles, lock=lock, region=subject.region)
         asked = reload(design, self._order, self._say, self._stop, pending=self._asked is not None)
         self._bundles, self._unpacked = bundles, set()
         if asked is None:

@@ -1,4 +1,4 @@
-"""plan.lock: which commit, versions, images, regions and stacks a plan means, so that every machine means the same.
+"""plan.lock: which commit, versions, regions and stacks a plan means, so that every machine means the same.
 
 The file is sorted JSON beside the plan, made to be committed and reviewed: one requirement a line, no
 credential, no address of an index, no path of a machine, no time.
@@ -34,6 +34,9 @@ _PINNED_BY: Mapping[str, tuple[str, ...]] = {
     "path": (),
 }
 """What the entry of a bot must hold, by the kind of its source: without it, something else could be packed."""
+_NO_LONGER_WRITTEN = frozenset({"images"})
+"""Keys that an earlier factory-cdk wrote; they are read over."""
+
 _MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
 
 
@@ -65,17 +68,16 @@ class LockedBot:
 class Lock:
     """The content of a plan.lock.
 
-    `images` maps what a plan writes for an image to the id that it was resolved to. `home_regions` maps a
-    stage to the region of its queues, `default_region` is that of sectors which name none, and `stacks` maps
-    a stage to its sectors' stacks.
+    `home_regions` maps a stage to the region of its queues, `default_region` is that of sectors which name none,
+    `stacks` maps a stage to its sectors' stacks, and `queue_stacks` to those of its queues by the plan's names.
     """
 
     factory: str
     bots: Mapping[str, LockedBot] = field(default_factory=dict)
-    images: Mapping[str, str] = field(default_factory=dict)
     home_regions: Mapping[str, str] = field(default_factory=dict)
     default_region: str | None = None
     stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    queue_stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def lock_path(plan: Plan) -> Path:
@@ -169,16 +171,21 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read(said: Mapping[str, Any]) -> Lock:
     """The lock that `said` is; ValueError, naming the place, for what no factory-cdk has written."""
-    _known(said, {"format", *(part.name for part in fields(Lock))}, "plan.lock")
-    stacks = _mapping(said.get("stacks", {}), "stacks")
+    _known(said, {"format", *_NO_LONGER_WRITTEN, *(part.name for part in fields(Lock))}, "plan.lock")
     return Lock(
         factory=_text(said.get("factory"), "factory"),
         bots={name: _read_bot(name, bot) for name, bot in _mapping(said.get("bots", {}), "bots").items()},
-        images=_each(said.get("images", {}), "images", None),
         home_regions=_each(said.get("home_regions", {}), "home_regions", _REGION),
         default_region=_text(said["default_region"], "default_region", _REGION) if "default_region" in said else None,
-        stacks={stage: _each(sectors, f"stacks of {stage!r}", _STACK) for stage, sectors in stacks.items()},
+        stacks=_stacks(said, "stacks"),
+        queue_stacks=_stacks(said, "queue_stacks"),
     )
+
+
+def _stacks(said: Mapping[str, Any], key: str) -> dict[str, dict[str, str]]:
+    """The stacks of sectors, or of queues, by stage."""
+    stages = _mapping(said.get(key, {}), key)
+    return {stage: _each(stacks, f"{key} of {stage!r}", _STACK) for stage, stacks in stages.items()}
 
 
 def _read_bot(name: str, said: Any) -> LockedBot:

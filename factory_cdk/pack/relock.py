@@ -13,7 +13,7 @@ from factory_cdk.plan.model import Plan
 def locked_anew(plan: Plan, report: PackReport, before: Lock | None) -> Lock:
     """The lock that a pack makes: its bots as they were packed, other bots of the plan as they were locked.
 
-    Images, regions and stacks stay as in `before` (`dataclasses.replace` sets them). FactoryError that shows
+    Regions and stacks stay as in `before` (`dataclasses.replace` sets them). FactoryError that shows
     every failure when a bot could not be packed.
     """
     report.refuse_failures()

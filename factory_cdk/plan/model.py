@@ -324,8 +324,3 @@ class StagePlan:
     def stage_bots(self) -> tuple[StageBot, ...]:
         """Every bot on every sector, in the order of the plan."""
         return tuple(stage_bot for sector in self.sectors for stage_bot in sector.bots)
-
-    @property
-    def has_aws(self) -> bool:
-        """Whether any sector is an EC2 instance (then the queues are SQS's)."""
-        return any(sector.type is SectorType.AWS for sector in self.sectors)

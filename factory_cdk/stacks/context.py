@@ -7,10 +7,10 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from factory_cdk.compile import compile_at_hand, compile_packed
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import pack_cache
-from factory_cdk.pack.compiling import design_at_hand, design_packed
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Plan
 from factory_cdk.stacks.app import add_stage, new_app
@@ -35,9 +35,9 @@ def app_from_context() -> cdk.App:
 
 def _design(app: cdk.App, plan: Plan, stage: str, region: str | None) -> StageDesign:
     if app.node.try_get_context("pack") in (False, "false"):
-        return design_at_hand(plan, stage, cache=pack_cache(), region=region)
+        return compile_at_hand(plan, stage, cache=pack_cache(), region=region)
     print(f"packing the bots of stage {stage} (leave it out with `-c pack=false`)", file=sys.stderr)
-    return design_packed(plan, stage, cache=pack_cache(), region=region)
+    return compile_packed(plan, stage, cache=pack_cache(), region=region)
 
 
 def _text(app: cdk.App, key: str, what: str, option: str) -> str:

@@ -34,11 +34,11 @@ import aws_cdk as cdk  # noqa: E402 - starts the Node that was chosen
 from aws_cdk.cloudformation_include import CfnInclude  # noqa: E402
 from constructs import Construct  # noqa: E402
 
+from factory_cdk.compile import compile_at_hand, compile_packed  # noqa: E402
 from factory_cdk.design.model import QueueDesign, Resource, SectorDesign, StackDesign, StageDesign  # noqa: E402
 from factory_cdk.design.naming import Names, queue_id  # noqa: E402
 from factory_cdk.diagnostics import FactoryError  # noqa: E402
 from factory_cdk.home import pack_cache  # noqa: E402
-from factory_cdk.pack.compiling import design_at_hand, design_packed  # noqa: E402
 from factory_cdk.plan.load import read_plan  # noqa: E402
 from factory_cdk.plan.model import SectorType  # noqa: E402
 from factory_cdk.plan.names import logical  # noqa: E402
@@ -219,7 +219,7 @@ class FactoryStage(Construct):
         from path sources, and the stacks refuse to be deployed while one is missing. Raises PlanError with every
         diagnostic when the plan is refused, FactoryError when the stage cannot be designed or packed.
         """
-        make = design_packed if pack else design_at_hand
+        make = compile_packed if pack else compile_at_hand
         design = make(read_plan(plan), stage, cache=pack_cache(), region=region)
         super().__init__(scope, construct_id or f"{design.factory}-{design.stage}")
         # The design names the bucket of this qualifier, whatever the app's other stacks use.

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from factory_cdk.codes import CODES
+from factory_cdk.compile import compile_at_hand
 from factory_cdk.diagnostics import Diagnostic, PlanError
 from factory_cdk.explain.explanations import Explanation, explanations
 from factory_cdk.lint.linting import CHECKS, lint_stage
 from factory_cdk.lint.literals import check_literals
-from factory_cdk.pack.compiling import design_at_hand
 from factory_cdk.plan.ignores import silenced
 from factory_cdk.plan.load import load_plan
 
@@ -64,7 +64,7 @@ def found_in(text: str, folder: Path, *, engines: bool = False) -> dict[str, str
     ]
     for stage in loaded.plan.stages if loaded.plan else ():
         try:
-            design = design_at_hand(loaded.plan, stage, cache=folder / "cache")  # type: ignore[arg-type]
+            design = compile_at_hand(loaded.plan, stage, cache=folder / "cache")  # type: ignore[arg-type]
         except PlanError as error:
             found += told(error.diagnostics)
             continue

@@ -54,10 +54,10 @@ def changes(lock: Lock | None, tmp_path: Path, bots: Sequence[Bot]) -> list[str]
 def test_a_lock_is_sorted_json_that_reads_back_as_it_was_written(lock: Lock, tmp_path: Path) -> None:
     whole = replace(
         lock,
-        images={"debian-12": "ami-0123456789abcdef0"},
         home_regions={"dev": "eu-west-2"},
         default_region="eu-west-1",
         stacks={"dev": {"box": "works-dev-eu-west-2"}},
+        queue_stacks={"dev": {"q": "works-dev-queues", "p": "works-dev-queues-2"}},
     )
     file = tmp_path / "plan.lock"
     assert write_lock(file, whole) is True
@@ -168,7 +168,7 @@ def test_one_stage_of_a_plan_can_be_relocked_alone(
     lock: Lock, bots: list[Bot], tmp_path: Path, env: dict[str, str]
 ) -> None:
     plan = plan_of(tmp_path, *bots)
-    whole = replace(lock, images={"a": "ami-1"})
+    whole = replace(lock, queue_stacks={"dev": {"a": "works-dev-queues"}})
     again = locked_anew(plan, pack(plan, bots[:1], cache=tmp_path / "cache", env=env, lock=whole), whole)
     assert again == whole
 
@@ -197,6 +197,8 @@ def test_a_failure_makes_no_lock(bots: list[Bot], tmp_path: Path, env: dict[str,
             "no sound plan.lock",
         ),
         ('{"format": 1, "factory": "f", "home_regions": {"dev": 1}}', "no sound plan.lock"),
+        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": []}}', "no sound plan.lock"),
+        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": {"q": "a b"}}}', "no sound plan.lock"),
     ],
 )
 def test_a_lock_that_was_tampered_with_is_refused(text: str, said: str, tmp_path: Path) -> None:

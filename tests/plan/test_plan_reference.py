@@ -138,7 +138,7 @@ def test_prod_ends_its_chain_where_its_bots_end() -> None:
 
 def test_test_is_local_and_needs_no_region() -> None:
     test = resolve_stage(read_plan(REFERENCE), "test")
-    assert not test.has_aws and test.home_region is None and test.workflow is None and test.roots == ()
+    assert test.home_region is None and test.workflow is None and test.roots == ()
     assert {sector.type for sector in test.sectors} == {SectorType.LOCAL}
     assert test.demolish_order == ("my_bot_1", "my_bot_2", "my_bot_3")
     assert all(bot.successors == () for bot in test.stage_bots)

@@ -30,13 +30,13 @@ import storm_oracle
 from stepping_clock import SteppingClock
 
 import factory_cdk.worker
+from factory_cdk.compile import compile_packed
 from factory_cdk.local import factory
 from factory_cdk.local.building import Order, build
 from factory_cdk.local.draining import drain
 from factory_cdk.local.roster import Tempo
 from factory_cdk.local.stagequeues import open_queues
 from factory_cdk.local.status import runner_pid
-from factory_cdk.pack.compiling import design_packed
 from factory_cdk.plan.load import read_plan
 from factory_cdk.queues.sqlite_search import Search
 
@@ -140,7 +140,7 @@ class Storm:
         (code / "storm_bots.py").write_text((HERE / "storm_bots.py").read_text())
         plan = self.folder / "plan.yml"
         plan.write_text(json.dumps({"factory": PLAN}))
-        design = design_packed(read_plan(str(plan)), "test", cache=self.home / "cache" / "pack")
+        design = compile_packed(read_plan(str(plan)), "test", cache=self.home / "cache" / "pack")
         with environment(self.environ):
             build(design, Order(self.home, tempo=TEMPO), lambda line: None)
         self.state = factory.find(self.home, "storm").state
