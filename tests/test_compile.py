@@ -224,6 +224,9 @@ def test_the_cdk_app_the_construct_library_and_python_give_the_design_of_the_com
     cli(tmp_path, "synth", "--stage", "dev", "-o", "synth")
     written = {file.name: file.read_bytes() for file in (tmp_path / "synth").glob("*.template.json")}
     assert len(written) == 3
+    placed = queues_of(tmp_path / "synth")
+    for queue, stack in json.loads((tmp_path / "plan.lock").read_text())["queue_stacks"]["dev"].items():
+        assert placed[f"works-dev-{queue}"] == f"{stack}.template.json"
 
     for pack in ("true", "false"):
         context = json.dumps({"plan": "factory-plan.yml", "stage": "dev", "pack": pack})
