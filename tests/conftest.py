@@ -9,12 +9,15 @@ from collections.abc import Iterator
 import pytest
 from emulator import Emulator, running
 from leftovers import no_process_is_left
+from repeatable import load_profile
 
 LONGEST_TEST = 600
 """Seconds."""
 
 # A job that a shell put into the background ignores Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+load_profile()  # before any test's own settings are made, which take from it what they do not say
 
 
 @pytest.fixture(scope="session", autouse=True)

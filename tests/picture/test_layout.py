@@ -30,7 +30,7 @@ def boxes(nodes: list[Node], layout: Layout) -> list[tuple[float, float, float, 
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_no_two_nodes_overlap_and_all_are_inside_the_drawing(graph: tuple[list[Node], Edges]) -> None:
     nodes, edges = graph
@@ -44,7 +44,7 @@ def test_no_two_nodes_overlap_and_all_are_inside_the_drawing(graph: tuple[list[N
             assert apart or upper >= other_lower + SPACE - 0.2 or other_upper >= lower + SPACE - 0.2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_every_edge_starts_and_ends_at_its_nodes_and_passes_no_other(graph: tuple[list[Node], Edges]) -> None:
     nodes, edges = graph
@@ -65,7 +65,7 @@ def test_every_edge_starts_and_ends_at_its_nodes_and_passes_no_other(graph: tupl
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_without_circles_every_edge_runs_forwards(graph: tuple[list[Node], Edges]) -> None:
     nodes, edges = graph
     layout = lay_out(nodes, forwards := [(min(edge), max(edge)) for edge in edges], gap=GAP, space=SPACE)

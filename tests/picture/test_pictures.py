@@ -101,7 +101,7 @@ def test_text_of_users_never_becomes_markup_or_a_terminal_s_command(region: str 
             assert not set(label[1]) & set('"`#|[]{}\\')
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(min_size=1, max_size=40), min_size=3, max_size=3, unique=True))
 def test_any_text_is_drawn_and_read_back_whole(names: list[str]) -> None:
     first, second, sector = names

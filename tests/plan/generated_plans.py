@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 
 from generated_properties import ALARM, INSTANCE, Properties, just, merged, optional, required
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-
-SOAK = int(os.environ.get("FACTORY_CDK_SOAK", "1"))
-"""How many times as many examples are tried, new ones in every run; 1: the same few in every run."""
+from repeatable import SOAK
 
 
 def examples(count: int) -> settings:
     """The settings of a property that is tried on `count` examples."""
     return settings(
         max_examples=count * SOAK,
-        derandomize=SOAK == 1,
-        deadline=None,
         # A failure names the plan's text; finding the least of them takes minutes (add Phase.shrink for that).
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

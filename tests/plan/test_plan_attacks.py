@@ -209,25 +209,25 @@ def damaged_texts(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(mutated_plans())
 def test_a_plan_with_changed_nodes_is_answered(text: str) -> None:
     hold_what_is_promised(text)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(damaged_texts())
 def test_a_plan_with_damaged_text_is_answered(text: str) -> None:
     hold_what_is_promised(text)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.one_of(st.text(), st.builds(lambda value: yaml.dump({"factory": value}, allow_unicode=True), VALUES)))
 def test_any_text_is_answered(text: str) -> None:
     hold_what_is_promised(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered(data: bytes) -> None:
     file = Path(FOLDER.name, "bytes.yml")

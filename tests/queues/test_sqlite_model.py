@@ -272,5 +272,5 @@ class EngineAgainstModel(RuleBasedStateMachine):
             assert [letter.job.id for letter in self.queues.dead_letters(queue, 100)] == dead
 
 
-EngineAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+EngineAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
 TestEngineAgainstModel = EngineAgainstModel.TestCase

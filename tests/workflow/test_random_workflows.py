@@ -94,7 +94,7 @@ class SimulatedFactory:
             self.queues.send(forward.queue, [forward.job])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(workflows(), st.data(), st.integers(0, 2**32))
 def test_every_path_of_a_random_workflow_is_walked_exactly_once(
     workflow: Workflow, data: st.DataObject, seed: int
