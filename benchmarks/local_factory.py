@@ -8,7 +8,7 @@ a direct call; the floor (contestants/floor.py), a SQLite loop of 60 lines witho
 with worker processes; our queue engine alone; the factory; huey (SqliteHuey, each commit synced, and none); celery on
 redis (acks_late). Each has as many worker processes as the factory. CPU is what the factory's processes use per chain.
 `batch` is how many jobs of each bot the loops take in a transaction, how many a worker of the factory is handed at
-once at least (quick jobs are handed over ahead of it, local/member.py), and celery's prefetch multiplier.
+once at least (quick jobs are handed over ahead of it, runner/slot.py), and celery's prefetch multiplier.
 
 huey, celery and redis-py come with the extra `bench` (pip install -e '.[bench]'), redis itself from the system
 (Debian, Ubuntu: apt-get install redis-server); who is missing is named and left out. Linux alone: it reads /proc.
@@ -137,9 +137,9 @@ def killed(folder: Path | None, count: int) -> Figure:
 def idling(folder: Path | None, bots: int, seconds: float) -> list[Figure]:
     """What a factory of so many bots with a worker each uses while nothing happens."""
     with tempfile.TemporaryDirectory(dir=folder) as own, Running(Path(own), names(bots)) as running:
-        running.idle(min(2, seconds))  # understudies come a moment later
+        running.idle(min(2, seconds))  # spare processes come a moment later
         idle = running.idle(seconds)
-    who = f"{idle.workers} workers, {idle.understudies} understudies and the runner"
+    who = f"{idle.workers} workers, {idle.spares} spare processes and the runner"
     found = [
         Figure(
             f"CPU of {idle.workers} idle workers", idle.cpu_percent, "%", 0.5, beside=f"of a core: {who}, {seconds:g} s"

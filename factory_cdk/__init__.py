@@ -21,7 +21,7 @@ from factory_cdk.version import __version__
 if TYPE_CHECKING:
     from factory_cdk.api import Factory
     from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
-    from factory_cdk.local.following import JobFailed, JobFuture
+    from factory_cdk.jobs.futures import JobFailed, JobFuture
     from factory_cdk.worker.bot import Bot
     from factory_cdk.worker.job import Job
 
@@ -43,8 +43,8 @@ _HOMES = {
     "Factory": "factory_cdk.api",
     "FactoryError": "factory_cdk.diagnostics",
     "Job": "factory_cdk.worker.job",
-    "JobFailed": "factory_cdk.local.following",
-    "JobFuture": "factory_cdk.local.following",
+    "JobFailed": "factory_cdk.jobs.futures",
+    "JobFuture": "factory_cdk.jobs.futures",
     "PlanError": "factory_cdk.diagnostics",
 }
 

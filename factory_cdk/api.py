@@ -25,7 +25,7 @@ from factory_cdk.plan.load import load_plan, read_plan
 
 if TYPE_CHECKING:
     from factory_cdk.bundle import Bundle
-    from factory_cdk.local.following import Follower, JobFuture
+    from factory_cdk.jobs.futures import Follower, JobFuture
     from factory_cdk.plan.model import Json, Plan
 
 __all__ = ["Factory", "Say"]
@@ -87,17 +87,17 @@ class Factory:
         on in the background. `say` gets lines of progress.
         """
         from factory_cdk.compile import compile_packed  # noqa: PLC0415
-        from factory_cdk.local.building import Order, build, refuse_built, refuse_what_cannot_run  # noqa: PLC0415
-        from factory_cdk.local.state import stage_state  # noqa: PLC0415
+        from factory_cdk.lifecycle.local.build import BuildOptions, build, refuse_built, refuse_what_cannot_run  # noqa: PLC0415
         from factory_cdk.plan.stage import find_stage  # noqa: PLC0415
+        from factory_cdk.state.stage_folder import stage_folder  # noqa: PLC0415
 
         plan, home = read_plan(self.plan), find_home()
         name = self._stage_name(plan, stage)
         refuse_what_cannot_run(name, find_stage(plan, name).sectors)
-        refuse_built(stage_state(home, plan.name, name))
+        refuse_built(stage_folder(home, plan.name, name))
         make_private(home)
         design = compile_packed(plan, name, cache=pack_cache(), locked=locked)
-        build(design, Order(home, self.plan), say or _no_word)
+        build(design, BuildOptions(home, self.plan), say or _no_word)
 
     def submit(
         self, bot: str, payload: Json, *, tags: Mapping[str, str] | None = None, stage: str | None = None
@@ -140,8 +140,8 @@ class Factory:
         finishing them. FactoryError, and the stage goes on, when it takes longer than `timeout` seconds, or when jobs
         or dead letters are left and `discard` is False.
         """
-        from factory_cdk.local.draining import drain as empty_queues  # noqa: PLC0415
-        from factory_cdk.local.factory import Left, demolish, find  # noqa: PLC0415
+        from factory_cdk.lifecycle.local.drain import drain as empty_queues  # noqa: PLC0415
+        from factory_cdk.lifecycle.verbs import Left, demolish, find  # noqa: PLC0415
 
         plan = read_plan(self.plan)
         name = self._stage_name(plan, stage)
@@ -170,17 +170,17 @@ class Factory:
         return wanted or next(iter(plan.stages))
 
     def _follower(self, stage: str | None) -> Follower:
-        from factory_cdk.local.factory import find  # noqa: PLC0415
-        from factory_cdk.local.following import Follower  # noqa: PLC0415
+        from factory_cdk.jobs.futures import Follower  # noqa: PLC0415
+        from factory_cdk.lifecycle.verbs import find  # noqa: PLC0415
 
         if stage not in self._names:
             plan = read_plan(self.plan)
             self._names[stage] = plan.name, self._stage_name(plan, stage)
         factory = find(find_home(), *self._names[stage])
-        if factory.roster is None:
-            raise FactoryError(f"{factory.state.name} was never built to the end", "demolish it, or build it again")
-        key = (str(factory.state.folder), factory.roster.built_at, os.getpid())  # a fork has none of our threads
-        return self._followers.setdefault(key, Follower(factory.state, factory.roster))
+        if factory.spec is None:
+            raise FactoryError(f"{factory.folder.name} was never built to the end", "demolish it, or build it again")
+        key = (str(factory.folder.path), factory.spec.built_at, os.getpid())  # a fork has none of our threads
+        return self._followers.setdefault(key, Follower(factory.folder, factory.spec))
 
 
 def _no_word(line: str) -> None:

@@ -13,7 +13,7 @@ from factory_cdk.awsconfig import default_region
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
-from factory_cdk.pack.lock import Lock, lock_path, read_lock
+from factory_cdk.pack.lockfile import Lock, lock_path, read_lock
 from factory_cdk.pack.packing import bundles_at_hand, pack
 from factory_cdk.pack.report import OnProgress
 from factory_cdk.pack.staleness import refuse_stale

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share."""
+"""Fixtures that the tests of several rooms share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from emulator import Emulator, running
 from leftovers import no_process_is_left
 from repeatable import load_profile
+
+pytest_plugins = ("local_fixtures",)
 
 LONGEST_TEST = 600
 """Seconds."""

@@ -44,7 +44,7 @@ def test_the_local_factory_is_measured_beside_its_floors(tmp_path: Path) -> None
         figure = figures[f"chains, 1 worker per bot, batch {batch}"]
         assert figure["value"] > 0
         assert (figure["goal"], figure["at_least"]) == (0.5, True)
-    assert "2 workers, 2 understudies and the runner" in figures["CPU of 2 idle workers"]["beside"]
+    assert "2 workers, 2 spare processes and the runner" in figures["CPU of 2 idle workers"]["beside"]
 
 
 @pytest.mark.skipif(shutil.which("py-spy", path=Path(sys.executable).parent) is None, reason="needs the extra `bench`")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from factory_cdk.queues.port import Finished, Forward, Job, Lease, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 NEXT = {"a": "b", "b": "c"}
 LEASE = 60.0

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from factory_cdk.home import VARIABLE
-from factory_cdk.local import factory
-from factory_cdk.local.status import read_status, runner_pid
-from factory_cdk.local.submission import open_queues
+from factory_cdk.jobs.submit import open_queues
+from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.state.status import read_status, runner_pid
 
 CHAIN = ("a", "b", "c")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -61,13 +61,13 @@ class Chains:
 @dataclass(frozen=True)
 class Idle:
     """What an idle factory uses: CPU in percent of one core, and the megabytes of the runner, of each worker and of
-    each understudy (proportional and unique set sizes).
+    each spare process (proportional and unique set sizes).
     """
 
     cpu_percent: float
     megabytes: dict[str, tuple[float, float]]
     workers: int
-    understudies: int
+    spares: int
 
 
 class Running:
@@ -118,7 +118,7 @@ class Running:
         run = factory.submit(self.home, NAME, None, "a", range(count)).run
         before = self._cpu_seconds()
         factory.resume(self.home, NAME, None, lambda line: None)
-        with open_queues(factory.find(self.home, NAME).state) as queues:
+        with open_queues(factory.find(self.home, NAME).folder) as queues:
             while queues.history.remaining(run):
                 time.sleep(0.01)
             records = queues.history.run_jobs(run)
@@ -151,11 +151,11 @@ class Running:
         time.sleep(seconds)
         used = (sum(_cpu_seconds(pid) for pid in everybody) - before) / (time.perf_counter() - begun)
         workers = self._worker_pids()
-        understudies = [pid for pid in _children(runner) if pid not in workers and b"worker" in _command_line(pid)]
+        spares = [pid for pid in _children(runner) if pid not in workers and b"worker" in _command_line(pid)]
         megabytes = {"runner": _megabytes([runner]), "worker": _megabytes(workers)}
-        if understudies:
-            megabytes["understudy"] = _megabytes(understudies)
-        return Idle(100 * used, megabytes, len(workers), len(understudies))
+        if spares:
+            megabytes["understudy"] = _megabytes(spares)
+        return Idle(100 * used, megabytes, len(workers), len(spares))
 
     def _command(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "factory_cdk", *arguments]
@@ -165,12 +165,12 @@ class Running:
     @property
     def runner(self) -> int:
         """The process id of its runner."""
-        pid = runner_pid(factory.find(self.home, NAME).state)
+        pid = runner_pid(factory.find(self.home, NAME).folder)
         assert pid, "the runner does not run"
         return pid
 
     def _worker_pids(self) -> list[int]:
-        status = read_status(factory.find(self.home, NAME).state)
+        status = read_status(factory.find(self.home, NAME).folder)
         assert status
         return [worker.pid for worker in status.workers if worker.pid]
 

@@ -122,8 +122,8 @@ def with_processes(folder: Path, chains: int, workers: int, batch: int) -> float
     """Seconds of the loop with `workers` processes for each bot, each handed up to `batch` jobs at once."""
     queue = Floor(folder / "floor.db")
     queue.submit(chains)
-    crew = [Worker(name) for name in "cba" for _ in range(workers)]
-    by_descriptor = {worker.socket.fileno(): worker for worker in crew}
+    pool = [Worker(name) for name in "cba" for _ in range(workers)]
+    by_descriptor = {worker.socket.fileno(): worker for worker in pool}
     poll = select.poll()
     for descriptor in by_descriptor:
         poll.register(descriptor, select.POLLIN)
@@ -131,7 +131,7 @@ def with_processes(folder: Path, chains: int, workers: int, batch: int) -> float
     settled: list[Row] = []
     done = 0
     while done < chains:
-        idle = [worker for worker in crew if not worker.hand]
+        idle = [worker for worker in pool if not worker.hand]
         wanted: dict[str, int] = {}
         for worker in idle:
             wanted[worker.queue] = wanted.get(worker.queue, 0) + batch
@@ -145,6 +145,6 @@ def with_processes(folder: Path, chains: int, workers: int, batch: int) -> float
         done += sum(name == "c" for _, _, name, _ in settled)
     queue.step(settled, {})
     seconds = time.perf_counter() - begun
-    for worker in crew:
+    for worker in pool:
         worker.end()
     return seconds

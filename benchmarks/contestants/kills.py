@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from contestants.factory import NAME, Running
-from factory_cdk.local import factory
+from factory_cdk.lifecycle import verbs as factory
 
 HOLD = """
 import os, time
@@ -23,11 +23,11 @@ def hold(job):
         time.sleep(1)
 """
 PAUSE = 0.5
-"""Seconds between two kills: time enough for the next understudy."""
+"""Seconds between two kills: time enough for the next spare process."""
 
 
 def milliseconds(folder: Path, kills: int) -> list[float]:
-    """From each kill to the first line of the second attempt, with one worker and its understudy; sorted."""
+    """From each kill to the first line of the second attempt, with one worker and its spare process; sorted."""
     with Running(folder, ("hold",), code=HOLD, target="hold") as running:
         return sorted(_kill(running.home, folder) for _ in range(kills))
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from factory_cdk.cli.report import print_error
+from factory_cdk.cli.output.report import print_error
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.version import __version__
 
@@ -41,7 +41,7 @@ COMMANDS = (
     "demolish",
     "doctor",
 )
-"""Every command, in the order of the help; `x-y` is the function `command` of `factory_cdk.cli.x_y`."""
+"""Every command, in the order of the help; `x-y` is the function `command` of `commands/x_y.py`."""
 
 EXAMPLES = """\b
 Examples:
@@ -73,7 +73,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"factory_cdk.cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"factory_cdk.cli.commands.{cmd_name.replace('-', '_')}")
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101 - a command module without its command is our mistake
         return command
@@ -108,7 +108,7 @@ def main() -> None:
         click.echo("interrupted", file=sys.__stderr__ or sys.stderr)  # the latter may be muted (stacks/node.py)
         sys.exit(130)
     except click.UsageError as error:
-        from factory_cdk.cli.missing import with_hint  # noqa: PLC0415 - for mistakes alone
+        from factory_cdk.cli.missing_options import with_hint  # noqa: PLC0415 - for mistakes alone
 
         with_hint(error, sys.argv[1:]).show()
         sys.exit(error.exit_code)

@@ -12,7 +12,7 @@ from factory_cdk.design.naming import ASSETS_BUCKET, Names
 from factory_cdk.design.release import bundle_asset, content_asset, install_asset, manifest, router
 from factory_cdk.design.values import canonical, ref, sha256, split, sub, tag_list
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.amazon import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS, ALARM_VERBS
 from factory_cdk.plan.model import Json, Platform, StageSector
 from factory_cdk.plan.names import logical
 

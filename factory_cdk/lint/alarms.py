@@ -9,7 +9,7 @@ from typing import Any
 from factory_cdk.design.model import StageDesign
 from factory_cdk.lint.finding import Finding, Placed, is_true, number, of_type
 from factory_cdk.lint.instances import INSTANCE
-from factory_cdk.plan.amazon import ALARM_ACTIONS
+from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS
 
 ALARM = "AWS::CloudWatch::Alarm"
 

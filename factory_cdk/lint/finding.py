@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory_cdk.design.model import Resource, StageDesign
-from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.yaml.nodes import Path
 
 
 @dataclass(frozen=True, slots=True)

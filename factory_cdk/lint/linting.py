@@ -15,11 +15,11 @@ from factory_cdk.lint.engines import ID_FORMATS, TEMPLATE_SUFFIX, engine_finding
 from factory_cdk.lint.finding import Finding, InPlan, InTemplate
 from factory_cdk.lint.literals import check_literals
 from factory_cdk.lint.places import Places
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.load import Loaded
-from factory_cdk.plan.nodes import Node, ScalarNode, locate, plain
-from factory_cdk.plan.nodes import Path as PlanPath
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import Node, ScalarNode, locate, plain
+from factory_cdk.plan.yaml.nodes import Path as PlanPath
 
 CHECKS: tuple[Callable[[StageDesign], Iterator[Finding]], ...] = (
     policies.check_wildcards,

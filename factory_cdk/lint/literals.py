@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from factory_cdk.lint.finding import Finding, InPlan
-from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.yaml.nodes import Path
 
 _KINDS: tuple[tuple[str, str], ...] = (
     ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b"),

@@ -9,7 +9,7 @@ from factory_cdk.design.model import Resource, StageDesign
 from factory_cdk.lint.alarms import ALARM
 from factory_cdk.lint.finding import InTemplate
 from factory_cdk.lint.instances import INSTANCE
-from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.yaml.nodes import Path
 
 _OURS = {INSTANCE: ("UserData", "IamInstanceProfile"), ALARM: ("Dimensions",)}
 """Properties that are always ours, whatever the plan says."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from factory_cdk.design.model import StageDesign
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.ignores import OF_A_STAGE, Ignore
 from factory_cdk.plan.load import Loaded
 from factory_cdk.plan.model import SectorType
 from factory_cdk.plan.scope import path_at
+from factory_cdk.plan.yaml.compose import compose
 
 NEVER_JUDGED = frozenset({"F401"})
 """Codes that neither `validate` nor `lint` reports."""

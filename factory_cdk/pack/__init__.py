@@ -10,7 +10,7 @@ that computes its dependencies runs its build backend, in a copy.
 """
 
 from factory_cdk.pack.archive import unpack
-from factory_cdk.pack.lock import Lock, LockedBot, lock_path, read_lock, write_lock
+from factory_cdk.pack.lockfile import Lock, LockedBot, lock_path, read_lock, write_lock
 from factory_cdk.pack.packing import bundles_at_hand, pack
 from factory_cdk.pack.relock import differences, locked_anew
 from factory_cdk.pack.report import PackedBot, PackReport, Progress

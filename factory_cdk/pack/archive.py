@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.names import OURS, checked, native
+from factory_cdk.pack.paths import OURS, checked, native
 from factory_cdk.pack.tree import File, Tree, bounded, tree_of
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

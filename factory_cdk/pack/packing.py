@@ -14,16 +14,16 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle, described, kind_of, origin_of, unpacked
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.awaiting import results
-from factory_cdk.pack.bench import Bench, NotAtHand, lowest_python
-from factory_cdk.pack.code import pack_git, pack_path
-from factory_cdk.pack.git import Git, git_with
-from factory_cdk.pack.keeping import keep_tree
-from factory_cdk.pack.lock import Lock, LockedBot
-from factory_cdk.pack.package import pack_pypi
+from factory_cdk.pack.cache import Store, key_of
+from factory_cdk.pack.context import NotAtHand, PackContext, lowest_python
+from factory_cdk.pack.keep import keep_tree
+from factory_cdk.pack.lockfile import Lock, LockedBot
 from factory_cdk.pack.report import OnProgress, PackedBot, PackReport, Progress
-from factory_cdk.pack.requirements import Uv, digest_of_lines, uv_with
+from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
+from factory_cdk.pack.sources.code import pack_git, pack_path
+from factory_cdk.pack.sources.git import Git, git_with
+from factory_cdk.pack.sources.package import pack_pypi
 from factory_cdk.pack.staleness import changes_of
-from factory_cdk.pack.store import Store, key_of
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
 
 AT_ONCE = 8
@@ -103,11 +103,11 @@ class _Work:
         try:
             key = key_of(described(bot.source))
             with self.store.alone(key, self.git.stop), self.store.workspace() as workspace:
-                bench = self._bench(bot, lock, workspace, fresh=fresh)
-                bundle, locked = _packed(bench)
+                context = self._context(bot, lock, workspace, fresh=fresh)
+                bundle, locked = _packed(context)
                 if keep is not None:
                     keep_tree(bundle, keep, workspace)
-                made = PackedBot(bot.name, bundle, None, locked, bench.fetched, tuple(bench.notes))
+                made = PackedBot(bot.name, bundle, None, locked, context.fetched, tuple(context.notes))
         except FactoryError as error:
             made = PackedBot(bot.name, error=error)
         except UnicodeError as error:
@@ -125,30 +125,30 @@ class _Work:
         try:
             self.store.prepare()
             with self.store.workspace() as workspace:
-                return _packed(self._bench(bot, lock, workspace, offline=True))[0]
+                return _packed(self._context(bot, lock, workspace, offline=True))[0]
         except (NotAtHand, FactoryError):  # a dry run shows what it can; `pack` tells what is wrong
             return unpacked(bot) if covered is None else _of_lock(bot, covered)
 
-    def _bench(
+    def _context(
         self, bot: Bot, lock: Lock | None, workspace: Path, *, fresh: bool = False, offline: bool = False
-    ) -> Bench:
+    ) -> PackContext:
         """What one bot is packed with."""
         python = lowest_python(self.plan, bot)
-        bench = Bench(
+        context = PackContext(
             bot, python, self.store, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
         )
         if lock is not None:
-            bench.locked = lock.bots.get(bot.name)
+            context.locked = lock.bots.get(bot.name)
             if changes := changes_of(lock, self.plan, bot):
-                bench.outdated(changes)
-        return bench
+                context.outdated(changes)
+        return context
 
 
-def _packed(bench: Bench) -> tuple[Bundle, LockedBot]:
-    source = bench.bot.source
+def _packed(context: PackContext) -> tuple[Bundle, LockedBot]:
+    source = context.bot.source
     if isinstance(source, GitSource):
-        return pack_git(bench, source)
-    return pack_path(bench, source) if isinstance(source, PathSource) else pack_pypi(bench, source)
+        return pack_git(context, source)
+    return pack_path(context, source) if isinstance(source, PathSource) else pack_pypi(context, source)
 
 
 def _of_lock(bot: Bot, locked: LockedBot) -> Bundle:

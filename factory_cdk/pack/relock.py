@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factory_cdk.pack.lock import Lock, LockedBot
+from factory_cdk.pack.lockfile import Lock, LockedBot
 from factory_cdk.pack.report import PackReport
 from factory_cdk.pack.staleness import Change
 from factory_cdk.plan.model import Plan

@@ -8,7 +8,7 @@ from typing import Literal
 
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.lock import LockedBot
+from factory_cdk.pack.lockfile import LockedBot
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from factory_cdk.bundle import described
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.bench import lowest_python
-from factory_cdk.pack.code import manifest_of
-from factory_cdk.pack.folder import tree_of_folder
-from factory_cdk.pack.lock import Lock, LockedBot, lock_path, module_of
+from factory_cdk.pack.context import lowest_python
+from factory_cdk.pack.lockfile import Lock, LockedBot, lock_path, module_of
+from factory_cdk.pack.sources.code import manifest_of
+from factory_cdk.pack.sources.folder import tree_of_folder
 from factory_cdk.plan.model import Bot, PathSource, Plan
 
 _WORDS = {"url": "url", "ref": "branch", "package": "package", "version": "version", "path": "path"}

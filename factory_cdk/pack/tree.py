@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.names import native
+from factory_cdk.pack.paths import native
 
 MOST_FILES = 100_000
 MOST_BYTES = 4 * 1024**3

@@ -8,10 +8,10 @@ from typing import Any
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import BotArguments
-from factory_cdk.plan.nodes import Path, ScalarNode, SequenceNode, locate
-from factory_cdk.plan.schema import ARGUMENTS, argument_name
+from factory_cdk.plan.schema.plan_schema import ARGUMENTS, argument_name
 from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target
+from factory_cdk.plan.yaml.nodes import Path, ScalarNode, SequenceNode, locate
 
 CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
 

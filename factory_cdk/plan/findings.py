@@ -10,9 +10,9 @@ from typing import Any
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
-from factory_cdk.plan.nodes import MappingNode, Node, Path, ScalarNode, locate
-from factory_cdk.plan.scalars import control, reads_otherwise
 from factory_cdk.plan.spelling import did_you_mean, meant_by
+from factory_cdk.plan.yaml.nodes import MappingNode, Node, Path, ScalarNode, locate
+from factory_cdk.plan.yaml.scalars import control, reads_otherwise
 
 MAX_COMPARISONS = 100_000
 """How many names a plan's misspelled names are compared with (about 10 µs each)."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import Diagnostic, PlanError
-from factory_cdk.plan.checks import check_references
-from factory_cdk.plan.compose import compose
+from factory_cdk.plan.checks.cross_references import check_references
 from factory_cdk.plan.defined import defined_names
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Plan
-from factory_cdk.plan.nodes import MappingNode, plain
 from factory_cdk.plan.reading import read_factory
-from factory_cdk.plan.structure import check_structure, describe
-from factory_cdk.plan.text import read_text
+from factory_cdk.plan.schema.structure import check_structure, describe
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import MappingNode, plain
+from factory_cdk.plan.yaml.text import read_text
 
 LOCK_NAME = "plan.lock"
 """The lock's name, beside the plan."""

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from factory_cdk.plan import amazon
 from factory_cdk.plan.arguments import read_arguments, read_python
+from factory_cdk.plan.checks import aws_checks
 from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
@@ -28,11 +28,11 @@ from factory_cdk.plan.model import (
     Stage,
     Workflow,
 )
-from factory_cdk.plan.nodes import Path
-from factory_cdk.plan.schema import STAGE_KEYS
+from factory_cdk.plan.schema.plan_schema import STAGE_KEYS
 from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target, read_inner_path, read_source
 from factory_cdk.plan.workflows import read_workflow
+from factory_cdk.plan.yaml.nodes import Path
 
 MAX_SHOWN = 60
 """Characters of a bot_path that a hint repeats."""
@@ -58,7 +58,7 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
     for name, value in _mapping(factory.get("alarms")).items():
         spot = (*path, "alarms", name)
         if isinstance(value, dict) and value:
-            amazon.check_alarm(value, spot, findings)
+            aws_checks.check_alarm(value, spot, findings)
             alarms[name] = Alarm(name, value, findings.key_position(spot))
     stages = {
         name: _stage(name, value, (*path, "stages", name), findings)
@@ -72,8 +72,8 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
         stages=stages,
         workflows=workflows,
         alarms=alarms,
-        meta=amazon.check_meta(factory.get("meta"), (*path, "meta"), findings),
-        tags=amazon.read_tags(factory.get("tags"), (*path, "tags"), findings),
+        meta=aws_checks.check_meta(factory.get("meta"), (*path, "meta"), findings),
+        tags=aws_checks.read_tags(factory.get("tags"), (*path, "tags"), findings),
         settings=read_settings(factory, path, findings),
         demolish_on_failure=_mapping(factory.get("debug")).get("demolish_on_failure", True) is not False,
         position=findings.key_position((*path, "stages")),
@@ -151,7 +151,7 @@ def _command(value: Any, path: Path, findings: Findings) -> tuple[str, ...] | No
 
 
 def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Stage:
-    amazon.check_region(data.get("home_region"), (*path, "home_region"), findings)
+    aws_checks.check_region(data.get("home_region"), (*path, "home_region"), findings)
     sectors = tuple(
         _sector(key, value, (*path, key), findings)
         for key, value in data.items()
@@ -174,10 +174,10 @@ def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -
 def _sector(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Sector:
     kind = SectorType.AWS if data.get("type") == "aws" else SectorType.LOCAL
     if kind is SectorType.AWS:
-        amazon.check_region(data.get("region_name"), (*path, "region_name"), findings)
-        amazon.check_instance(data, path, findings)
+        aws_checks.check_region(data.get("region_name"), (*path, "region_name"), findings)
+        aws_checks.check_instance(data, path, findings)
     elif data.get("type") == "local":
-        amazon.check_local(data, path, findings)
+        aws_checks.check_local(data, path, findings)
     bots = []
     for bot, arguments in _mapping(data.get("bots")).items():
         spot = (*path, "bots", bot)

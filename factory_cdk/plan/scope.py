@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from factory_cdk.diagnostics import Diagnostic, Severity
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.ignores import find_ignores
 from factory_cdk.plan.load import Loaded
-from factory_cdk.plan.nodes import MappingNode, Node, Path, SequenceNode, locate
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import MappingNode, Node, Path, SequenceNode, locate
 
 Place = tuple[int, int]
 """A line and a column of the file."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import SecretReference, Settings
-from factory_cdk.plan.nodes import Path
-from factory_cdk.plan.schema import VARIABLE_PATTERN
+from factory_cdk.plan.schema.plan_schema import VARIABLE_PATTERN
+from factory_cdk.plan.yaml.nodes import Path
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}")

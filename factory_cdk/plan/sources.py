@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
-from factory_cdk.plan.nodes import Path
-from factory_cdk.plan.schema import GIT_OPTIONS
+from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
+from factory_cdk.plan.yaml.nodes import Path
 
 KINDS = ("url", "path", "pypi")
 

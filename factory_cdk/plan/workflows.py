@@ -9,8 +9,8 @@ from typing import Any
 from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Edge, Workflow
-from factory_cdk.plan.nodes import Path
-from factory_cdk.plan.structure import describe
+from factory_cdk.plan.schema.structure import describe
+from factory_cdk.plan.yaml.nodes import Path
 
 
 class _Reading:

@@ -151,7 +151,7 @@ class Failed(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A wish for up to `n` jobs of `queue`, each leased for `lease` seconds."""
+    """A request for up to `n` jobs of `queue`, each leased for `lease` seconds."""
 
     queue: str
     n: int

@@ -12,7 +12,7 @@ from typing import Any
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.facts import resource_schema
 from factory_cdk.plan.model import Json
-from factory_cdk.plan.nodes import Path
+from factory_cdk.plan.yaml.nodes import Path
 
 _SCHEMAS = {"AWS::EC2::Instance": "ec2-instance", "AWS::CloudWatch::Alarm": "cloudwatch-alarm"}
 """The resources whose properties a plan writes; those that factory_cdk writes by itself are of the right types."""

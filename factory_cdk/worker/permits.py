@@ -16,7 +16,7 @@ import os
 
 NUMBERS = 256
 """Jobs are numbered in the order in which they are handed over, modulo this: it is more than a worker can have in hand
-and have yet to pass over, which is twice what its runner hands it ahead (local/member.py) and its batch.
+and have yet to pass over, which is twice what its runner hands it ahead (runner/slot.py) and its batch.
 """
 
 

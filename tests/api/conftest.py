@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from factory_cdk.local.state import stage_states
-from factory_cdk.local.status import runner_pid
+from factory_cdk.state.stage_folder import stage_folders
+from factory_cdk.state.status import runner_pid
 
 PLAN = """
 factory:
@@ -83,7 +83,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "code" / "bots.py").write_text(BOTS)
     (tmp_path / "factory-plan.yml").write_text(PLAN)
     yield tmp_path / "factory-plan.yml"
-    for state in stage_states(home):
+    for state in stage_folders(home):
         pid = runner_pid(state)
         if pid:
             os.kill(pid, signal.SIGKILL)

@@ -49,7 +49,7 @@ def test_the_page_on_python_runs_with_the_bots_of_the_page_on_bots(workshop: Pat
     )
     assert done.returncode == 0, done.stderr
     assert "0 jobs and 1 dead letter are left" in done.stdout
-    assert not list((workshop / "home" / "factories").rglob("roster.json"))
+    assert not list((workshop / "home" / "factories").rglob("runner-spec.json"))
 
 
 def test_every_bot_of_the_page_does_what_it_says(workshop: Path) -> None:

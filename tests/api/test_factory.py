@@ -15,7 +15,7 @@ from patience import PATIENCE, until
 
 from factory_cdk import Factory, JobFailed
 from factory_cdk.diagnostics import FactoryError, PlanError
-from factory_cdk.local.standing import find
+from factory_cdk.state.stages import find
 
 SCRIPT = """
 import json, sys
@@ -47,7 +47,7 @@ def test_a_plain_script_builds_submits_and_demolishes(plan: Path) -> None:
     assert words == {"count": 2, "shout": ["EIN", "ZWEI"]}
     assert numbers == [1, 3, 5]
     assert "starting" in done.stderr
-    assert not list((plan.parent / "home" / "factories").rglob("roster.json"))
+    assert not list((plan.parent / "home" / "factories").rglob("runner-spec.json"))
 
 
 def test_a_notebook_builds_submits_and_demolishes(plan: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_bot_that_cannot_be_loaded_fails_the_build_and_leaves_nothing(plan: Pa
         bots.write("raise RuntimeError('no')\n")
     with pytest.raises(FactoryError, match="RuntimeError: no"):
         Factory(plan, "broken").build()
-    assert not list((plan.parent / "home" / "factories").rglob("roster.json"))
+    assert not list((plan.parent / "home" / "factories").rglob("runner-spec.json"))
 
 
 def test_importing_factory_cdk_imports_nothing_of_it() -> None:

@@ -16,7 +16,7 @@ from patience import PATIENCE
 
 import factory_cdk
 from factory_cdk import Factory, FactoryError, JobFailed, PlanError
-from factory_cdk.local.standing import find
+from factory_cdk.state.stages import find
 
 LEAVES = """
 import sys
@@ -149,7 +149,7 @@ def test_futures_of_a_factory_that_is_gone_end(built: Factory, plan: Path, tmp_p
     in_hand, waiting = built.map("hold", [str(tmp_path / "gate")] * 2)
     done = built.submit("odd", 1)
     done.result(PATIENCE)
-    state = in_hand._stage_state
+    state = in_hand._stage_folder
     runner = find(tmp_path / "home", "from-python", "test").pid
     assert runner
     os.kill(runner, signal.SIGKILL)
@@ -158,7 +158,7 @@ def test_futures_of_a_factory_that_is_gone_end(built: Factory, plan: Path, tmp_p
         assert isinstance(future.exception(PATIENCE), FactoryError)
         assert not future.cancel()
     assert not done.cancel()
-    assert not state.folder.exists(), "asking about a job makes no queues anew"
+    assert not state.path.exists(), "asking about a job makes no queues anew"
 
 
 def test_everything_that_is_public_can_be_found() -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from patience import PATIENCE, until
 
-from factory_cdk.local.startbot import FACTORY, queues_folder
-from factory_cdk.local.state import stage_states
-from factory_cdk.local.status import runner_pid
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.lifecycle.local.single_bot import FACTORY, queues_folder
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.state.stage_folder import stage_folders
+from factory_cdk.state.status import runner_pid
 
 BOTS = """
 import os
@@ -103,7 +103,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     for bot in made.started:
         bot.kill()
         bot.communicate(timeout=PATIENCE)
-    for state in stage_states(made.home):
+    for state in stage_folders(made.home):
         until(lambda: runner_pid(state) is None)  # noqa: B023
 
 
@@ -136,7 +136,7 @@ def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shel
     ]
     out, _ = shell.interrupt(bot)
     assert "| welding 7" in out
-    assert stage_states(shell.home) == []
+    assert stage_folders(shell.home) == []
     with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
         assert [record.queue for record in queues.history.run_jobs(job["id"].partition("-")[0])] == ["parts"]
 
@@ -179,7 +179,7 @@ def test_one_that_was_killed_can_be_started_again(shell: Shell) -> None:
     _, err = shell.run("bot-start", "-q", "parts", "bots:weld", code=1)
     assert "a bot weld runs already" in err
     bot.kill()
-    (state,) = stage_states(shell.home)
+    (state,) = stage_folders(shell.home)
     until(lambda: runner_pid(state) is None)
     shell.start("-q", "parts", "bots:weld")
     assert shell.submit("weld", 3)[0]["outcome"] == "success"
@@ -190,7 +190,7 @@ def test_a_bot_that_cannot_be_loaded_leaves_nothing(shell: Shell) -> None:
         file.write("raise RuntimeError('no')\n")
     _, err = shell.run("bot-start", "-q", "parts", "bots:weld", code=1)
     assert "RuntimeError: no" in err
-    assert stage_states(shell.home) == []
+    assert stage_folders(shell.home) == []
 
 
 def test_qalx_can_start_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_qalx_can_start_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_wrong_usage_is_told(shell: Shell, arguments: tuple[str, ...], code: int, said: str) -> None:
     assert said in shell.run("bot-start", *arguments, code=code)[1]
-    assert stage_states(shell.home) == []
+    assert stage_folders(shell.home) == []
 
 
 def test_a_bot_whose_folder_is_removed_finishes_its_job_in_the_queue_that_others_share_and_ends(shell: Shell) -> None:

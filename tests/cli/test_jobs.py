@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from factory_cdk.cli import main
-from factory_cdk.local.desired import ask
-from factory_cdk.local.roster import Roster, roster_as_json
-from factory_cdk.local.state import stage_state, write_json
 from factory_cdk.queues.port import Failure, Finished, Forward, Job
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.state.files import write_json
+from factory_cdk.state.requests import ask
+from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
+from factory_cdk.state.stage_folder import stage_folder
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "weld.py", line 1, in weld\nValueError: too \x1b[31mhot\n'
 
@@ -43,7 +44,7 @@ class Shell:
         return json.loads(self.run(command, *arguments, "--format", "json")[0])
 
     def queues(self) -> SqliteQueues:
-        return SqliteQueues(stage_state(self.home, "works", "test").database / "queues.sqlite3")
+        return SqliteQueues(stage_folder(self.home, "works", "test").database / "queues.sqlite3")
 
 
 @pytest.fixture
@@ -51,9 +52,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """A stage with a success (and what follows from it), a dead letter and a waiting job."""
     monkeypatch.setenv("FACTORY_CDK_HOME", str(tmp_path))
     made = Shell(tmp_path, monkeypatch, capsys)
-    state = stage_state(tmp_path, "works", "test")
-    state.folder.mkdir(parents=True)
-    write_json(state.roster, roster_as_json(Roster("works", "test", (), ())))
+    state = stage_folder(tmp_path, "works", "test")
+    state.path.mkdir(parents=True)
+    write_json(state.spec, spec_as_json(RunnerSpec("works", "test", (), ())))
     ask(state, gate="closed")
     with made.queues() as queues:
         queues.send("weld", [Job("aa-1", "weld", {"n": 1}, "aa", tags={"k": "v"}), Job("aa-2", "weld", "x", "aa")])
@@ -250,5 +251,5 @@ def test_a_thousand_jobs_are_counted_at_once(shell: Shell) -> None:
 
 
 def test_a_stage_that_was_built_by_another_version_can_still_be_asked(shell: Shell) -> None:
-    write_json(stage_state(shell.home, "works", "test").roster, {"version": 0})
+    write_json(stage_folder(shell.home, "works", "test").spec, {"version": 0})
     assert len(shell.json("list")) == 3

@@ -15,9 +15,10 @@ from patience import PATIENCE
 from uv import find_uv_bin
 
 from factory_cdk.cli import COMMANDS
-from factory_cdk.local.desired import ask
-from factory_cdk.local.roster import Roster, roster_as_json
-from factory_cdk.local.state import stage_state, write_json
+from factory_cdk.state.files import write_json
+from factory_cdk.state.requests import ask
+from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
+from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.version import __version__
 
 REFERENCE = Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml"
@@ -79,9 +80,9 @@ def test_a_misspelled_command_is_answered_with_the_one_that_was_meant() -> None:
 
 
 def test_completion_knows_commands_options_and_what_is_built(tmp_path: Path) -> None:
-    state = stage_state(tmp_path, "works", "test")
-    state.folder.mkdir(parents=True)
-    write_json(state.roster, roster_as_json(Roster("works", "test", (), ())))
+    state = stage_folder(tmp_path, "works", "test")
+    state.path.mkdir(parents=True)
+    write_json(state.spec, spec_as_json(RunnerSpec("works", "test", (), ())))
     ask(state, gate="closed")
 
     def completed(line: str) -> list[str]:
@@ -127,7 +128,7 @@ def test_validating_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"
         "from factory_cdk.plan.load import load_plan\n"
-        "import factory_cdk.cli, factory_cdk.cli.validate\n"
+        "import factory_cdk.cli, factory_cdk.cli.commands.validate\n"
         f"load_plan({str(REFERENCE)!r})\n"
         "print(*(name for name in sys.modules if '.' not in name))"
     )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from factory_cdk.cli.submit import _line
+from factory_cdk.cli.commands.submit import _line
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x1b[31m", "\x7f", "\x9b", "\u2028", "a\nb", "ünïcode"])

@@ -12,13 +12,14 @@ import pytest
 from patience import PATIENCE
 from terminal import on_terminal
 
-from factory_cdk.local.desired import ask
-from factory_cdk.local.roster import Posting, Roster, roster_as_json
-from factory_cdk.local.state import StageState, stage_state, write_json
-from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
 from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Failure, Finished, Forward, Job
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.state.files import write_json
+from factory_cdk.state.requests import ask
+from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec, spec_as_json
+from factory_cdk.state.stage_folder import StageFolder, stage_folder
+from factory_cdk.state.status import PoolStatus, Status, WorkerStatus, status_as_json
 
 RUN = "1f25d619e998c532"
 CHILD = f"{RUN}-1.ba1755b628120e17e3b8"
@@ -35,9 +36,9 @@ TABLES = {
 HEADERS = ("factory         ", "sector ", "bot ", "id ")
 
 
-def posting(bot: str, *successors: str) -> Posting:
+def pool_spec(bot: str, *successors: str) -> PoolSpec:
     to = tuple(Successor("workshop_sector", one, f"{one}-images") for one in successors)
-    return Posting(
+    return PoolSpec(
         *("workshop_sector", bot, f"{bot}-images", to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None),
         *({}, {}, 3, None, 60, 1, False),
     )
@@ -50,14 +51,14 @@ def worker(bot: str, number: int) -> WorkerStatus:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A stage with names of usual length, and a job that followed from another and is dead."""
-    state: StageState = stage_state(tmp_path, "image-pipeline", "production")
-    state.folder.mkdir(parents=True)
-    postings = (posting("thumbnailer", "publisher"), posting("publisher"))
-    roster = Roster("image-pipeline", "production", postings, ())
-    write_json(state.roster, roster_as_json(replace(roster, plan="/srv/plans/image-pipeline/factory-plan.yml")))
+    state: StageFolder = stage_folder(tmp_path, "image-pipeline", "production")
+    state.path.mkdir(parents=True)
+    pool_specs = (pool_spec("thumbnailer", "publisher"), pool_spec("publisher"))
+    spec = RunnerSpec("image-pipeline", "production", pool_specs, ())
+    write_json(state.spec, spec_as_json(replace(spec, plan="/srv/plans/image-pipeline/factory-plan.yml")))
     workers = tuple(worker(bot, number) for bot in ("thumbnailer", "publisher") for number in (1, 2))
-    crews = tuple(CrewStatus("workshop_sector", one.bot, one.queue, True, None) for one in postings)
-    write_json(state.status, status_as_json(Status(1, 0.0, "open", "", workers, crews)))
+    pools = tuple(PoolStatus("workshop_sector", one.bot, one.queue, True, None) for one in pool_specs)
+    write_json(state.status, status_as_json(Status(1, 0.0, "open", "", workers, pools)))
     ask(state, gate="open")
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.send("thumbnailer-images", [Job(f"{RUN}-1", "thumbnailer", None, RUN)])

@@ -19,15 +19,17 @@ import pytest
 from patience import PATIENCE
 from rich.console import Console
 
-from factory_cdk.cli.screen import draw
-from factory_cdk.local.desired import ask
-from factory_cdk.local.overview import Overview, StageView
-from factory_cdk.local.roster import Posting, Roster, roster_as_json
-from factory_cdk.local.state import StageState, holding, stage_state, take_lock, write_json
-from factory_cdk.local.status import CrewStatus, Status, WorkerStatus, status_as_json
+from factory_cdk.cli.output.screen import draw
 from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Failure, Job
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.state.files import write_json
+from factory_cdk.state.locks import holding, take_lock
+from factory_cdk.state.requests import ask
+from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec, spec_as_json
+from factory_cdk.state.stage_folder import StageFolder, stage_folder
+from factory_cdk.state.status import PoolStatus, Status, WorkerStatus, status_as_json
+from factory_cdk.views.overview import Overview, StageView
 
 
 class Clock:
@@ -38,28 +40,28 @@ class Clock:
         return self.now
 
 
-def posting(bot: str, to: tuple[Successor, ...] = ()) -> Posting:
-    return Posting(
+def pool_spec(bot: str, to: tuple[Successor, ...] = ()) -> PoolSpec:
+    return PoolSpec(
         *("here", bot, bot, to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None, {}, {}, 3, None, 60, 1, False)
     )
 
 
-def write_status(state: StageState, done: int, failed: int = 0, broken: str | None = None) -> None:
+def write_status(state: StageFolder, done: int, failed: int = 0, broken: str | None = None) -> None:
     workers = (
         WorkerStatus("here", "weld", 1, 11, "busy", 0.0, 0, done, failed, 1, "heating [bold]up"),
         WorkerStatus("here", "weld", 2, 12, "ready", 0.0, 3, 0, 0, 0),
         WorkerStatus("here", "paint", 1, 13, "ready", 0.0, 0, 0, 0, 0),
     )
-    crews = (CrewStatus("here", "weld", "weld", True, None), CrewStatus("here", "paint", "paint", True, broken))
-    write_json(state.status, status_as_json(Status(1, 0.0, "open", "", workers, crews)))
+    pools = (PoolStatus("here", "weld", "weld", True, None), PoolStatus("here", "paint", "paint", True, broken))
+    write_json(state.status, status_as_json(Status(1, 0.0, "open", "", workers, pools)))
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> StageState:
+def state(tmp_path: Path) -> StageFolder:
     """A stage with two bots; its lock is free, its queues have a job of each kind."""
-    found = stage_state(tmp_path, "works", "test")
-    found.folder.mkdir(parents=True)
-    write_json(found.roster, roster_as_json(Roster("works", "test", (posting("weld"), posting("paint")), ())))
+    found = stage_folder(tmp_path, "works", "test")
+    found.path.mkdir(parents=True)
+    write_json(found.spec, spec_as_json(RunnerSpec("works", "test", (pool_spec("weld"), pool_spec("paint")), ())))
     ask(found, gate="open")
     with SqliteQueues(found.database / "queues.sqlite3") as queues:
         queues.send("weld", [Job(f"w-{number}", "weld", None, "w") for number in range(4)])
@@ -71,13 +73,13 @@ def state(tmp_path: Path) -> StageState:
     return found
 
 
-def test_it_counts_workers_jobs_and_failures(state: StageState, tmp_path: Path) -> None:
+def test_it_counts_workers_jobs_and_failures(state: StageFolder, tmp_path: Path) -> None:
     lock = take_lock(state.runner_lock)
     assert lock is not None
     with holding(lock):
         (stage,) = Overview(tmp_path).look()
     weld, paint = stage.bots
-    assert (stage.standing, stage.runner) == ("running", os.getpid())
+    assert (stage.state, stage.runner) == ("running", os.getpid())
     assert (weld.state, weld.workers, weld.busy, weld.ready, weld.restarts) == ("busy", 2, 1, 1, 3)
     assert (weld.waiting, weld.leased, weld.dead, weld.done) == (3, 1, 1, 10)
     assert weld.said == ("heating [bold]up",)
@@ -88,7 +90,7 @@ def test_it_counts_workers_jobs_and_failures(state: StageState, tmp_path: Path) 
     ]
 
 
-def test_rates_are_those_of_the_last_seconds(state: StageState, tmp_path: Path) -> None:
+def test_rates_are_those_of_the_last_seconds(state: StageFolder, tmp_path: Path) -> None:
     clock = Clock()
     overview = Overview(tmp_path, clock=clock)
 
@@ -109,7 +111,7 @@ def test_rates_are_those_of_the_last_seconds(state: StageState, tmp_path: Path) 
     assert rates() == (0.0, 0.0), "a new runner counts anew"
 
 
-def test_a_bot_that_was_given_up_and_a_runner_that_is_gone_are_seen(state: StageState, tmp_path: Path) -> None:
+def test_a_bot_that_was_given_up_and_a_runner_that_is_gone_are_seen(state: StageFolder, tmp_path: Path) -> None:
     write_status(state, done=0, broken="crash loop")
     lock = take_lock(state.runner_lock)
     assert lock is not None
@@ -119,7 +121,7 @@ def test_a_bot_that_was_given_up_and_a_runner_that_is_gone_are_seen(state: Stage
     assert Overview(tmp_path, "works", "other").look() == ()
 
 
-def test_user_text_is_no_markup_and_no_escape(state: StageState, tmp_path: Path) -> None:
+def test_user_text_is_no_markup_and_no_escape(state: StageFolder, tmp_path: Path) -> None:
     lock = take_lock(state.runner_lock)
     assert lock is not None
     console = Console(width=200, height=30, force_terminal=True, color_system=None)
@@ -132,7 +134,7 @@ def test_user_text_is_no_markup_and_no_escape(state: StageState, tmp_path: Path)
     assert "too hot \\x1b[31m" in text
 
 
-def test_it_is_never_higher_or_wider_than_the_screen(state: StageState, tmp_path: Path) -> None:
+def test_it_is_never_higher_or_wider_than_the_screen(state: StageFolder, tmp_path: Path) -> None:
     for width, height in ((60, 8), (20, 12), (200, 60)):
         console = Console(width=width, height=height, force_terminal=True, color_system=None)
         with console.capture() as captured:
@@ -159,7 +161,7 @@ def drawn(stages: tuple[StageView, ...], width: int, height: int) -> str:
     ],
 )
 def test_a_narrow_screen_leaves_columns_out_and_cuts_none(
-    state: StageState, tmp_path: Path, width: int, heads: str
+    state: StageFolder, tmp_path: Path, width: int, heads: str
 ) -> None:
     head, row = drawn(Overview(tmp_path).look(), width, 24).splitlines()[1:3]
     assert head.split() == heads.split()
@@ -167,7 +169,7 @@ def test_a_narrow_screen_leaves_columns_out_and_cuts_none(
     assert "\u2026" not in row.partition("heating")[0]
 
 
-def test_bots_that_there_is_no_room_for_are_counted(state: StageState, tmp_path: Path) -> None:
+def test_bots_that_there_is_no_room_for_are_counted(state: StageFolder, tmp_path: Path) -> None:
     (stage,) = Overview(tmp_path).look()
     crowd = (replace(stage, bots=stage.bots * 20),) * 2
     lines = drawn(crowd, 100, 24).splitlines()
@@ -176,14 +178,14 @@ def test_bots_that_there_is_no_room_for_are_counted(state: StageState, tmp_path:
     assert lines[-1] == "q ends"
 
 
-def test_a_stage_whose_build_was_killed_is_shown_without_bots(state: StageState, tmp_path: Path) -> None:
-    state.roster.unlink()
+def test_a_stage_whose_build_was_killed_is_shown_without_bots(state: StageFolder, tmp_path: Path) -> None:
+    state.spec.unlink()
     state.unfinished.touch()
     assert drawn(Overview(tmp_path).look(), 80, 24).splitlines()[0] == "works/test unfinished"
     assert run(tmp_path, "--once").stdout.splitlines()[0] == "works/test unfinished"
 
 
-def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageState, tmp_path: Path) -> None:
+def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageFolder, tmp_path: Path) -> None:
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.history.retry(["w-0"])
         (lease,) = queues.receive("weld", 1, lease=1000)
@@ -192,9 +194,9 @@ def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: S
     assert [(one.job, one.failure.message) for one in stage.failures] == [("w-0", "once more"), ("w-1", "rod [stuck]")]
 
 
-def test_programs_get_it_as_json_once(state: StageState, tmp_path: Path) -> None:
+def test_programs_get_it_as_json_once(state: StageFolder, tmp_path: Path) -> None:
     (stage,) = json.loads(run(tmp_path, "--format", "json").stdout)
-    assert (stage["factory"], stage["standing"], stage["bots"][0]["waiting"]) == ("works", "killed", 3)
+    assert (stage["factory"], stage["state"], stage["bots"][0]["waiting"]) == ("works", "killed", 3)
     assert stage["failures"][0]["failure"]["type"] == "OSError"
 
 
@@ -209,7 +211,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_terminal_it_prints_once(state: StageState, tmp_path: Path) -> None:
+def test_without_a_terminal_it_prints_once(state: StageFolder, tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "works/test killed"
@@ -220,7 +222,7 @@ def test_without_a_terminal_it_prints_once(state: StageState, tmp_path: Path) ->
     assert "wroks is not built here\n  help: did you mean works?" in absent.stderr
 
 
-def test_queues_that_cannot_be_read_are_the_trouble_of_their_stage(state: StageState, tmp_path: Path) -> None:
+def test_queues_that_cannot_be_read_are_the_trouble_of_their_stage(state: StageFolder, tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(state.database / "queues.sqlite3")) as database:
         database.execute("PRAGMA user_version = 99")
     done = run(tmp_path, "--once")
@@ -229,7 +231,7 @@ def test_queues_that_cannot_be_read_are_the_trouble_of_their_stage(state: StageS
     assert "weld" in done.stdout
 
 
-def test_on_a_terminal_it_fills_the_screen_until_q(state: StageState, tmp_path: Path) -> None:
+def test_on_a_terminal_it_fills_the_screen_until_q(state: StageFolder, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "factory_cdk", "top", "--interval", "0.1"],

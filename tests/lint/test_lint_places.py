@@ -14,9 +14,9 @@ from factory_cdk.lint.engines import Said, merged
 from factory_cdk.lint.finding import Finding, InTemplate
 from factory_cdk.lint.linting import lint_stage
 from factory_cdk.lint.places import Places
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
-from factory_cdk.plan.nodes import plain
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import plain
 
 TEXT = with_alarm(
     "Tags: [{Key: Owner, Value: Ada}]\nAlarmActions: [stop]",

@@ -30,8 +30,8 @@ from patience import PATIENCE, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import Progress, pack
+from factory_cdk.pack.cache import Store
 from factory_cdk.pack.command import Stopped, run
-from factory_cdk.pack.store import Store
 from factory_cdk.plan.model import GitSource
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from pack_sources import BOT, Repository, bot, git_source, pack_one, refusal
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import TooMuchError, run
-from factory_cdk.pack.ignore import spec_of
+from factory_cdk.pack.sources.ignore import spec_of
 
 
 def test_a_tree_without_end_is_refused_before_it_fills_the_disk(

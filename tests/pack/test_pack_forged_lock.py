@@ -16,7 +16,7 @@ from pack_sources import BOT, Repository, at_path, bot, git_source, pack_all, pa
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import Lock, PackReport, locked_anew, pack, read_lock, refuse_stale, write_lock
-from factory_cdk.pack.lock import text_of
+from factory_cdk.pack.lockfile import text_of
 from factory_cdk.plan.model import Bot
 
 ODD: tuple[Any, ...] = (None, True, 1, -1, 1.5, "", "x", "*", "0" * 40, "0" * 64, [], ["x"], {}, {"kind": "git"}, [[]])

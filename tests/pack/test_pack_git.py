@@ -26,7 +26,7 @@ from pack_sources import (
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import locked_anew
-from factory_cdk.pack.git import address
+from factory_cdk.pack.sources.git import address
 from factory_cdk.plan.model import GitSource
 
 

@@ -26,7 +26,7 @@ from pack_sources import (
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import unpack
-from factory_cdk.pack.submodules import joined, safe_url
+from factory_cdk.pack.sources.submodules import joined, safe_url
 
 PWNED = "pwned"
 

@@ -25,7 +25,7 @@ from factory_cdk.pack import (
     stale,
     write_lock,
 )
-from factory_cdk.pack.lock import text_of
+from factory_cdk.pack.lockfile import text_of
 from factory_cdk.plan.model import Bot, GitSource, PypiSource
 
 

@@ -13,7 +13,7 @@ import pytest
 from pack_sources import BOT, TARGET, at_path, bot, git, leftovers, names, pack_one, refusal, write_files
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.folder import inside, tree_of_folder
+from factory_cdk.pack.sources.folder import inside, tree_of_folder
 from factory_cdk.pack.target import Found, find_target
 
 

@@ -32,7 +32,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from pack_sources import at_path, bot, package, plan_of
 from factory_cdk.pack import locked_anew, pack
-from factory_cdk.pack.lock import text_of
+from factory_cdk.pack.lockfile import text_of
 from factory_cdk.plan.model import GitSource
 home = Path(folder)
 bots = [bot(GitSource({url!r}), name="g"), bot(at_path(home / "code"), name="p"), bot(package("lib"), "lib:run", "y")]

@@ -30,7 +30,7 @@ from pack_sources import (
 )
 
 from factory_cdk.pack import PackedBot, pack
-from factory_cdk.pack.indexes import environment_for_uv, flags_for_uv
+from factory_cdk.pack.requirements.indexes import environment_for_uv, flags_for_uv
 
 LOCKED = ".factory_cdk/requirements.txt"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from factory_cdk.plan.schema import argument_name
+from factory_cdk.plan.schema.plan_schema import argument_name
 
 Path = tuple[str | int, ...]
 

@@ -15,10 +15,10 @@ from hypothesis import given, note
 from written_plans import data_of, written, written_plans
 
 from factory_cdk.diagnostics import Severity
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.load import load_plan
-from factory_cdk.plan.nodes import plain
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import plain
 
 
 @examples(60)

@@ -19,12 +19,12 @@ from mutated_plans import Plan, mutations
 from written_plans import written, written_plans
 
 from factory_cdk.diagnostics import Severity
-from factory_cdk.plan.compose import compose
 from factory_cdk.plan.findings import Findings
-from factory_cdk.plan.jsonschema import json_schema, schema_text
 from factory_cdk.plan.load import load_plan
-from factory_cdk.plan.nodes import plain
-from factory_cdk.plan.schema import ARGUMENTS
+from factory_cdk.plan.schema.json_schema import json_schema, schema_text
+from factory_cdk.plan.schema.plan_schema import ARGUMENTS
+from factory_cdk.plan.yaml.compose import compose
+from factory_cdk.plan.yaml.nodes import plain
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "schema" / "factory-plan.schema.json"

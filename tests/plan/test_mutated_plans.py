@@ -18,7 +18,7 @@ from written_plans import written_plans
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Severity
 from factory_cdk.plan.load import load_plan
-from factory_cdk.plan.text import split_lines
+from factory_cdk.plan.yaml.text import split_lines
 
 MUTATIONS, SYNTHESIZED = 25, 2
 """How many mutations of each plan are tried, and how many of the valid ones are synthesized."""

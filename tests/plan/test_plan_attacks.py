@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_texts import AWS, LOCAL, load
 
-from factory_cdk.cli.report import as_github, as_text, lines_to_show
+from factory_cdk.cli.output.report import as_github, as_text, lines_to_show
 from factory_cdk.design.designing import design_stage
 from factory_cdk.diagnostics import PlanError, Severity
 from factory_cdk.plan.load import Loaded, load_plan
 from factory_cdk.plan.stage import resolve_stage
-from factory_cdk.plan.text import split_lines
+from factory_cdk.plan.yaml.text import split_lines
 
 REFERENCE = (Path(__file__).parents[2] / "plans" / "reference" / "factory-plan.yml").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ import pytest
 from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource
-from factory_cdk.plan.schema import GIT_OPTIONS
+from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
 from factory_cdk.plan.sources import REFUSED_GIT_OPTIONS
 
 SOURCE = "first:\n      source: {path: .}"

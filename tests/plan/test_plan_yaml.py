@@ -9,7 +9,7 @@ import pytest
 from plan_texts import LOCAL, Case, errors, load, prove, unmarked
 
 from factory_cdk.plan.load import load_plan
-from factory_cdk.plan.text import MAX_BYTES
+from factory_cdk.plan.yaml.text import MAX_BYTES
 
 CASES = [
     Case(

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from factory_cdk.queues.port import Finished, Forward, Job, Lease, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.queues.sqlite_bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 NEXT = {"a": "b", "b": "end"}
 SENDS = 60

@@ -11,9 +11,9 @@ import pytest
 from patience import PATIENCE
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.doorbell import Doorbell, Ringer, bell_path
+from factory_cdk.doorbell import Doorbell, Ringer, bell_path
 from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Job, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 
 def rings(bell: Doorbell) -> bool:

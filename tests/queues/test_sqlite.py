@@ -10,7 +10,7 @@ import pytest
 from contract import Engine, QueueContract
 
 from factory_cdk.queues.port import Finished, Forward, Job, JobRecord, Queues, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     def open_queues() -> Queues:
         return SqliteQueues(path, clock=lambda: begun + passed)
 
-    yield Engine(open_queues, advance, "factory_cdk.queues.sqlite:SqliteQueues", [str(path)])
+    yield Engine(open_queues, advance, "factory_cdk.queues.sqlite.engine:SqliteQueues", [str(path)])
 
 
 class TestSqlite(QueueContract):

@@ -18,7 +18,7 @@ from disk_writers import NEXT, SIZES, onward, payload
 from patience import PATIENCE
 
 from factory_cdk.queues.port import Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 HERE = Path(__file__).parent
 CUTS = 50

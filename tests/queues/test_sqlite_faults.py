@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.check import check
 from factory_cdk.queues.port import Finished, Forward, Job, Wanted
-from factory_cdk.queues.rescue import rescue
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.queues.sqlite_bodies import FILE_BYTES
-from factory_cdk.queues.sqlite_schema import refuse_other_versions
-from factory_cdk.queues.writelock import WriteLock
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.check import check
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.sqlite.rescue import rescue
+from factory_cdk.queues.sqlite.schema import refuse_other_versions
+from factory_cdk.queues.sqlite.write_lock import WriteLock
 
 HERE = Path(__file__).parent
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -70,7 +70,7 @@ def test_a_read_only_file_system_is_said(path: Path) -> None:
 import subprocess, sys
 from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 subprocess.run(["mount", "--bind", "-o", "ro", {str(path.parent)!r}, {str(path.parent)!r}], check=True)
 try:
     SqliteQueues(Path({str(path)!r}))
@@ -129,7 +129,7 @@ def test_what_is_no_database_is_named(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(FactoryError, match=r"queues\.db") as raised:
         SqliteQueues(path)
-    assert "factory_cdk.queues.check" in str(raised.value.remedy)
+    assert "factory_cdk.queues.sqlite.check" in str(raised.value.remedy)
     assert path.read_bytes() == content
     assert check(path)
 
@@ -151,7 +151,7 @@ def test_a_damaged_database_is_named_and_what_can_be_read_is_saved(path: Path) -
     assert all(str(path) in problem for problem in problems)
     with pytest.raises(FactoryError, match="damaged") as raised, SqliteQueues(path) as queues:
         queues.history.run_jobs("run")
-    assert "factory_cdk.queues.check" in str(raised.value.remedy)
+    assert "factory_cdk.queues.sqlite.check" in str(raised.value.remedy)
     into = path.with_name("saved.db")
     done = rescue(path, into)
     assert 100 < done.saved < 300
@@ -212,7 +212,7 @@ def test_a_rescue_overwrites_nothing(path: Path) -> None:
 
 def test_the_check_is_a_command(path: Path) -> None:
     filled(path, 3)
-    command = [sys.executable, "-m", "factory_cdk.queues.check"]
+    command = [sys.executable, "-m", "factory_cdk.queues.sqlite.check"]
     sound = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
     assert (sound.returncode, sound.stdout) == (0, f"{path}: nothing wrong\n")
     missing = subprocess.run([*command, str(path) + "x"], capture_output=True, text=True, check=False)
@@ -259,7 +259,7 @@ def test_a_stopped_process_that_holds_the_write_lock_is_named(tmp_path: Path) ->
     script = """
 import sys
 from pathlib import Path
-from factory_cdk.queues.writelock import WriteLock
+from factory_cdk.queues.sqlite.write_lock import WriteLock
 WriteLock(Path(sys.argv[1]), 1).acquire()
 print("held", flush=True)
 sys.stdin.read()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from factory_cdk.queues.port import Failure, Forward, Job, Outcome
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.queues.sqlite_bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 LARGE = "x" * (FILE_BYTES + 1)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from factory_cdk.queues.port import Depth, Failed, Failure, Finished, Forward, Job, Lease, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 QUEUES = ("red", "green")
 queue_names = st.sampled_from(QUEUES)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from factory_cdk.queues.port import Finished, Forward, Job, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.queues.sqlite_bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 LOG_HEADER = 32
 NEXT = {"a": "b", "b": "end"}

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory_cdk.queues.port import Failure, Job
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.queues.sqlite_search import Search
-from factory_cdk.queues.sqlite_statistics import Spread, spread
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.sqlite.search import Search
+from factory_cdk.queues.sqlite.statistics import Spread, spread
 
 
 class Clock:

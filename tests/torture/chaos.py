@@ -127,7 +127,7 @@ class Ground:
             try:
                 said, _ = other.communicate(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
-                raise Left(f"{' '.join(arguments)} hangs beside a killed one:\n{self.state()}") from None
+                raise Left(f"{' '.join(arguments)} hangs beside a killed one:\n{self.folder()}") from None
             if "Traceback" in said or other.returncode < 0:
                 raise Left(f"beside a killed one, {' '.join(arguments)}: exit code {other.returncode}\n{said}")
 

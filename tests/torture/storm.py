@@ -31,20 +31,20 @@ from stepping_clock import SteppingClock
 
 import factory_cdk.worker
 from factory_cdk.compile import compile_packed
-from factory_cdk.local import factory
-from factory_cdk.local.building import Order, build
-from factory_cdk.local.draining import drain
-from factory_cdk.local.roster import Tempo
-from factory_cdk.local.stagequeues import open_queues
-from factory_cdk.local.status import runner_pid
+from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle.local.build import BuildOptions, build
+from factory_cdk.lifecycle.local.drain import drain
 from factory_cdk.plan.load import read_plan
-from factory_cdk.queues.sqlite_search import Search
+from factory_cdk.queues.sqlite.search import Search
+from factory_cdk.state.runner_spec import Timings
+from factory_cdk.state.stage_queues import open_queues
+from factory_cdk.state.status import runner_pid
 
 HERE = Path(__file__).parent
-RUNNER = "factory_cdk.local"
+RUNNER = "factory_cdk.runner"
 SHIM = str(Path(factory_cdk.worker.__file__).with_name("__main__.py"))
 LEASE = 1.0
-TEMPO = Tempo(
+TEMPO = Timings(
     retry_first=0.02, retry_most=0.1, restart_first=0.05, restart_most=0.2, lease_most=LEASE, loop_deaths=10_000
 )
 FOLLOWING = {
@@ -142,8 +142,8 @@ class Storm:
         plan.write_text(json.dumps({"factory": PLAN}))
         design = compile_packed(read_plan(str(plan)), "test", cache=self.home / "cache" / "pack")
         with environment(self.environ):
-            build(design, Order(self.home, tempo=TEMPO), lambda line: None)
-        self.state = factory.find(self.home, "storm").state
+            build(design, BuildOptions(self.home, timings=TEMPO), lambda line: None)
+        self.state = factory.find(self.home, "storm").folder
 
     def rage(self, seconds: float) -> None:
         """Let it happen, for so long."""
@@ -215,7 +215,7 @@ class Storm:
                 process.kill()
                 process.wait()
         self._resume_suspended(all_of_them=True)
-        while self.state.folder.exists() and (runner := runner_pid(self.state)) is not None:
+        while self.state.path.exists() and (runner := runner_pid(self.state)) is not None:
             _send(runner, signal.SIGKILL)  # its guardian ends the workers
             time.sleep(0.01)
 
@@ -271,7 +271,7 @@ class Storm:
             self._submitter = self._start_submitter()
         if self._command and self._command.poll() is not None:
             self._command = None
-        if self._command is None and factory.find(self.home, "storm").standing not in ("running", "stopping"):
+        if self._command is None and factory.find(self.home, "storm").state not in ("running", "stopping"):
             self._command = self._start_command("resume")
 
     def _resume_suspended(self, *, all_of_them: bool = False) -> None:

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.local import factory
-from factory_cdk.queues.sqlite_bodies import FILE_BYTES, INLINE_BYTES
+from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES, INLINE_BYTES
 
 ENOUGH = 150
 """Jobs in the queues at which it waits: what the storm leaves undone has to be done after it."""

@@ -11,7 +11,7 @@ import pytest
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.port import Job
-from factory_cdk.queues.sqlite import SqliteQueues
+from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.worker.depth import DEEPEST, check_depth
 from factory_cdk.worker.frames import HEADER, FrameBuffer, FrameError
 

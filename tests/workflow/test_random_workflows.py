@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Job, Lease, Outcome, Wanted
-from factory_cdk.queues.sqlite import SqliteQueues
-from factory_cdk.workflow.router import forwards
+from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.workflow.routing import forwards
 
 LEASE = 10.0
 Workflow = Mapping[int, tuple[int, ...]]

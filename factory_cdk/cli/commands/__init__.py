@@ -1,0 +1,1 @@
+"""The commands, one module each; `x-y` is the function `command` of `x_y`."""

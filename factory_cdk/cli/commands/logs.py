@@ -1,0 +1,67 @@
+"""`factory-cdk logs`: what the processes of a stage print."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from factory_cdk.cli.moments import since_option, until_option
+from factory_cdk.cli.output.report import print_log_line
+from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say
+from factory_cdk.home import find_home
+from factory_cdk.jobs.history import known_id
+from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.state.log_filter import LEVELS, LogFilter, matcher
+
+EXAMPLES = """\b
+Examples:
+  factory-cdk logs --name works
+  factory-cdk logs --name works --bot greet -f
+  factory-cdk logs --name works --level error --since 2h
+  factory-cdk logs --name works --job 1d2a78f0b3c44e55-1
+  factory-cdk logs --name works --since 1m -f
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Print what the bots of a stage said.")
+@name_option
+@built_stage_option
+@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="This bot's lines alone.")
+@click.option("--job", metavar="ID", help="Lines of this job alone; the start of its id will do.")
+@click.option(
+    "--level",
+    type=click.Choice(list(LEVELS), case_sensitive=False),
+    help="Lines at least so severe; what names no level is of that before it, else INFO.",
+)
+@since_option
+@until_option
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the runner is gone.")
+def command(
+    name: str,
+    stage: str | None,
+    bot: str | None,
+    job: str | None,
+    level: str | None,
+    since: float | None,
+    until: float | None,
+    follow: bool,
+) -> None:
+    """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
+
+    The runner adds a line of the level error for every attempt that failed, with its traceback. `info` says where
+    the files are: one per process, and this stream of all of them.
+    """
+    if follow and until is not None:
+        raise click.UsageError("--until and --follow do not go together")
+    home = find_home()
+    wanted = LogFilter(job and known_id(factory.find(home, name, stage), job), since, until, level)
+    is_wanted, count = matcher(wanted), 0
+    for line in factory.logs(home, name, stage, bot, follow=follow):
+        if is_wanted(line):
+            count += 1
+            print_log_line(line)
+            if follow:
+                sys.stdout.flush()
+    if not count and wanted != LogFilter():
+        say("no such lines")

@@ -1,0 +1,1 @@
+"""Installing bots on this machine: bundles laid out, environments built, and how workers are started with them."""

@@ -1,0 +1,263 @@
+"""Virtual environments, made by uv, kept by the digest of what is in them, shared by bots that need the same.
+
+An environment holds locked requirements and nothing else, so all bots with one lock digest share it. A bot whose
+code is a project that builds gets a thin one on top: the project itself is installed there, as `pip install .`
+does it (its metadata, scripts and compiled modules), and the shared environment is seen from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import disk, make_private
+from factory_cdk.pack.archive import unpack
+from factory_cdk.pack.awaiting import all_ended
+from factory_cdk.pack.paths import OURS
+from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, failure, uv_with
+from factory_cdk.state.locks import holding, take_lock
+
+LAYOUT = "2"
+"""Part of every key: a change of how environments are made makes new ones."""
+
+AT_ONCE = 2
+"""How many environments are built at the same time: uv itself is parallel."""
+
+LONGEST_WAIT = 1800.0
+"""Seconds to wait for another process that builds the same environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it, and the
+    `roots` that are on sys.path after what is installed.
+    """
+
+    archive: Path
+    digest: str
+    folder: str
+    roots: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment, built or to be built, in `folder`; `version` is the Python asked for, None for ours.
+
+    `lines` are the locked requirements. `options` say which indexes their manifest names, and `context` is its
+    folder, whose uv configuration counts: neither is part of the key, since hashes tell what is installed. With
+    `project` it is a thin one on top of `base`.
+    """
+
+    key: str
+    folder: Path
+    lines: tuple[str, ...]
+    version: str | None
+    options: tuple[str, ...] = ()
+    context: Path | None = None
+    base: Environment | None = None
+    project: Project | None = None
+
+    @property
+    def python(self) -> Path:
+        """The interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def bins(self) -> tuple[Path, ...]:
+        """The folders of its programs, those of its base last."""
+        return (self.folder / "bin", *(self.base.bins if self.base else ()))
+
+    @property
+    def marker(self) -> Path:
+        """Written last: an environment without it is half built."""
+        return self.folder / "complete"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be used; also False when the Python that it was made with is gone."""
+        return self.marker.is_file() and self.python.exists() and (self.base is None or self.base.ready)
+
+    @property
+    def what(self) -> str:
+        """What is in it, in words."""
+        if self.project is not None:
+            return f"the project in bundle {self.project.digest[:12]}"
+        count = len(self.lines)
+        return f"{count} locked {'requirement' if count == 1 else 'requirements'}" if count else "no requirements"
+
+
+def environment(home: Path, lines: Sequence[str], version: str | None) -> Environment:
+    """The environment of the locked `lines` for Python `version` (`3.12`; None: the one that runs factory_cdk).
+
+    Bots with equal lines and versions get the same one. Touches nothing.
+    """
+    interpreter = f"={version}" if version else f"{sys.version} {_own_python()}"
+    key = _key(interpreter, digest_of_lines(lines))
+    return Environment(key, home / "environments" / key, tuple(lines), version)
+
+
+def with_project(base: Environment, project: Project) -> Environment:
+    """The thin environment of `project` on top of `base`. Touches nothing."""
+    key = _key(base.key, project.digest, project.folder, *map(str, project.roots))
+    return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project)
+
+
+def build_all(
+    environments: Iterable[Environment], say: Callable[[str], None], stop: threading.Event | None = None
+) -> None:
+    """Build those of `environments` that are not ready, two at a time; `say` gets a line for each.
+
+    FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
+    interrupts it (Ctrl-C) ends uv too, and leaves nothing half built; so does `stop`, with `Stopped`.
+    """
+    missing = list({found.key: found for found in environments if not found.ready}.values())
+    bases = {found.key: found for one in missing for found in (one.base or one,) if not found.ready}
+    stop = stop or threading.Event()
+    tool = uv_for_environments(missing[0].folder.parent.parent, stop) if missing else None
+    for wave in (bases.values(), [one for one in missing if one.base]):
+        if tool is not None:
+            _build_at_once(list(wave), say, tool)
+
+
+def _build_at_once(environments: Sequence[Environment], say: Callable[[str], None], tool: Uv) -> None:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="environment") as pool:
+        attempts = [pool.submit(build, found, say, tool) for found in environments]
+        try:
+            all_ended(attempts)
+        except BaseException:
+            tool.stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    for attempt in attempts:
+        attempt.result()
+
+
+def uv_for_environments(home: Path, stop: threading.Event) -> Uv:
+    """Uv with the user's indexes and credentials, of its own configuration or pip's; `stop` ends what it runs.
+
+    To be called by one thread (see `uv_with`). uv may fetch a Python that a plan asks for; without a HOME its
+    cache is in `home`.
+    """
+    environ = {"UV_PYTHON_DOWNLOADS": "automatic", **os.environ}
+    if not environ.get("HOME"):
+        environ.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
+    return uv_with(environ, stop)
+
+
+def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
+    """Build one environment, unless another process does or did: then wait for that. FactoryError."""
+    make_private(wanted.folder.parent.parent)
+    file = wanted.folder.with_suffix(".lock")
+    lock = take_lock(file)
+    if lock is None:
+        say(f"environment {wanted.key}: waiting for another build of it")
+        deadline = time.monotonic() + LONGEST_WAIT
+        while lock is None and time.monotonic() < deadline and not tool.stop.is_set():
+            lock = take_lock(file, wait=0.2)
+    if lock is None:
+        raise FactoryError(
+            f"environment {wanted.key} has been in the making elsewhere for {LONGEST_WAIT / 60:.0f} minutes",
+            "end that build, or wait for it",
+        )
+    with holding(lock):
+        if wanted.ready:
+            return
+        say(f"environment {wanted.key}: {wanted.what}")
+        _remove(wanted.folder)
+        try:
+            _make(wanted, tool)
+        except BaseException:
+            shutil.rmtree(wanted.folder, ignore_errors=True)  # best effort: what failed is told, by the raise
+            raise
+
+
+def _make(wanted: Environment, tool: Uv) -> None:
+    python = wanted.version or _own_python()
+    venv = ["venv", "--no-project", "--python", python, "--prompt", "factory", str(wanted.folder)]
+    _uv(tool, venv, wanted, wanted.folder.parent)
+    if wanted.project is not None:
+        _install_project(wanted, wanted.project, tool)
+    elif wanted.lines:
+        _install_lines(wanted, tool)
+    with disk(wanted.marker):
+        wanted.marker.write_text(f"{wanted.what}\n", encoding="utf-8")
+
+
+def _install_lines(wanted: Environment, tool: Uv) -> None:
+    """Install exactly the locked lines. All hashes there are must hold; a git requirement has a commit instead,
+    and uv can ask for hashes of all lines only where none is of git.
+    """
+    with disk(wanted.folder):
+        lock = wanted.folder / "requirements.lock"
+        lock.write_text("".join(f"{line}\n" for line in (*wanted.options, *wanted.lines)), encoding="utf-8")
+    hashed = all("--hash" in line for line in wanted.lines)
+    check = "--require-hashes" if hashed else "--verify-hashes"
+    install = ["pip", "install", "--no-deps", check, "--python", str(wanted.python), "-r", str(lock)]
+    _uv(tool, install, wanted, wanted.context or wanted.folder)
+
+
+def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
+    """Build and install a project from a copy of its bundle, which its build backend may write to.
+
+    What a version is derived from (tags, a work tree) is not in a bundle: tools that read it there are told one.
+    """
+    site = _site_packages(wanted.folder)
+    base = _site_packages(wanted.base.folder) if wanted.base else site
+    lines = [
+        f"import site; site.addsitedir({str(base)!a})",  # .pth files are read in the locale's encoding
+        *(f"import sys; sys.path.append({str(root)!a})" for root in project.roots),
+    ]
+    copy = wanted.folder / "source"
+    with disk(wanted.folder):
+        (site / "factory_cdk_base.pth").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        unpack(project.archive, copy)
+        shutil.rmtree(copy / OURS, ignore_errors=True)
+    version: Mapping[str, str] = {"SETUPTOOLS_SCM_PRETEND_VERSION": f"0+b{project.digest[:12]}"}
+    told = replace(tool, env={**version, **tool.env})
+    folder = copy / project.folder
+    install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "--", str(folder)]
+    said = told.say(install, folder)
+    if said.code:
+        error = failure(said, f"{wanted.what} cannot be installed")
+        raise FactoryError(
+            error.message,
+            f"{error.remedy}; a pyproject.toml without [build-system] is not installed, its code is used as it is",
+        )
+    with disk(copy):
+        shutil.rmtree(copy)
+
+
+def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -> None:
+    """Run uv in `folder`, whose own uv configuration then counts. FactoryError with its words when it fails."""
+    said = tool.say(arguments, folder)
+    if said.code:
+        raise failure(said, f"the environment for {wanted.what} cannot be made")
+
+
+def _site_packages(folder: Path) -> Path:
+    return next((folder / "lib").glob("*/site-packages"))
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join((LAYOUT, *parts)).encode()).hexdigest()[:24]
+
+
+def _own_python() -> str:
+    """The interpreter that runs factory_cdk, without its virtual environment."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a killed build left."""
+    if folder.exists():
+        with disk(folder):
+            shutil.rmtree(folder)

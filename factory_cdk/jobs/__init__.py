@@ -1,0 +1,1 @@
+"""Jobs of a built stage: submitted, followed, looked up, retried and cancelled."""

@@ -1,0 +1,115 @@
+"""The queues of a stage after damage: what is wrong with them, and what can be read put in their place.
+
+The new database is made beside the damaged one, in `queues.rescued`; then the folders change places, one after the
+other. Whoever is killed in between leaves a stage without queues, which nobody opens until the rescue is run again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import disk, make_private
+from factory_cdk.lifecycle.local.control import changing
+from factory_cdk.lifecycle.local.stop import nobody_submitting
+from factory_cdk.queues.sqlite.bodies import sync_folder
+from factory_cdk.queues.sqlite.check import check
+from factory_cdk.queues.sqlite.faults import DamagedError
+from factory_cdk.queues.sqlite.rescue import Rescue, rescue
+from factory_cdk.state.files import write_json
+from factory_cdk.state.stage_folder import StageFolder
+from factory_cdk.state.stage_queues import queues_path, refuse_missing
+from factory_cdk.state.stages import Factory
+from factory_cdk.state.status import read_status, runner_pid, status_as_json
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is wrong with the queues of a stage, a sentence each, and what of them can be saved: None when nothing is
+    wrong.
+    """
+
+    problems: tuple[str, ...]
+    rescue: Rescue | None
+
+
+def examine(factory: Factory) -> Examination:
+    """Read all that is in the queues of `factory`. FactoryError when they are of a newer version."""
+    folder = factory.folder
+    problems = _problems(folder)
+    if not problems:
+        return Examination((), None)
+    with disk(folder.path), tempfile.TemporaryDirectory(prefix=".examined-", dir=folder.path) as copy:
+        try:
+            return Examination(problems, rescue(queues_path(folder), Path(copy) / "queues.sqlite3"))
+        except FactoryError:  # what is wrong has been said
+            return Examination(problems, Rescue(0, 0))
+
+
+def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
+    """Put what can be read of the damaged queues of `factory` in their place, if `agree` says so of it; the folder in
+    which the damaged ones are kept, or None when it said no.
+
+    FactoryError when its runner runs, nothing is wrong, or nothing can be read.
+    """
+    folder = factory.folder
+    stage = f"--name {folder.factory} --stage {folder.stage}"
+    with changing(folder), nobody_submitting(folder):
+        if runner_pid(folder) is not None:
+            raise FactoryError(f"the runner of {folder.name} has its queues open", f"factory-cdk stop --cold {stage}")
+        if folder.shares_queues:
+            raise FactoryError(
+                f"the queues of {folder.name} are shared with other bots ({queues_path(folder)})",
+                "end them all, then python -m factory_cdk.queues.sqlite.check FILE --rescue NEW",
+            )
+        rescued = folder.path / "queues.rescued"
+        kept = folder.path / time.strftime("queues.damaged-%Y%m%dT%H%M%SZ", time.gmtime())
+        with disk(folder.path):
+            if folder.database.exists() or not rescued.exists():
+                if not _problems(folder):
+                    raise FactoryError(f"nothing is wrong with the queues of {folder.name}")
+                if not _rescue_into(rescued, folder, agree):
+                    return None
+                folder.database.rename(kept)
+            rescued.rename(folder.database)
+            sync_folder(folder.path, os.fsync)
+        _forget_trouble(folder)
+    return max(folder.path.glob("queues.damaged-*"))
+
+
+def _problems(folder: StageFolder) -> tuple[str, ...]:
+    try:
+        refuse_missing(folder)
+    except DamagedError as error:
+        return (error.message,)
+    return check(queues_path(folder))
+
+
+def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], bool]) -> bool:
+    """Make the folder `rescued`, whole or not at all; whether it was agreed to."""
+    part = rescued.with_name(f".{rescued.name}")
+    for left in (part, rescued):
+        if left.exists():
+            shutil.rmtree(left)
+    make_private(part)
+    try:
+        agreed = agree(rescue(queues_path(folder), part / queues_path(folder).name))
+        if agreed:
+            part.rename(rescued)
+    finally:
+        if part.exists():
+            shutil.rmtree(part)
+    return agreed
+
+
+def _forget_trouble(folder: StageFolder) -> None:
+    """What its last runner said of the damaged queues holds no longer."""
+    status = read_status(folder)
+    if status is not None:
+        write_json(folder.status, status_as_json(replace(status, trouble=None)))

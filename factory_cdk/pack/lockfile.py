@@ -1,0 +1,247 @@
+"""plan.lock: which commit, versions, regions and stacks a plan means, so that every machine means the same.
+
+The file is sorted JSON beside the plan, made to be committed and reviewed: one requirement a line, no
+credential, no address of an index, no path of a machine, no time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements.locking import is_locked
+from factory_cdk.plan.model import Bot, Plan
+
+NAME = "plan.lock"
+FORMAT = 1
+MAX_BYTES = 16 * 1024 * 1024
+"""A larger plan.lock is refused: a thousand requirements with all their hashes take about 2 MB."""
+
+_HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+_PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
+_PINNED_BY: Mapping[str, tuple[str, ...]] = {
+    "git": ("commit", "digest", "archive_sha256"),
+    "pypi": ("requirements", "digest", "archive_sha256"),
+    "path": (),
+}
+"""What the entry of a bot must hold, by the kind of its source: without it, something else could be packed."""
+_NO_LONGER_WRITTEN = frozenset({"images"})
+"""Keys that an earlier factory-cdk wrote; they are read over."""
+
+_MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedBot:
+    """What plan.lock holds of one bot.
+
+    `source` is what the plan said of it (see `bundle.described`), `module` that of its bot_path.
+    `requirements` are the locked lines, `manifest` the digest of the file they were made from (None: there is
+    none), `python` the lowest version that they hold for. `commit` is git's. `digest`, `archive_sha256`,
+    `size` and `files` are those of the bundle, and None for a path source: its files are in the checkout, and
+    change.
+    """
+
+    source: Mapping[str, Any]
+    requirements: tuple[str, ...] = ()
+    manifest: str | None = None
+    python: str | None = None
+    requirements_path: str | None = None
+    module: str | None = None
+    commit: str | None = None
+    digest: str | None = None
+    archive_sha256: str | None = None
+    size: int | None = None
+    files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The content of a plan.lock.
+
+    `home_regions` maps a stage to the region of its queues, `default_region` is that of sectors which name none,
+    `stacks` maps a stage to its sectors' stacks, and `queue_stacks` to those of its queues by the plan's names.
+    """
+
+    factory: str
+    bots: Mapping[str, LockedBot] = field(default_factory=dict)
+    home_regions: Mapping[str, str] = field(default_factory=dict)
+    default_region: str | None = None
+    stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    queue_stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def lock_path(plan: Plan) -> Path:
+    """Where the lock of a plan lies: `plan.lock` in the folder of the plan's file."""
+    return plan.folder / NAME
+
+
+def module_of(bot: Bot) -> str | None:
+    """The module of a bot's bot_path, or None for a command."""
+    return bot.bot_path.partition(":")[0] if bot.bot_path else None
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock at `path`, or None where there is none. FactoryError for one that cannot be read or understood."""
+    try:
+        if path.exists() and not path.is_file():
+            raise FactoryError(f"{path} is no file", "remove it and run `factory-cdk lock`")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise FactoryError(f"{path} is larger than {MAX_BYTES:,} bytes", _MEND)
+        text = data.decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FactoryError(f"{path} cannot be read: {error}", _MEND) from error
+    if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
+        raise FactoryError(f"{path} holds an unfinished merge", "take one side, then run `factory-cdk lock`")
+    try:
+        said = json.loads(text, object_pairs_hook=_each_once)
+    except _Twice as error:
+        raise FactoryError(f"{path} holds {error} twice in one mapping", _MEND) from error
+    except (ValueError, RecursionError) as error:
+        raise FactoryError(f"{path} is no JSON: {error}", _MEND) from error
+    if not isinstance(said, dict) or type(said.get("format")) is not int or said["format"] < 1:
+        raise FactoryError(f"{path} is no plan.lock", _MEND)
+    if said["format"] > FORMAT:
+        raise FactoryError(f"{path} was written by a newer factory-cdk", "upgrade factory-cdk")
+    try:
+        return _read(said)
+    except ValueError as error:
+        raise FactoryError(f"{path} is no sound plan.lock: {error}", _MEND) from error
+
+
+def write_lock(path: Path, lock: Lock) -> bool:
+    """Write `lock` to `path`, whole or not at all; returns whether that changed the file."""
+    text = text_of(lock)
+    try:
+        if path.is_file() and path.read_text("utf-8") == text:
+            return False
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            Path(name).chmod(mode)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FactoryError(f"{path} cannot be written: {error.strerror}", "see who may write there") from error
+    return True
+
+
+def text_of(lock: Lock) -> str:
+    """The content of a plan.lock: sorted JSON without what is None or empty."""
+    said = {"format": FORMAT, **_plain(lock), "bots": {name: _plain(bot) for name, bot in lock.bots.items()}}
+    return json.dumps(said, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(record: Lock | LockedBot) -> dict[str, Any]:
+    said = {part.name: getattr(record, part.name) for part in fields(record)}
+    return {name: value for name, value in said.items() if value not in (None, (), {})}
+
+
+class _Twice(Exception):
+    """A key that stands twice: what it means would depend on who reads the file."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in said:
+            raise _Twice(repr(key))
+        said[key] = value
+    return said
+
+
+def _read(said: Mapping[str, Any]) -> Lock:
+    """The lock that `said` is; ValueError, naming the place, for what no factory-cdk has written."""
+    _known(said, {"format", *_NO_LONGER_WRITTEN, *(part.name for part in fields(Lock))}, "plan.lock")
+    return Lock(
+        factory=_text(said.get("factory"), "factory"),
+        bots={name: _read_bot(name, bot) for name, bot in _mapping(said.get("bots", {}), "bots").items()},
+        home_regions=_each(said.get("home_regions", {}), "home_regions", _REGION),
+        default_region=_text(said["default_region"], "default_region", _REGION) if "default_region" in said else None,
+        stacks=_stacks(said, "stacks"),
+        queue_stacks=_stacks(said, "queue_stacks"),
+    )
+
+
+def _stacks(said: Mapping[str, Any], key: str) -> dict[str, dict[str, str]]:
+    """The stacks of sectors, or of queues, by stage."""
+    stages = _mapping(said.get(key, {}), key)
+    return {stage: _each(stacks, f"{key} of {stage!r}", _STACK) for stage, stacks in stages.items()}
+
+
+def _read_bot(name: str, said: Any) -> LockedBot:
+    facts = dict(_mapping(said, f"bot {name!r}"))
+    _known(facts, {part.name for part in fields(LockedBot)}, f"bot {name!r}")
+    facts["source"] = source = _mapping(facts.get("source"), f"source of {name!r}")
+    kind = source.get("kind")
+    if not isinstance(kind, str) or kind not in _PINNED_BY:
+        raise ValueError(f"the source of {name!r} is of no known kind")
+    for part in _PINNED_BY[kind]:
+        if not facts.get(part):
+            raise ValueError(f"{name!r} comes from {kind} and has no {part}")
+    lines = facts.get("requirements", [])
+    if not isinstance(lines, list):
+        raise ValueError(f"requirements of {name!r} is no list")
+    facts["requirements"] = tuple(_line(line, name) for line in lines)
+    patterns = {"digest": _HEX, "archive_sha256": _HEX, "manifest": _HEX, "commit": _HEX, "python": _PYTHON}
+    for part in (*patterns, "requirements_path", "module"):
+        if part in facts:
+            _text(facts[part], f"{part} of {name!r}", patterns.get(part))
+    for part in ("size", "files"):
+        if part in facts and (type(facts[part]) is not int or facts[part] < 0):
+            raise ValueError(f"{part} of {name!r} is no number of things")
+    return LockedBot(**facts)
+
+
+def _line(value: Any, bot: str) -> str:
+    """A locked requirement: one line that names what it means by a hash or a commit, and nothing else."""
+    line = _text(value, f"a requirement of {bot!r}")
+    if not line[:1].isalnum() or not line.isprintable() or not is_locked(line):
+        raise ValueError(f"the requirement {line[:80]!r} of {bot!r} has neither hash nor commit, or is more than one")
+    return line
+
+
+def _known(said: Mapping[str, Any], names: Set[str], where: str) -> None:
+    for name in said.keys() - names:
+        raise ValueError(f"{where} has an unknown key {name[:80]!r}")
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is no mapping")
+    return value
+
+
+def _each(value: Any, where: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
+    return {name: _text(text, f"{where}, {name!r}", pattern) for name, text in _mapping(value, where).items()}
+
+
+def _text(value: Any, where: str, pattern: re.Pattern[str] | None = None) -> str:
+    if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
+        raise ValueError(f"{where} is {str(value)[:80]!r}, which does not belong there")
+    return value
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""What a bot requires, found by reading and locked with uv."""

@@ -1,0 +1,145 @@
+"""Locking requirements with uv: exact versions with hashes, one set of lines for every platform."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
+from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
+
+PYTHON = "3.11"
+"""The lowest Python that requirements are locked for where neither plan nor project names one: never the one
+that happens to pack, so that every machine locks alike."""
+
+_HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
+_PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """How uv is run: the program, the environment it gets (see `indexes`), what stops it, and options for `uv pip`."""
+
+    program: str
+    env: Mapping[str, str]
+    stop: threading.Event
+    flags: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> dict[str, str]:
+        """What of its configuration decides on its answers, without credentials."""
+        return asked(self.env, self.flags)
+
+    def say(self, arguments: Sequence[str], cwd: Path) -> Output:
+        """Run `uv pip …` in `cwd` and return what it said, whatever its exit code."""
+        command = [self.program, *arguments[:2], *self.flags, *arguments[2:]]
+        return run(command, cwd=cwd, env=self.env, stop=self.stop)
+
+
+def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
+    """Uv under the user's environment `env`; FactoryError where it is not installed.
+
+    To be called by one thread: sysconfig, by which uv finds itself, is not safe in several at first.
+    """
+    try:
+        program = uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise FactoryError(f"uv is not where it was installed: {error}", "reinstall factory-cdk") from error
+    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env))
+
+
+def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:
+    """The locked lines of the manifest at `path` below `root`, which is a private copy of a bot's tree.
+
+    They hold for Python `python` and later on Linux, macOS and Windows alike: a line that one of them does
+    not need carries a marker, and the hashes are those of every file of a version. Versions in `preferred`
+    (the lines of an older lock) are kept where they still fit. A project that computes its dependencies runs
+    its build backend here, as it does wherever it is installed; UV_NO_BUILD=1 refuses that.
+
+    FactoryError with uv's own words when there is no solution, the index cannot be reached, or a requirement
+    has neither hash nor commit.
+    """
+    file = workspace / "requirements.lock"
+    file.write_text("".join(f"{line}\n" for line in preferred), encoding="utf-8")
+    said = tool.say(
+        ["pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate",
+         "--no-emit-index-url", "--no-emit-find-links", "--no-emit-build-options",
+         "--python-version", python, "--python", sys.executable, "--output-file", str(file), "--", path],
+        root,
+    )  # fmt: skip
+    if said.code:
+        raise failure(said, f"the requirements in {path} cannot be locked for Python {python} and later")
+    return with_all_hashes(_lines(file.read_text("utf-8"), path), tool.env)
+
+
+def lock_package(tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:
+    """The locked lines of one requirement (`tool[fast]==1.5.9`): the package itself and all that it needs."""
+    folder = workspace / "package"
+    folder.mkdir(exist_ok=True)
+    (folder / "requirements.txt").write_text(f"{requirement}\n", encoding="utf-8")
+    try:
+        return lock_file(tool, folder, "requirements.txt", python, preferred, workspace)
+    except FactoryError as error:
+        raise FactoryError(error.message.replace("in requirements.txt", f"of {requirement}"), error.remedy) from error
+
+
+def install(tool: Uv, lines: Sequence[str], into: Path, workspace: Path) -> Output:
+    """Install exactly the locked `lines` into the folder `into`, without what they depend on."""
+    file = workspace / "install.txt"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return tool.say(
+        ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", sys.executable,
+         "--target", str(into), "-r", str(file)],
+        workspace,
+    )  # fmt: skip
+
+
+def digest_of_lines(lines: Sequence[str]) -> str:
+    """SHA-256, in hex, of locked lines: the name of the environment that they make."""
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+def is_locked(line: str) -> bool:
+    """Whether a requirement names what it means by a hash, or by a commit of git."""
+    return _HASH.search(line) is not None or _PINNED.search(line) is not None
+
+
+def failure(said: Output, what: str) -> FactoryError:
+    """Uv's own words as a FactoryError with what to do about them."""
+    words = "\n".join(f"    {line}" for line in said.stderr.strip().splitlines()[-12:])
+    if re.search(r"401|403|unauthorized|forbidden", said.stderr, re.IGNORECASE):
+        remedy = "the index wants credentials: give them to uv (UV_INDEX_<NAME>_PASSWORD, netrc, a keyring) or to pip"
+    elif re.search(r"dns|connect|timed out|error sending request|offline|network", said.stderr, re.IGNORECASE):
+        remedy = "check the network and the index (UV_DEFAULT_INDEX, UV_INDEX, uv.toml or pip.conf)"
+    elif re.search(r"python", said.stderr, re.IGNORECASE) and "requires" in said.stderr.lower():
+        remedy = "correct the requirements, or name a newer `python` for the bot's sectors in the plan"
+    else:
+        remedy = "correct the requirements"
+    return FactoryError(f"{what}; uv says:\n{words}", remedy)
+
+
+def _lines(text: str, path: str) -> list[str]:
+    """Uv's output as one line per requirement, checked."""
+    lines = []
+    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name = _HASH.sub("", line).strip()
+        if re.fullmatch(r"(-e\s+)?(\.|file:\.)/?", name):
+            continue  # the project itself, whose code is in the bundle
+        if not is_locked(line):
+            raise FactoryError(
+                f"{path}: {name!r} cannot be locked, since it has neither hash nor commit",
+                "name a package of an index, or a git address with a commit; code in the source needs no line",
+            )
+        lines.append(line.strip())
+    return lines

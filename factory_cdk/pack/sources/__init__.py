@@ -1,0 +1,1 @@
+"""Where bots' code comes from: git repositories, folders and packages."""

@@ -1,0 +1,221 @@
+"""Checks CloudFormation properties that a plan writes against the resource's schema, at the plan's line.
+
+Types are taken as CloudFormation coerces them: `DeviceIndex: 0` is fine where a string is wanted, `'5'` where
+a number is. Nothing is converted here: the template gets the values as they were written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factory_cdk.plan.findings import Findings, shortened
+from factory_cdk.plan.schema.structure import describe
+from factory_cdk.plan.yaml.nodes import Path
+from factory_cdk.plan.yaml.scalars import MAX_NUMBER
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+_HINTS = {
+    "string": "write one value, quoted if YAML would read it otherwise",
+    "integer": "write digits only",
+    "number": "write digits only, with a point where it needs one",
+    "boolean": "write `true` or `false`, without quotes",
+    "array": "write a list: `- value`",
+    "object": "write keys and values, indented under it",
+}
+
+_ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyCheck:
+    """What is checked (`AWS::EC2::Instance`), its schema, and the codes that its problems get."""
+
+    resource_type: str
+    schema: Mapping[str, Any]
+    unknown: str
+    wrong_type: str
+    refused: str
+
+
+def check_properties(check: PropertyCheck, data: Mapping[str, Any], path: Path, findings: Findings) -> None:
+    """Add to `findings` everything in `data` at `path` that CloudFormation would refuse."""
+    read_only = {pointer.rsplit("/", 1)[1] for pointer in check.schema.get("readOnlyProperties", ())}
+    for name in read_only & data.keys():
+        message = f"`{name}` is set by {check.resource_type} itself"
+        findings.at_key((*path, name), check.refused, message, "remove it")
+    _Walk(check, findings, path).object(data, check.schema, path)
+
+
+class _Walk:
+    """One walk over the properties of one resource."""
+
+    def __init__(self, check: PropertyCheck, findings: Findings, start: Path) -> None:
+        self.check = check
+        self.findings = findings
+        self.start = start
+
+    def shown(self, path: Path) -> str:
+        """The property at `path` as documentation writes it: `NetworkInterfaces[0].DeviceIndex`."""
+        parts = path[len(self.start) :]
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in parts)
+        return text.removeprefix(".") or str(path[-1])
+
+    def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`schema` with its `$ref` followed."""
+        reference = schema.get("$ref")
+        if reference is None:
+            return schema
+        definition: Mapping[str, Any] = self.check.schema["definitions"][reference.rsplit("/", 1)[1]]
+        return definition
+
+    def value(self, value: Any, schema: Mapping[str, Any], path: Path) -> None:
+        """Check one value against its schema."""
+        schema = self.resolved(schema)
+        wanted = schema.get("type", "object" if "properties" in schema else None)
+        if wanted is None:
+            return
+        types = [wanted] if isinstance(wanted, str) else list(wanted)
+        if not any(_coerces(value, name) for name in types):
+            expected = " or ".join(_TYPES[name] for name in types)
+            hint = _HINTS[types[0]]
+            if value is None:
+                hint = "there is nothing behind the colon: give it a value, or remove the key"
+            if isinstance(value, dict) and any(key == "Ref" or key.startswith("Fn::") for key in value):
+                hint = "CloudFormation functions are not part of the plan language"
+            message = f"`{self.shown(path)}` must be {expected}, not {describe(value)}"
+            self.findings.at_value(path, self.check.wrong_type, message, hint)
+            return
+        if isinstance(value, dict):
+            self.object(value, schema, path)
+        elif isinstance(value, list):
+            self.array(value, schema, path)
+        else:
+            self.scalar(value, schema, path)
+
+    def object(self, data: Mapping[str, Any], schema: Mapping[str, Any], path: Path) -> None:
+        """Check a mapping: unknown, missing and mutually exclusive keys, then every value."""
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        for name, value in data.items():
+            if name in properties:
+                self.value(value, properties[name], (*path, name))
+            else:
+                message = f"{self.check.resource_type} has no property `{self.shown((*path, name))}`"
+                hint = self.findings.suggest_key((*path, name), properties)
+                self.findings.at_key((*path, name), self.check.unknown, message, hint)
+        where = self.shown(path)
+        for name in schema.get("required", ()):
+            if name not in data:
+                self.findings.lacking(
+                    path, [name], self.check.refused, f"`{where}` lacks `{name}`", f"add `{name}:` to it"
+                )
+        choices = [choice.get("required", ()) for choice in schema.get("oneOf", ())]
+        if choices and sum(all(name in data for name in names) for names in choices) != 1:
+            listed = " or ".join(" and ".join(f"`{name}`" for name in names) for names in choices)
+            self.findings.at_key(path, self.check.refused, f"`{where}` needs either {listed}", "write one of the two")
+        exclusive = [name for name in schema.get("requiredXor", ()) if name in data]
+        if "requiredXor" in schema and not exclusive:
+            names = ", ".join(f"`{name}`" for name in schema["requiredXor"])
+            message = f"`{where}` needs one of {names}"
+            self.findings.lacking(path, schema["requiredXor"], self.check.refused, message, "add one of them")
+        excluded = {
+            name: [other for other in others if other in data]
+            for name, others in schema.get("dependentExcluded", {}).items()
+            if name in data
+        }
+        pairs = [(name, other) for name, others in excluded.items() for other in others]
+        pairs += [(exclusive[0], other) for other in exclusive[1:]]
+        for first, second in {tuple(sorted(pair)) for pair in pairs}:
+            message = f"`{first}` and `{second}` exclude each other"
+            self.findings.at_key((*path, second), self.check.refused, message, "keep one of them")
+
+    def array(self, items: list[Any], schema: Mapping[str, Any], path: Path) -> None:
+        """Check a list: how many elements, then every element."""
+        least, most = schema.get("minItems", 0), schema.get("maxItems", schema.get("maxUniqueItems"))
+        if len(items) < least or (most is not None and len(items) > most):
+            bound = f"at least {least}" if len(items) < least else f"at most {most}"
+            message = f"`{self.shown(path)}` has {len(items)} elements; it takes {bound}"
+            self.findings.at_key(path, self.check.refused, message, "remove some" if len(items) > least else "add some")
+        for index, item in enumerate(items):
+            self.value(item, schema.get("items", {}), (*path, index))
+
+    def scalar(self, value: Any, schema: Mapping[str, Any], path: Path) -> None:
+        """Check a scalar's allowed values, bounds, length and the look of an id."""
+        text = _text(value)
+        problem = None
+        self.findings.holds_control(path, text)
+        if "enum" in schema and text not in {str(allowed) for allowed in schema["enum"]}:
+            hint = self.findings.suggest(text, [str(allowed) for allowed in schema["enum"]])
+            message = f"`{self.shown(path)}` is `{shortened(text)}`, which CloudFormation does not know"
+            self.findings.at_value(path, self.check.refused, message, hint)
+            return
+        if schema.get("type") in ("integer", "number"):
+            problem = _out_of_bounds(float(value), schema)
+        elif len(text) > schema.get("maxLength", len(text)):
+            problem = f"has {len(text)} characters; it takes at most {schema['maxLength']}"
+        elif len(text) < schema.get("minLength", 0):
+            problem = "is empty"
+        elif not _fits(text, schema):
+            problem = f"is `{shortened(text)}`; it must match {schema['pattern']}"
+        if schema.get("type") != "boolean":
+            self.findings.as_written(path, value)
+        if problem:
+            hint = f"see {self.check.resource_type} in AWS's CloudFormation reference"
+            self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}", hint)
+        found = _ID.fullmatch(text)
+        if found and len(found[2]) not in (8, 17):
+            message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS's ids have 8 or 17"
+            self.findings.at_value(path, "F510", message, "check that it was copied whole")
+        elif found and not re.fullmatch("[0-9a-f]+", found[2]):
+            message = f"`{text}` is an unusual id: AWS's have 8 or 17 hexadecimal digits (0-9, a-f)"
+            self.findings.at_value(path, "F510", message, "check that it was copied right")
+
+
+def _fits(text: str, schema: Mapping[str, Any]) -> bool:
+    pattern = schema.get("pattern")
+    return pattern is None or re.search(pattern, text) is not None
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _out_of_bounds(number: float, schema: Mapping[str, Any]) -> str | None:
+    if number < schema.get("minimum", number):
+        return f"is {number:g}; it must be at least {schema['minimum']}"
+    if number > schema.get("maximum", number):
+        return f"is {number:g}; it must be at most {schema['maximum']}"
+    return "is too large a number to be kept exactly" if abs(number) > MAX_NUMBER else None
+
+
+def _coerces(value: Any, wanted: str) -> bool:
+    """Whether CloudFormation takes `value` where it wants the type `wanted`."""
+    match wanted:
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
+        case "string":
+            return isinstance(value, str | int | float | bool)
+        case "boolean":
+            return isinstance(value, bool) or value in ("true", "false", "True", "False")
+        case "integer":
+            if isinstance(value, str):
+                return re.fullmatch(r"[+-]?[0-9]{1,18}", value) is not None
+            return not isinstance(value, bool) and isinstance(value, int | float) and float(value).is_integer()
+        case "number":
+            if isinstance(value, str):
+                return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", value) is not None
+            return not isinstance(value, bool) and isinstance(value, int | float)
+        case _:
+            return True

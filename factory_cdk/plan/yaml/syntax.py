@@ -1,0 +1,72 @@
+"""Words what libyaml says of a text that is no YAML, for the person who wrote it."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.text import Places, split_lines
+
+_HINTS = (
+    ("mapping values are not allowed", "quote the value if it holds a `: `, or check this line's indentation"),
+    ("found character that cannot start any token", "quote the value: YAML reserves this character at its start"),
+    (
+        "found unknown escape character",
+        "in double quotes a backslash starts an escape: use single quotes, or double it",
+    ),
+    ("invalid Unicode character escape code", "a surrogate is no character: write the character itself"),
+    ("could not find expected ':'", "a key needs a colon behind it; does the line before end as it should?"),
+    ("did not find expected key", "is this line indented like the ones that it belongs to?"),
+    ("did not find expected '-' indicator", "is this line indented like the other elements of the list?"),
+    ("did not find expected ',' or", "a bracket was opened and not closed, or a comma is missing"),
+    ("block sequence entries are not allowed", "start the list on a line of its own"),
+    ("did not find expected whitespace or line break", "put a space behind the tag, anchor or alias"),
+    ("did not find expected <document start>", "remove what stands before `---`, or indent it"),
+)
+
+
+def report_syntax(error: yaml.MarkedYAMLError, text: str, places: Places, findings: Findings) -> None:
+    """Add F011 for a tab that indents, else F010 with libyaml's own words and what they usually mean."""
+    mark = error.problem_mark or error.context_mark
+    line, column = places.of(mark) if mark else (1, 1)
+    lines = split_lines(text)
+    for number in (line, line - 1):
+        found = re.match(r"[ -]*\t", lines[number - 1]) if 1 <= number <= len(lines) else None
+        if found:
+            hint = "YAML indents with spaces: set your editor to write them"
+            findings.add("F011", "a tab is used to indent", hint, line=number, column=found.end())
+            return
+    parts = [part for part in (error.context, error.problem) if part]
+    message = "the YAML does not parse: " + ", ".join(parts)
+    if error.context_mark and error.problem_mark:
+        began, _ = places.of(error.context_mark)
+        message += f" (it began on line {began})" if began != line else ""
+    if "found unexpected end of stream" in message and error.context_mark:
+        line, column = places.of(error.context_mark)  # the quote that opens, not the end of the file
+        message = "the YAML does not parse: a quote opens here and nothing closes it"
+        findings.add("F010", message, "close it, or double it if it stands for itself", line=line, column=column)
+        return
+    fallback = "check the indentation and the quotes on this line and the one before"
+    hint = next((hint for words, hint in _HINTS if words in message), fallback)
+    holder = _holder(lines, line) if "did not find expected" in message else None
+    if holder is not None:
+        hint += f" And is line {holder}, under which it stands?"
+    findings.add("F010", message, hint, line=line, column=column)
+
+
+def _holder(lines: list[str], line: int) -> int | None:
+    """The nearest line above `line` that is indented less: where one has slipped, those behind it do not fit."""
+    depth = _indentation(lines[line - 1]) if line <= len(lines) else None
+    for number in range(line - 1, 0, -1):
+        above = _indentation(lines[number - 1])
+        if above is not None and depth is not None and above < depth:
+            return number
+    return None
+
+
+def _indentation(line: str) -> int | None:
+    """How many spaces a line starts with; None when it holds nothing but a comment."""
+    content = line.lstrip(" ")
+    return None if not content.strip() or content.startswith("#") else len(line) - len(content)

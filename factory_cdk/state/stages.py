@@ -1,0 +1,95 @@
+"""What is built under a home, and how each stage of it is: its files, its lock and its last status, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.spelling import closest
+from factory_cdk.state.files import read_json
+from factory_cdk.state.runner_spec import RunnerSpec, spec_from_json
+from factory_cdk.state.stage_folder import StageFolder, stage_folders
+from factory_cdk.state.status import Status, read_status, runner_pid
+
+StageState = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """One stage that was built here. `state`: `running`; `stopping` and `stopped` (its gate is closed);
+    `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
+    `unfinished` (a build was killed); `damaged` (its spec cannot be read): it can be demolished, no more.
+    """
+
+    folder: StageFolder
+    state: StageState
+    pid: int | None
+    spec: RunnerSpec | None
+    status: Status | None
+
+    @property
+    def name(self) -> str:
+        """The factory's name."""
+        return self.folder.factory
+
+    @property
+    def stage(self) -> str:
+        """The stage's name."""
+        return self.folder.stage
+
+
+def list_factories(home: Path) -> list[Factory]:
+    """Every stage that was built, or half built, under `home`, sorted by name."""
+    return [_factory(folder) for folder in stage_folders(home)]
+
+
+def matches(home: Path, name: str, stage: str | None = None) -> list[Factory]:
+    """The stages of the factory `name`, or its `stage` alone."""
+    return [_factory(folder) for folder in stage_folders(home, name) if stage in (None, folder.stage)]
+
+
+def find(home: Path, name: str, stage: str | None = None) -> Factory:
+    """The one stage of that name. FactoryError when there is none, or several and no `stage`."""
+    found = matches(home, name, stage)
+    if not found:
+        wanted = f"{name}/{stage}" if stage else name
+        raise FactoryError(f"{wanted} is not built here", _instead(list_factories(home), name, stage))
+    if len(found) > 1:
+        stages = ", ".join(factory.stage for factory in found)
+        raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
+    return found[0]
+
+
+def _instead(built: list[Factory], name: str, stage: str | None) -> str:
+    """What to do when `name`, or its `stage`, is not among what is `built`."""
+    if not built:
+        if name == "bot-start":
+            return "factory-cdk bot-start -q QUEUE TARGET, which is at work until Ctrl-C"
+        return "factory-cdk build --plan FILE --stage STAGE"
+    stages = [one.stage for one in built if one.name == name]
+    near = closest(stage, stages) if stage and stages else closest(name, {one.name for one in built} - {name})
+    return f"did you mean {near}?" if near else f"built: {', '.join(one.folder.name for one in built)}"
+
+
+def _factory(folder: StageFolder) -> Factory:
+    pid, status = runner_pid(folder), read_status(folder)
+    spec, damaged = None, False
+    try:
+        content = read_json(folder.spec)
+        spec = spec_from_json(content) if content is not None else None
+    except (FactoryError, ValueError, KeyError, TypeError, AttributeError):
+        damaged = True  # or of another version: it can be listed and demolished
+    state = _state_of(folder, pid, status)
+    return Factory(folder, "damaged" if damaged and state != "building" else state, pid, spec, status)
+
+
+def _state_of(folder: StageFolder, pid: int | None, status: Status | None) -> StageState:
+    if folder.unfinished.exists():
+        return "unfinished" if pid is None else "building"
+    if pid is None:
+        return "ended" if status and status.gate == "ended" else "killed"
+    if status is None or status.gate == "open":
+        return "running"
+    return "stopped" if status.gate == "closed" else "stopping"
