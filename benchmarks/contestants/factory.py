@@ -60,14 +60,13 @@ class Chains:
 
 @dataclass(frozen=True)
 class Idle:
-    """What an idle factory uses: CPU in percent of one core, and the megabytes of the runner, of each worker and of
-    each understudy (proportional and unique set sizes).
+    """What an idle factory uses: CPU in percent of one core, and the megabytes of the runner and of each worker
+    (proportional and unique set sizes).
     """
 
     cpu_percent: float
     megabytes: dict[str, tuple[float, float]]
     workers: int
-    understudies: int
 
 
 class Running:
@@ -151,11 +150,8 @@ class Running:
         time.sleep(seconds)
         used = (sum(_cpu_seconds(pid) for pid in everybody) - before) / (time.perf_counter() - begun)
         workers = self._worker_pids()
-        understudies = [pid for pid in _children(runner) if pid not in workers and b"worker" in _command_line(pid)]
         megabytes = {"runner": _megabytes([runner]), "worker": _megabytes(workers)}
-        if understudies:
-            megabytes["understudy"] = _megabytes(understudies)
-        return Idle(100 * used, megabytes, len(workers), len(understudies))
+        return Idle(100 * used, megabytes, len(workers))
 
     def _command(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "factory_cdk", *arguments]
@@ -187,10 +183,6 @@ def _cpu_seconds(pid: int) -> float:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _command_line(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _megabytes(pids: Sequence[int]) -> tuple[float, float]:

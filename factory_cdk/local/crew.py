@@ -15,7 +15,6 @@ from factory_cdk.local.member import Member, State, restart_delay, retry_delay
 from factory_cdk.local.process import Message, WorkerProcess, ending, failure, worker_command, worker_environ
 from factory_cdk.local.roster import Posting, Tempo
 from factory_cdk.local.status import CrewStatus, WorkerStatus
-from factory_cdk.local.understudy import Understudy
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.workflow.router import forwards
 
@@ -65,7 +64,6 @@ class Crew:
         self.broken: str | None = None
         self._secrets, self._tempo, self._office = secrets, tempo, office
         self._environ = worker_environ(posting.bins, posting.variables)
-        self._understudy = Understudy(self._new_process, guardian)
         self._early_deaths: deque[float] = deque(maxlen=tempo.loop_deaths)
         self._ending = False
         self.lease = min(float(posting.lease), tempo.lease_most)
@@ -153,31 +151,26 @@ class Crew:
     def stop(self) -> None:
         """Let every member finish the job in hand and end."""
         self.open, self._ending = False, True
-        self._understudy.dismiss()
         for member in self.members:
             member.stop()
 
     def kill(self, why: str) -> None:
         """End every member at once."""
         self.open, self._ending = False, True
-        self._understudy.dismiss()
         for member in self.members:
             member.stop()
             member.kill(why)
 
     def _start(self, member: Member) -> None:
+        posting = self.posting
         try:
-            process = self._understudy.step_in() or self._new_process()
+            process = WorkerProcess(lambda *fds: worker_command(posting.python, *fds), posting.folder, self._environ)
         except OSError as error:
             member.fail_to_start(failure("WorkerNotStarted", f"{error}", 1))
             self._miss(member, 127)
         else:
             member.start(process, self._secrets)
         self._office.changed()
-
-    def _new_process(self) -> WorkerProcess:
-        posting = self.posting
-        return WorkerProcess(lambda *fds: worker_command(posting.python, *fds), posting.folder, self._environ)
 
     def _hear(self, member: Member, message: Message) -> None:
         kind = message.get("kind")
@@ -199,8 +192,6 @@ class Crew:
             member.was_ready = True
             if member.state is State.STARTING:
                 member.state = State.READY
-            if self.ready and not self._ending:
-                self._understudy.engage()
             self._office.look()
         elif kind == "broken":
             member.broken = message["error"]
