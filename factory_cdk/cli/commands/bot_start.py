@@ -11,10 +11,10 @@ import click
 from click.core import ParameterSource
 
 from factory_cdk.cli.output.report import print_log_line
-from factory_cdk.cli.shared_options import no_word, say
+from factory_cdk.cli.shared_options import say, say_unless
 from factory_cdk.home import find_home, pack_cache
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local import single_bot as startbot
+from factory_cdk.lifecycle.local import single_bot
+from factory_cdk.lifecycle.local.foreground import attend
 from factory_cdk.plan.arguments import IDLE_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
@@ -106,8 +106,8 @@ def command(
     --config values and --meta are its variables, the latter as FACTORY_META in JSON.
     """
     _refuse_idle_options(arguments["launcher"])
-    bot = startbot.LoneBot(
-        name=name or startbot.name_of(target),
+    bot = single_bot.SingleBot(
+        name=name or single_bot.name_of(target),
         target=target,
         folder=folder.absolute(),
         arguments=BotArguments(
@@ -118,14 +118,14 @@ def command(
         workflow=workflow,
     )
     home = find_home()
-    launch = startbot.start(bot, home, pack_cache(), no_word if quiet else say)
+    launch = single_bot.start(bot, home, pack_cache(), say_unless(quiet))
     try:
         if not quiet:
             say(f"bot {bot.name} reads queue {bot.queue}; Ctrl-C ends it")
-        for line in factory.attend(launch, startbot.lone_folder(home, bot.name)):
+        for line in attend(launch, single_bot.bot_folder(home, bot.name)):
             print_log_line(line)
     finally:
-        left = startbot.end(bot, home)
+        left = single_bot.end(bot, home)
     jobs = left.ready + left.delayed + left.leased
     if jobs and not quiet:
         say(f"{jobs} {'job is' if jobs == 1 else 'jobs are'} kept in queue {bot.queue}")

@@ -19,12 +19,13 @@ from factory_cdk.cli.shared_options import (
     format_option,
     name_option,
     say,
-    warning,
+    say_problems,
 )
 from factory_cdk.home import find_home
 from factory_cdk.jobs import history as jobs
 from factory_cdk.queues.sqlite.search import STATES, Search
 from factory_cdk.state.stages import Factory, find
+from factory_cdk.views.jobs import job_detail, job_row, statistics_rows
 
 EXAMPLES = """\b
 Examples:
@@ -160,7 +161,7 @@ def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -
 def show(name: str, stage: str | None, id_: str, format_: str) -> None:
     """Show everything about one job; the start of its id will do."""
     record, following = jobs.one_job(find(find_home(), name, stage), id_)
-    print_job({**jobs.job_as_json(record), "next": following}, format_)
+    print_job(job_detail(record, following), format_)
 
 
 @command.command(epilog=RETRY_EXAMPLES)
@@ -226,21 +227,21 @@ def stats(name: str, stage: str | None, states: tuple[str, ...], format_: str, *
     Seconds: half of the jobs took at most p50, 95 % at most p95.
     """
     factory = _find(name, stage, which["bot"])
-    print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which, states=states))), format_)
+    print_statistics(statistics_rows(jobs.statistics(factory, _search(**which, states=states))), format_)
 
 
 def _find(name: str, stage: str | None, bot: str | None) -> Factory:
     """The stage, which has the bot if one is named. FactoryError."""
     factory = find(find_home(), name, stage)
     if bot is not None:
-        jobs.refuse_stranger(factory, bot)
+        jobs.refuse_bot_without_jobs(factory, bot)
     return factory
 
 
 def _print_found(factory: Factory, search: Search, limit: int, format_: str) -> None:
     found = jobs.find_jobs(factory, search, limit + 1 if limit else -1)
     shown = found[:limit] if limit else found
-    print_jobs(map(jobs.job_as_json, shown), format_)
+    print_jobs(map(job_row, shown), format_)
     if len(found) > len(shown):
         say(f"there are more than {limit}: --limit 0 shows all")
 
@@ -261,5 +262,5 @@ def _report(factory: Factory, done: list[str], what: str, format_: str, *, quiet
         print_json(done)
     elif not quiet:
         click.echo(f"{len(done)} {'job' if len(done) == 1 else 'jobs'} {what}")
-    if not quiet and (note := warning(factory)):
-        say(note)
+    if not quiet:
+        say_problems([factory])

@@ -45,7 +45,7 @@ def check(name: str, stage: str | None, format_: str) -> int:
         click.echo(printable("\n".join(found.problems)))
         click.echo(_words(found.rescue))
         verb = "jobs rescue" if found.rescue.saved else "demolish"
-        say(f"  help: factory-cdk {verb} --name {factory.name} --stage {factory.stage}")
+        say(f"  help: factory-cdk {verb} {factory.folder.options}")
     return 1 if found.problems else 0
 
 
@@ -70,7 +70,7 @@ def rescue(name: str, stage: str | None, yes: bool) -> int:
     if kept is None:
         return 1
     click.echo(f"{factory.folder.name} has what could be saved; the damaged database is kept in {kept}")
-    say(f"  factory-cdk resume --name {factory.name} --stage {factory.stage}")
+    say(f"  factory-cdk resume {factory.folder.options}")
     return 0
 
 

@@ -11,7 +11,7 @@ from factory_cdk.cli.output.report import print_log_line
 from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say
 from factory_cdk.home import find_home
 from factory_cdk.jobs.history import known_id
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
 from factory_cdk.state.log_filter import LEVELS, LogFilter, matcher
 
 EXAMPLES = """\b
@@ -55,9 +55,9 @@ def command(
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
     home = find_home()
-    wanted = LogFilter(job and known_id(factory.find(home, name, stage), job), since, until, level)
+    wanted = LogFilter(job and known_id(verbs.find(home, name, stage), job), since, until, level)
     is_wanted, count = matcher(wanted), 0
-    for line in factory.logs(home, name, stage, bot, follow=follow):
+    for line in verbs.logs(home, name, stage, bot, follow=follow):
         if is_wanted(line):
             count += 1
             print_log_line(line)

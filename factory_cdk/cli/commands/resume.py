@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import built_stage_option, name_option, no_word, say
+from factory_cdk.cli.shared_options import built_stage_option, name_option, say_unless
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.state.stages import find
+from factory_cdk.lifecycle import verbs
 
 EXAMPLES = """\b
 Examples:
@@ -25,7 +24,6 @@ def command(name: str, stage: str | None, quiet: bool) -> None:
 
     Bots that were given up (a crash loop) get a new chance.
     """
-    chosen = find(find_home(), name, stage).folder
-    factory.resume(find_home(), name, chosen.stage, no_word if quiet else say)
+    resumed = verbs.resume(find_home(), name, stage, say_unless(quiet))
     if not quiet:
-        click.echo(f"{chosen.name} goes on")
+        click.echo(f"{resumed.stage} goes on")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import built_stage_option, name_option, no_word, say, timeout_option
+from factory_cdk.cli.shared_options import built_stage_option, name_option, say_unless, timeout_option
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.state.stages import find
+from factory_cdk.lifecycle import verbs
 
 EXAMPLES = """\b
 Examples:
@@ -29,11 +28,7 @@ def command(name: str, stage: str | None, timeout: float | None, cold: bool, qui
     The workers stay, loaded; jobs wait in their queues until `resume`. What is waited for is said after a moment;
     Ctrl-C ends the waiting, not the stopping. Exit code 3: jobs are still in hand after --timeout.
     """
-    chosen = find(find_home(), name, stage).folder
-    lives = factory.stop(find_home(), name, chosen.stage, no_word if quiet else say, timeout=timeout, cold=cold)
+    stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold)
     if not quiet:
-        click.echo(
-            f"{chosen.name} is stopped"
-            if lives
-            else f"{chosen.name} is stopped, its runner has ended; resume starts it again"
-        )
+        ended = "" if stopped.runner is not None else ", its runner has ended; resume starts it again"
+        click.echo(f"{stopped.stage} is stopped{ended}")

@@ -11,10 +11,12 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, no_word, say, warning
+from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say_problems, say_unless
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
+from factory_cdk.views.jobs import outcome_row
+from factory_cdk.views.plain import as_json
 from factory_cdk.worker.depth import check_depth
 
 EXAMPLES = """\b
@@ -69,23 +71,23 @@ def command(
     if len(given) != 1:
         raise click.UsageError("give one of --payload, --file and --lines")
     home = find_home()
-    found = factory.find(home, name, stage)
-    submission = factory.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
+    found = verbs.find(home, name, stage)
+    submission = verbs.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
     count = len(submission.ids)
-    tell = no_word if quiet else say
+    tell = say_unless(quiet)
     tell(f"run {submission.run}: {count} {'job' if count == 1 else 'jobs'} for {bot} on disk")
     if wait is None:
         click.echo(submission.run)
-        if note := warning(found):
-            tell(note)
+        if not quiet:
+            say_problems([found])
         return 0
     outcomes: Counter[str] = Counter()
     try:
-        for record in factory.wait(home, name, found.stage, submission.run, wait):
+        for record in verbs.wait(home, name, found.stage, submission.run, wait):
             outcomes[str(record.outcome)] += 1
             if sys.stderr.isatty() and not sys.stdout.isatty() and not quiet:
                 click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)
-            click.echo(_line(factory.record_as_json(record)))
+            click.echo(_line(as_json(outcome_row(record))))
     finally:
         tell(f"run {submission.run}: " + (_counts(outcomes) or "nothing done"))
     return int(outcomes["dead"] > 0)

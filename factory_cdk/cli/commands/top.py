@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import click
 
@@ -20,6 +19,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.state.stages import find, matches
 from factory_cdk.views.overview import Overview, StageView
+from factory_cdk.views.plain import as_json
 
 EXAMPLES = """\b
 Examples:
@@ -54,7 +54,7 @@ def command(name: str | None, stage: str | None, interval: float, once: bool, fo
         find(home, name, stage)  # says what is built instead
     overview = Overview(home, name, stage)
     if format_ == "json":
-        print_json([asdict(view) for view in overview.look()])
+        print_json([as_json(view) for view in overview.look()])
     elif once or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         print_once(overview.look())
     else:
