@@ -156,7 +156,7 @@ def test_a_cold_demolition_waits_for_no_job(works: Works, gate: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "says", "state"),
     [
-        (("stop",), "goes on stopping: what is in hand is finished", "stopping"),
+        (("stop",), "goes on stopping: jobs in hand are finished", "stopping"),
         (("demolish", "--yes"), "is not demolished; it goes on", "running"),
     ],
 )
