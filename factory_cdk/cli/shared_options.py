@@ -43,11 +43,14 @@ name_option = click.option(
 )
 
 built_stage_option = click.option(
-    "--stage", metavar="NAME", shell_complete=stage_names, help="A stage of it; needed when several are built."
+    "--stage", metavar="NAME", shell_complete=stage_names, help="The stage; required when several are built."
 )
 
 timeout_option = click.option(
-    "--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait no longer for the jobs; exit code 3."
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait at most so long; exit code 3 when it is over.",
 )
 
 format_option = click.option(
@@ -56,7 +59,7 @@ format_option = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle, kind_of, origin_of
 from factory_cdk.compile import compile_stage, stage_bots, stage_lock
 from factory_cdk.diagnostics import FactoryError, PlanError
+from factory_cdk.home import make_private
 from factory_cdk.lifecycle.backend import backend_for
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
@@ -71,6 +72,7 @@ class Watch:
                 f"no bot of {self._folder.name} has its code in a folder: there is nothing to watch",
                 "build without --watch, or give a bot `source: {path: …}`",
             )
+        make_private(options.home)  # a folder that is not there yet lies in no source
         self._watcher = self._new_watcher(plan)
         if source := self._watcher.source_with(options.home):
             raise FactoryError(

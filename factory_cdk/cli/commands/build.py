@@ -35,15 +35,17 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Install and start the bots of a stage on this machine.")
 @plan_option
 @stage_option
-@click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")
+@click.option("--yes", is_flag=True, help="Do not ask. A stage with local sectors only never asks.")
 @click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
 @click.option(
-    "--watch", is_flag=True, help="As --foreground; reload, warm, the bots whose code is in a folder and was changed."
+    "--watch",
+    is_flag=True,
+    help="As --foreground, and reload bots from a folder when their code changes; no job is interrupted.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print what would be done; fetch and start nothing. Exit code 1: a bot_path leads nowhere.",
+    help="Print what would be done; fetch and start nothing. Exit code 1: the code of a bot_path is not found.",
 )
 @format_option
 @locked_option
@@ -66,10 +68,10 @@ def command(
     If one cannot be installed or loaded, everything is taken down again, unless the plan says
     `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
 
-    With --watch, what is saved is packed, installed and loaded beside what runs, and then takes over: jobs in hand are
-    finished by the code from before. What cannot be loaded is shown, and changes nothing. Bots' arguments in the plan
-    are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the factory and keeps its jobs: with
-    --watch again it goes on with them.
+    With --watch, every change that you save is a rolling update: new workers are loaded, then take over, and jobs in
+    hand are finished by the old ones. When the new code cannot be loaded, the error is shown and the old code stays.
+    Bots' arguments in the plan are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the
+    factory and keeps its jobs; another build with --watch continues with them.
     """
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")

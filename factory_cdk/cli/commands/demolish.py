@@ -38,9 +38,9 @@ Examples:
     shell_complete=stage_names,
     help="The stage [default: the one that matches, or you choose].",
 )
-@click.option("--yes", is_flag=True, help="Ask nothing, and discard the jobs that are left in the queues.")
-@click.option("--drain", is_flag=True, help="First let the bots work on until their queues are empty.")
-@click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back to their queues.")
+@click.option("--yes", is_flag=True, help="Do not ask, and delete the jobs that are left in the queues.")
+@click.option("--drain", is_flag=True, help="Process all jobs in the queues first.")
+@click.option("--cold", is_flag=True, help="Do not wait for jobs in hand: put them back into their queues.")
 @timeout_option
 @quiet_option
 def command(
@@ -48,9 +48,9 @@ def command(
 ) -> int:
     """Take a stage down: finish the jobs in hand, bot after bot along the workflow, end it, delete its state.
 
-    Jobs that are left in the queues are counted, and discarded only with --yes or when you say so. What is waited for
-    is said after a moment; Ctrl-C, or --timeout, lets the stage go on. Exit code 1: nothing matches, or you said no;
-    2: several stages match and --yes does not say which; 3: not done in time; 4: with --drain, the runner is gone.
+    Jobs that are left in the queues are counted, and deleted only with --yes or after you have confirmed. After Ctrl-C
+    or --timeout the stage continues as before. Exit code 1: nothing matches, or you answered no; 2: several stages
+    match and --yes needs --stage; 3: timed out; 4: with --drain, the runner does not run.
     """
     if drain and cold:
         raise click.UsageError("--drain and --cold do not go together")

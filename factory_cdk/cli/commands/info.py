@@ -23,7 +23,7 @@ Examples:
 @built_stage_option
 @format_option
 def command(name: str, stage: str | None, format_: str) -> None:
-    """Show a built stage: how it is, its bots and their queues, what it runs, and where its files are."""
+    """Show a built stage: its state, its bots and their queues, and where its files are."""
     found = verbs.find(find_home(), name, stage)
     detail = stage_detail(found)
     if format_ == "json":

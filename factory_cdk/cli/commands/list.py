@@ -24,8 +24,8 @@ Examples:
 def command(format_: str) -> None:
     """List the stages that are built on this machine.
 
-    They are running, stopping, stopped (resume goes on), ended or killed (the runner is gone: resume starts it
-    again), building, unfinished (a build was killed), or damaged. What helps is said on stderr.
+    States: running, stopping, stopped (`resume` continues), ended or killed (the runner does not run: `resume` starts
+    it again), building, unfinished (a build was killed), damaged. Problems, and what to do about them, are on stderr.
     """
     found = verbs.list_factories(find_home())
     rows = [stage_row(one) for one in found]

@@ -24,19 +24,19 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Print what the bots of a stage said.")
+@click.command(epilog=EXAMPLES, short_help="Print the logs of the bots of a stage.")
 @name_option
 @built_stage_option
-@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="This bot's lines alone.")
-@click.option("--job", metavar="ID", help="Lines of this job alone; the start of its id will do.")
+@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Only lines of this bot.")
+@click.option("--job", metavar="ID", help="Only lines of this job; the start of its id is enough.")
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS), case_sensitive=False),
-    help="Lines at least so severe; what names no level is of that before it, else INFO.",
+    help="Only lines of this level or above; a line without a level has that of the line before, else INFO.",
 )
 @since_option
 @until_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the runner is gone.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the runner ends.")
 def command(
     name: str,
     stage: str | None,
@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
-    The runner adds a line of the level error for every attempt that failed, with its traceback. `info` says where
-    the files are: one per process, and this stream of all of them.
+    The runner adds a line of level ERROR with the traceback for every failed attempt. `info` shows where the files
+    are: one per process, and this stream of all of them.
     """
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
@@ -64,4 +64,4 @@ def command(
             if follow:
                 sys.stdout.flush()
     if not count and wanted != LogFilter():
-        say("no such lines")
+        say("no lines match")

@@ -24,15 +24,15 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES, short_help="Show the workers: one row for each.")
-@click.option("--name", metavar="NAME", shell_complete=factory_names, help="The workers of this factory alone.")
-@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="The workers of this stage alone.")
+@click.option("--name", metavar="NAME", shell_complete=factory_names, help="Only workers of this factory.")
+@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="Only workers of this stage.")
 @format_option
 def command(name: str | None, stage: str | None, format_: str) -> None:
     """Show one row per worker: its process, state, uptime, restarts, jobs done, failed and in hand.
 
     States: starting, ready, stopped (takes no jobs), busy, waiting (to be restarted), stopping, broken (a crash
-    loop), ended, gone (its runner is). A bot that is being reloaded has workers of both its codes. JSON lists workers
-    only; what is wrong is said on stderr.
+    loop), ended, gone (its runner does not run). During an update a bot has old and new workers. JSON lists workers
+    only; problems are on stderr.
     """
     home = find_home()
     if name is not None:

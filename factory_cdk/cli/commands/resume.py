@@ -15,14 +15,14 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Let a stopped stage go on, or start its runner again.")
+@click.command(epilog=EXAMPLES, short_help="Resume a stopped stage, or start its runner again.")
 @name_option
 @built_stage_option
 @quiet_option
 def command(name: str, stage: str | None, quiet: bool) -> None:
-    """Let a stopped stage go on, bots with `stop: true` included; start its runner again if that is gone.
+    """Let the bots of a stopped stage take jobs again, also those with `stop: true`; start the runner if it has ended.
 
-    Bots that were given up (a crash loop) get a new chance.
+    Bots that are broken (a crash loop) are started again.
     """
     resumed = verbs.resume(find_home(), name, stage, say_unless(quiet))
     if not quiet:

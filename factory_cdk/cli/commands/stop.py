@@ -20,13 +20,15 @@ Examples:
 @name_option
 @built_stage_option
 @timeout_option
-@click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back, and the runner ends.")
+@click.option(
+    "--cold", is_flag=True, help="Do not wait for jobs in hand: put them back into their queues, and end the runner."
+)
 @quiet_option
 def command(name: str, stage: str | None, timeout: float | None, cold: bool, quiet: bool) -> None:
     """Stop the bots of a stage, in the order of its workflow; returns when the jobs in hand are done.
 
-    The workers stay, loaded; jobs wait in their queues until `resume`. What is waited for is said after a moment;
-    Ctrl-C ends the waiting, not the stopping. Exit code 3: jobs are still in hand after --timeout.
+    The workers stay loaded; jobs wait in their queues until `resume`. Ctrl-C ends the waiting, not the stopping. Exit
+    code 3: jobs are still in hand after --timeout.
     """
     stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold)
     if not quiet:

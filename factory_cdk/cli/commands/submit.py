@@ -27,7 +27,7 @@ Examples:
 
 \b
 Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
-3 not done in time; 4 the runner is gone.
+3 timed out; 4 the runner does not run.
 """
 
 
@@ -41,14 +41,23 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
     "file_",
     metavar="FILE",
     type=click.File(encoding="utf-8"),
-    help="One job; its payload is this JSON file's.",
+    help="One job with the payload in this JSON file.",
 )
 @click.option(
     "--lines", metavar="FILE", type=click.File(encoding="utf-8"), help="One job per line of this JSON Lines file."
 )
-@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of the jobs and of all that follows.")
 @click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait for the jobs and all that follows from them."
+    "--tag",
+    "tags",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A tag of the jobs and of all that follow from them; repeatable.",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait for the jobs and all jobs that follow from them.",
 )
 @quiet_option
 def command(
@@ -64,8 +73,8 @@ def command(
 ) -> int:
     """Put jobs on a bot's queue. Returns when they are on disk, and prints the id of their run.
 
-    With --wait, stdout has one JSON object per job that became final instead: id, parent, bot, outcome
-    (success, dead or cancelled), attempts, result, error.
+    With --wait, stdout has one JSON object per finished job instead: id, parent, bot, outcome (success, dead or
+    cancelled), attempts, result, error.
     """
     given = [one for one in (payload, file_, lines) if one is not None]
     if len(given) != 1:
