@@ -24,7 +24,7 @@ Examples:
 @format_option
 def command(name: str, stage: str | None, format_: str) -> None:
     """Show a built stage: how it is, its bots and their queues, what it runs, and where its files are."""
-    found = factory.find(find_home(), name, stage)
+    found = factory.find_any(find_home(), name, stage)
     about = factory.describe(found)
     if format_ == "json":
         print_json(about)
