@@ -59,8 +59,8 @@ class Guardian(Protocol):
     def report_to(self, note: Callable[[str], None]) -> None:
         """From now on `note` gets a line about what was ended that a worker had left behind."""
 
-    def watch(self, pid: int, mark: str | None = None) -> None:
-        """`pid`, which leads a process group, is a child of the runner; one with a `mark` (process.py) runs a bot."""
+    def watch(self, pid: int, mark: str) -> None:
+        """`pid`, which leads a process group, is a child of the runner and runs the bot that `mark` is of (process.py)."""
 
     def forget(self, pid: int) -> None:
         """`pid` has ended: what it left behind is ended too."""

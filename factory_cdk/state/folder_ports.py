@@ -10,7 +10,7 @@ from collections.abc import Callable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.state.files import identity, read_json, write_json
 from factory_cdk.state.log_folder import LogFolder
-from factory_cdk.state.outdated import outdated_error
+from factory_cdk.state.outdated import is_outdated, outdated
 from factory_cdk.state.ports import RunnerPorts, Unsubscribe
 from factory_cdk.state.requests import RunnerRequest, open_bell, read_request, take_next_spec
 from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json, spec_from_json
@@ -44,10 +44,10 @@ class FolderSpecs:
 
     def read(self) -> RunnerSpec:
         """The present spec. FactoryError."""
-        if error := outdated_error(self._folder):
-            raise error
         stage = f"--name {self._folder.factory} --stage {self._folder.stage}"
         content = read_json(self._folder.spec)
+        if is_outdated(self._folder, content):
+            raise outdated(self._folder)
         if content is None:
             raise FactoryError(f"{self._folder.path} holds no factory", "build it first")
         try:

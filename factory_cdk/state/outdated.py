@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.state.files import read_json
 from factory_cdk.state.runner_spec import VERSION
 from factory_cdk.state.stage_folder import StageFolder
 
@@ -11,18 +12,12 @@ EARLIER_SPEC = "roster.json"
 """What the file of the runner's spec was called until its version 2."""
 
 
-def is_outdated(folder: StageFolder) -> bool:
-    """Whether another version has built the stage. FactoryError when its spec cannot be read at all."""
-    content = read_json(folder.spec)
+def is_outdated(folder: StageFolder, content: Any) -> bool:
+    """Whether another version has built the stage, whose spec's file holds the JSON `content` (None: there is none)."""
     if content is None:
         return (folder.path / EARLIER_SPEC).exists()
     version = content.get("version") if isinstance(content, dict) else None
     return type(version) is int and version != VERSION
-
-
-def outdated_error(folder: StageFolder) -> FactoryError | None:
-    """The refusal of a stage that another version has built; None of any other. FactoryError as `is_outdated`."""
-    return outdated(folder) if is_outdated(folder) else None
 
 
 def outdated(folder: StageFolder) -> FactoryError:

@@ -93,9 +93,9 @@ def _factory(folder: StageFolder) -> Factory:
     pid, status = runner_pid(folder), read_status(folder)
     spec, state = None, _state_of(folder, pid, status)
     try:
-        if is_outdated(folder):
-            return Factory(folder, "outdated", pid, None, None)
         content = read_json(folder.spec)
+        if is_outdated(folder, content):
+            return Factory(folder, "outdated", pid, None, None)
         spec = spec_from_json(content) if content is not None else None
     except (FactoryError, ValueError):
         state = state if state == "building" else "damaged"

@@ -159,7 +159,7 @@ class ProcessList:
     def report_to(self, note: Callable[[str], None]) -> None:
         pass
 
-    def watch(self, pid: int, mark: str | None = None) -> None:
+    def watch(self, pid: int, mark: str) -> None:
         self.watched.append(pid)
 
     def forget(self, pid: int) -> None:

@@ -35,7 +35,7 @@ def command(name: str, stage: str | None, format_: str) -> None:
 
 
 def _print(about: dict[str, Any]) -> None:
-    for key in ("factory", "stage", "state", "runner", "built", "plan", "state", "logs"):
+    for key in ("factory", "stage", "state", "runner", "built", "plan", "folder", "logs"):
         click.echo(f"{key:9} {about[key] if about[key] is not None else '-'}")
     if about["bots"]:
         click.echo()
