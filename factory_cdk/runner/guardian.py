@@ -60,7 +60,7 @@ class Guardian(Protocol):
         """From now on `note` gets a line about what was ended that a worker had left behind."""
 
     def watch(self, pid: int, mark: str) -> None:
-        """`pid`, which leads a process group, is a child of the runner and runs the bot that `mark` is of (process.py)."""
+        """`pid`, which leads a process group, is a worker and a child of the runner; `mark` is its own (process.py)."""
 
     def forget(self, pid: int) -> None:
         """`pid` has ended: what it left behind is ended too."""
