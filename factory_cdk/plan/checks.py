@@ -32,8 +32,8 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         _check_alike([sector.name for sector in stage.sectors], path, "sectors", findings)
         _check_partitions(stage, path, findings)
     _check_alike(plan.stages, ("factory", "stages"), "stages", findings)
-    _check_alike(defined.bots.listed, ("factory", "bots"), "bots", findings)
-    for name in defined.bots.listed if not findings.is_misspelled("bots", ("factory", "stages")) else ():
+    _check_alike(defined.bots.known, ("factory", "bots"), "bots", findings)
+    for name in defined.bots.known if not _unseen("bots", findings) else ():
         if name not in used and plan.stages:
             hint = "name it in a sector, or remove it"
             findings.at_key(("factory", "bots", name), "F311", f"no stage uses the bot `{name}`", hint)
@@ -49,16 +49,16 @@ def _check_sectors(stage: Stage, plan: Plan, defined: Defined, path: Path, findi
             spot = (*path, sector.name, "bots", bot.name)
             if bots.lack(bot.name):
                 message = f"the sector `{sector.name}` runs the bot `{bot.name}`, which `bots` does not define"
-                findings.at_key(spot, "F201", message, findings.suggest(bot.name, bots.listed))
+                findings.at_key(spot, "F201", message, findings.suggest(bot.name, bots.known))
             for name in bot.arguments.workflow or ():
                 if bots.lack(name):
                     message = f"the workflow of `{bot.name}` names the bot `{name}`, which `bots` does not define"
                     findings.at_key(
-                        workflow_item(spot, name, findings), "F201", message, findings.suggest(name, bots.listed)
+                        workflow_item(spot, name, findings), "F201", message, findings.suggest(name, bots.known)
                     )
         if sector.alarm is not None and alarms.lack(sector.alarm):
             message = f"the sector `{sector.name}` names the alarm `{sector.alarm}`, which `alarms` does not define"
-            hint = findings.suggest(sector.alarm, alarms.listed)
+            hint = findings.suggest(sector.alarm, alarms.known)
             findings.at_value((*path, sector.name, "alarm"), "F203", message, hint)
         check_tag_count(sector, plan.tags, (*path, sector.name, "parameters", "Tags"), findings)
 
@@ -92,14 +92,20 @@ def _check_partitions(stage: Stage, path: Path, findings: Findings) -> None:
             findings.at_value(spot, "F506", message, "give each partition a stage of its own")
 
 
+def _unseen(key: str, findings: Findings) -> bool:
+    """Whether some stage or sector may have a `key` that counts as none, for it is misspelled or has been left out."""
+    stages: Path = ("factory", "stages")
+    return findings.is_misspelled(key, stages) or findings.is_partial(stages)
+
+
 def _check_unused(plan: Plan, findings: Findings) -> None:
     workflows = {stage.workflow for stage in plan.stages.values()}
     alarms = {sector.alarm for stage in plan.stages.values() for sector in stage.sectors}
-    for name in plan.workflows if not findings.is_misspelled("workflow", ("factory", "stages")) else ():
+    for name in plan.workflows if not _unseen("workflow", findings) else ():
         if name not in workflows:
             hint = "name it as the `workflow` of a stage, or remove it"
             findings.at_key(("factory", "workflows", name), "F310", f"no stage uses the workflow `{name}`", hint)
-    for name in plan.alarms if not findings.is_misspelled("alarm", ("factory", "stages")) else ():
+    for name in plan.alarms if not _unseen("alarm", findings) else ():
         if name not in alarms:
             hint = "name it as the `alarm` of an aws sector, or remove it"
             findings.at_key(("factory", "alarms", name), "F514", f"no sector uses the alarm `{name}`", hint)

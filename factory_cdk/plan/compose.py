@@ -143,6 +143,7 @@ class _Composer:
     def _weigh(self, node: SequenceNode | MappingNode, child: Node, event: Any) -> None:
         node.weight += child.weight
         node.height = max(node.height, child.height + 1)
+        node.partial |= not isinstance(child, ScalarNode) and child.partial
         if node.weight > MAX_WEIGHT:
             message = f"the plan holds more than {MAX_WEIGHT:,} values with its aliases expanded"
             self._report("F014", message, "write fewer aliases of aliases", event)
@@ -171,16 +172,19 @@ class _Composer:
                     hint = f"it stands on line {merge.line} too; merge a list: `<<: [*first, *second]`"
                     self._report("F012", "the key `<<` stands twice", hint, key_event)
                 merge = key
-                self._merge(merged, value, alias, value_event)
+                self._merge(merged, node.left_out, value, alias, value_event)
             elif not isinstance(key, ScalarNode) or not isinstance(key.value, str):
                 self._report_key(key, key_event)
+                node.left_out.add(key.text if isinstance(key, ScalarNode) else "")
             elif key.value in own:
                 first = own[key.value].key.line
                 message = f"the key `{_shown(key.value)}` stands twice in this mapping"
                 self._report("F012", message, f"it stands on line {first} too: remove one of them", key_event)
+                node.left_out.add(key.value)
             else:
                 own[key.value] = Entry(key, value, alias)
         node.entries = {**merged, **own}
+        node.partial |= bool(node.left_out)
         return node
 
     def _report_key(self, key: Node, event: Any) -> None:
@@ -196,8 +200,10 @@ class _Composer:
     def _is_merge(event: Any) -> bool:
         return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
 
-    def _merge(self, into: dict[str, Entry], value: Node, alias: str | None, event: Any) -> None:
-        """Merge a mapping, or a list of mappings, into `into`; what came earlier wins."""
+    def _merge(self, into: dict[str, Entry], left_out: set[str], value: Node, alias: str | None, event: Any) -> None:
+        """Merge a mapping, or a list of mappings, into `into`, and what they have left out into `left_out`; what came
+        earlier wins.
+        """
         if isinstance(value, SequenceNode):
             sources = [(item.node, item.alias or alias) for item in value.items]
         else:
@@ -207,6 +213,7 @@ class _Composer:
                 hint = "anchor a mapping with `&name` and merge it: `<<: *name`"
                 self._report("F020", "`<<` merges a mapping or a list of mappings", hint, event)
                 continue
+            left_out |= source.left_out
             for key, entry in source.entries.items():
                 into.setdefault(key, Entry(entry.key, entry.node, name or entry.alias, merged=True))
 

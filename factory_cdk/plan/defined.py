@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from factory_cdk.plan.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one kind, those of refused definitions too. None: what should define them is refused itself, and every
-    reference to it would be reported once more.
+    """Names of one kind, in the order of the plan, those of refused definitions too. Not `complete`: what should define
+    them, or a part of it, is refused itself, and every reference to it would be reported once more.
     """
 
-    known: Iterable[str] | None
+    known: Mapping[str, object]
+    complete: bool
 
     def lack(self, name: str) -> bool:
         """Whether `name` is certain to be undefined."""
-        return self.known is not None and name not in self.known
-
-    @property
-    def listed(self) -> tuple[str, ...]:
-        """The names, in the order of the plan."""
-        return tuple(self.known or ())
+        return self.complete and name not in self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,19 @@ class Defined:
     alarms: Names
 
 
-def defined_names(factory: Any) -> Defined:
-    """The names in `factory`, the plain data of a plan's key `factory`. A plan needs bots, not the others."""
+def defined_names(factory: Any, findings: Findings) -> Defined:
+    """The names in `factory`, the plain data of a plan's key `factory`; `findings` has what is wrong with its keys. A
+    plan needs bots, not the others.
+    """
     data = factory if isinstance(factory, Mapping) else {}
-    return Defined(_names(data.get("bots")), _names(data.get("workflows", {})), _names(data.get("alarms", {})))
 
+    def names(kind: str, value: Any) -> Names:
+        if not isinstance(value, Mapping):
+            return Names({}, complete=False)
+        return Names(value, complete=not findings.is_undefined(("factory", kind)))
 
-def _names(value: Any) -> Names:
-    return Names(dict.fromkeys(value) if isinstance(value, Mapping) else None)
+    return Defined(
+        names("bots", data.get("bots")),
+        names("workflows", data.get("workflows", {})),
+        names("alarms", data.get("alarms", {})),
+    )

@@ -55,9 +55,12 @@ class Findings:
         self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
 
     def lacking(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
-        """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`. It is not told where a
-        misspelled key of that mapping means one of them (`suggest_key`), which is told already.
+        """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`, or nothing at all. It is
+        not told where a misspelled key of that mapping means one of them (`suggest_key`), which is told already, nor
+        where the key stands twice: the other one may have them.
         """
+        if self._is_repeated(path):
+            return
         spot = locate(self.root, path)
         node, aliases = (spot.key, spot.key_aliases) if spot.key is not None else (spot.node, spot.aliases)
         found = self._add(code, message, hint, node.line, node.column, path, aliases)
@@ -91,6 +94,22 @@ class Findings:
     def is_misspelled(self, key: str, under: Path = ()) -> bool:
         """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not told."""
         return any(path[-1] == key and path[: len(under)] == under for path in self._meant)
+
+    def is_undefined(self, path: Path) -> bool:
+        """Whether it is unknown which keys are meant to be in the mapping at `path`: its own key is misspelled, or an
+        entry has been left out (`MappingNode.left_out`) there, or where it lacks. What lacks there is not told.
+        """
+        node = locate(self.root, path).node  # where there is none, the mapping that lacks it
+        return path in self._meant or self._is_repeated(path) or (isinstance(node, MappingNode) and bool(node.left_out))
+
+    def is_partial(self, path: Path) -> bool:
+        """Whether anything in the value at `path` has been left out: what lacks in it is not told."""
+        node = locate(self.root, path).node
+        return self._is_repeated(path) or (not isinstance(node, ScalarNode) and node.partial)
+
+    def _is_repeated(self, path: Path) -> bool:
+        owner = locate(self.root, path[:-1]).node
+        return bool(path) and isinstance(owner, MappingNode) and path[-1] in owner.left_out
 
     def as_written(self, path: Path, value: Any) -> None:
         """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that does not look like it."""

@@ -47,9 +47,10 @@ def load_plan(file: str | Path) -> Loaded:
         return Loaded(str(file), None, findings.diagnostics, text or "")
     check_structure(data, findings)
     factory = data.get("factory")
-    plan = read_factory(factory, findings)
+    defined = defined_names(factory, findings)
+    plan = read_factory(factory, defined.bots, findings)
     locked = Path(file).absolute().with_name(LOCK_NAME).is_file()
-    check_references(plan, defined_names(factory), findings, locked=locked)
+    check_references(plan, defined, findings, locked=locked)
     return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "")
 
 

@@ -48,24 +48,33 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class SequenceNode:
-    """A list. `weight` counts this node and all below it, aliases expanded; `height` the levels below it."""
+    """A list. `weight` counts this node and all below it, aliases expanded; `height` the levels below it; `partial`
+    says that some mapping below has left an entry out.
+    """
 
     items: list[Item]
     line: int
     column: int
     weight: int = 1
     height: int = 0
+    partial: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class MappingNode:
-    """A mapping in the order of the file (merged entries first, as PyYAML has them); weighed like a list."""
+    """A mapping in the order of the file (merged entries first, as PyYAML has them); weighed like a list.
+
+    `left_out` has the keys of the entries that do not count, as they were written: a second one of the same key, and
+    those whose key is no text. Each is reported, so no plan with one is accepted. `partial`: here or below.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
     line: int = 1
     column: int = 1
     weight: int = 1
     height: int = 0
+    left_out: set[str] = field(default_factory=set)
+    partial: bool = False
 
 
 Node: TypeAlias = "ScalarNode | SequenceNode | MappingNode"

@@ -14,7 +14,7 @@ from typing import Any
 
 from factory_cdk.plan import amazon
 from factory_cdk.plan.arguments import read_arguments, read_python
-from factory_cdk.plan.defined import defined_names
+from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
     Alarm,
@@ -38,12 +38,13 @@ MAX_SHOWN = 60
 """Characters of a bot_path that a hint repeats."""
 
 
-def read_factory(data: Any, findings: Findings) -> Plan:
-    """The Plan in `data`, the value of the key `factory`; only to be used when `findings` holds no error."""
+def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
+    """The Plan in `data`, the value of the key `factory`, which defines the bots `defined`; only to be used when
+    `findings` holds no error.
+    """
     factory = _mapping(data)
     path: Path = ("factory",)
     folder = FilePath(findings.file).absolute().parent
-    defined = defined_names(data).bots
     bots: dict[str, Bot] = {}
     for name, value in _mapping(factory.get("bots")).items():
         bot = _bot(name, _mapping(value), (*path, "bots", name), folder, findings)
@@ -158,7 +159,7 @@ def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -
     )
     if not any(key not in STAGE_KEYS for key in data):
         hint = "add a sector: a name with `type:` and `bots:` under it"
-        findings.at_key(path, "F107", f"the stage `{name}` has no sector", hint)
+        findings.lacking(path, (), "F107", f"the stage `{name}` has no sector", hint)
     return Stage(
         name=name,
         sectors=sectors,

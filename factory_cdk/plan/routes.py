@@ -24,21 +24,28 @@ def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, finding
     _check_queues(stage, path, findings)
     if stage.workflow is None:
         own = any(bot.arguments.workflow for sector in stage.sectors for bot in sector.bots)
-        if len(where) > 1 and not own and not findings.is_misspelled("workflow", path):
+        unseen = findings.is_misspelled("workflow", path) or findings.is_partial(path)
+        if len(where) > 1 and not own and not unseen:
             message = f"the stage `{stage.name}` has {len(where)} bots and no `workflow`"
             hint = "jobs end at the bot that they are submitted to; name one of `workflows` if they should go on"
             findings.at_key(path, "F309", message, hint)
     elif defined.workflows.lack(stage.workflow):
         message = f"the stage `{stage.name}` names the workflow `{stage.workflow}`, which `workflows` does not define"
         findings.at_value(
-            (*path, "workflow"), "F202", message, findings.suggest(stage.workflow, defined.workflows.listed)
+            (*path, "workflow"), "F202", message, findings.suggest(stage.workflow, defined.workflows.known)
         )
         return
-    elif stage.workflow in plan.workflows and not findings.is_misspelled("bots", path):
+    elif stage.workflow in plan.workflows and not _unseen_steps(stage.workflow, path, findings):
         _check_edges_left(stage, plan.workflows[stage.workflow], where, (*path, "workflow"), findings)
     edges = feeds(plan.workflows.get(stage.workflow or ""))
     _check_own_workflows(stage, edges, where, path, findings)
     _check_ambiguous(stage, edges, where, path, findings)
+
+
+def _unseen_steps(workflow: str, path: Path, findings: Findings) -> bool:
+    """Whether the stage at `path` may have bots, or its workflow steps, that are misspelled or have been left out."""
+    partial = findings.is_partial(path) or findings.is_partial(("factory", "workflows", workflow))
+    return partial or findings.is_misspelled("bots", path)
 
 
 def _check_queues(stage: Stage, path: Path, findings: Findings) -> None:
@@ -89,7 +96,7 @@ def _check_own_workflows(stage: Stage, edges: Feeds, where: Candidates, path: Pa
                 message = f"the workflow of `{bot.name}` feeds `{twice}` twice"
                 second = workflow_item(spot, twice, findings, last=True)
                 findings.at_key(second, "F303", message, "a job goes to each successor once: remove one")
-            for name in own or ():
+            for name in own or () if not findings.is_partial(path) else ():
                 if name not in where:
                     message = f"`{name}` of the workflow of `{bot.name}` is not on the stage `{stage.name}`"
                     item = workflow_item(spot, name, findings)

@@ -92,7 +92,7 @@ def _translate(error: Any, findings: Findings) -> None:
             findings.at_value(path, "F112", message, _about(path))
         case errors.EMPTY_NOT_ALLOWED.code | errors.MIN_LENGTH.code:
             hint = "name at least one" if path[-1] in ("bots", "stages") else "give it a value, or remove the key"
-            findings.at_key(path, "F107", f"{_shown(path)} is empty", hint)
+            findings.lacking(path, (), "F107", f"{_shown(path)} is empty", hint)
         case errors.REGEX_MISMATCH.code:
             _outside_pattern(path, error, findings)
         case _:

@@ -45,7 +45,7 @@ class _Reading:
         report: Callable[..., None] = self.findings.at_key if key else self.findings.at_value
         if self.bots.lack(name):
             message = f"the workflow `{path[2]}` names the bot `{name}`, which `bots` does not define"
-            report(path, "F201", message, self.findings.suggest(name, self.bots.listed))
+            report(path, "F201", message, self.findings.suggest(name, self.bots.known))
         if parent is None:
             self.roots[name] = None
             return

@@ -536,6 +536,7 @@ LOCAL_MISSPELLED = [
     ("type: local", "§typ: local", "F102", "type"),
     ("        bots:", "        §bot:", "F102", "bots"),
     ("  workflow: flow", "  §workfow: flow", "F103", "workflow"),
+    ("  workflows:", "  §workflow:", "F102", "workflows"),
 ]
 AWS_MISSPELLED = [
     ("parameters:", "§parameter:", "F102", "parameters"),
@@ -543,6 +544,7 @@ AWS_MISSPELLED = [
     ("MetricName:", "§metricName:", "F507", "MetricName"),
     ("Threshold:", "§Treshold:", "F507", "Threshold"),
     ("alarm: idle", "§alrm: idle", "F102", "alarm"),
+    ("  alarms:", "  §alarm:", "F102", "alarms"),
 ]
 
 
