@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import factory_cdk.worker
+from factory_cdk.runner.ports import LoopClock, Message
 from factory_cdk.runner.subreaper import MARK
 from factory_cdk.runner.time_budget import TimeBudget
+from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.worker.frames import LARGE, LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
 
@@ -38,9 +40,6 @@ TURN_OUTPUT = 4096
 _PERMITS = bytes(range(NUMBERS)) * 2
 """The numbers of jobs in a row, from any number on."""
 
-Message = dict[str, Any]
-"""One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
-
 
 def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
     """The variables of a worker's process: this process's, its environment's `bins` first on PATH, `variables`."""
@@ -53,6 +52,15 @@ def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[st
 def worker_command(python: str, *descriptors: int) -> list[str]:
     """The command line of a worker: isolated from PYTHON* variables, the user's site and the working folder."""
     return [python, "-I", str(SHIM), *map(str, descriptors)]
+
+
+def start_worker(pool_spec: PoolSpec) -> WorkerProcess:
+    """Start a process for a worker of `pool_spec`. OSError when the system cannot start one."""
+    return WorkerProcess(
+        lambda *descriptors: worker_command(pool_spec.python, *descriptors),
+        pool_spec.folder,
+        worker_environ(pool_spec.bins, pool_spec.variables),
+    )
 
 
 class WorkerProcess:
@@ -72,7 +80,7 @@ class WorkerProcess:
         self._unsent = bytearray()
         self._ended = self._refused = False
         self._printed = 0
-        self._budget = TimeBudget(self._loop)
+        self._budget = TimeBudget(LoopClock(self._loop))
         self._socket, theirs = socket.socketpair()
         self._output, their_output = os.pipe()
         their_permits, self._permit = os.pipe()
@@ -342,17 +350,3 @@ def _waiting(descriptor: int) -> int:
     count = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, count)
     return count[0]
-
-
-def ending(code: int) -> str:
-    """How a process with the exit code `code` ended, in words."""
-    if code >= 0:
-        return f"exited with {code}"
-    with contextlib.suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"
-
-
-def failure(kind: str, message: str, attempt: int, details: str = "") -> dict[str, Any]:
-    """An error in the form in which the shim reports those of bots."""
-    return {"type": kind, "message": message, "traceback": details, "attempt": attempt}
