@@ -49,7 +49,7 @@ class Gate:
     @property
     def is_closing(self) -> bool:
         """Whether it is being closed: some pools may be given jobs, others none any more."""
-        return self._closing is not None and not self._closing.done()
+        return self.state == "closing"
 
     def note_change(self) -> None:
         """To be called when anything has changed: closing waits for what is in hand, ending for the workers to end."""
