@@ -65,6 +65,6 @@ class RollingUpdate:
     def _start_failed(self, failure: StartFailure) -> None:
         if self._completed:
             self._events.start_failed(failure)
-        elif self.failure is None:
+        else:  # no other can fail: all are stopped
             self.failure = failure
             self.cancel()

@@ -41,9 +41,7 @@ class FakeStage:
         self.runner = FakeRunner(folder / "logs", self.spec.timings)
         self.runner.on_change = self._note_change
         self.published: list[str] = []
-        self.pools = PoolSet(
-            self.folder, self.spec, self._pool, self.runner.events, self.runner.clock, lambda: self._publish()
-        )
+        self.pools = PoolSet(self.folder, self.spec, self._pool, self.runner.events, self.runner.clock, self._publish)
         self.gate = Gate(
             self.pools,
             self.runner.events,
