@@ -355,3 +355,5 @@ async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_on
     assert stage.pool("make") is not old
     assert in_hand(stage.pool("make")) == []
     assert not stage.pool("make").open
+    stage.gate.open(held=True)
+    assert stage.pool("make").free > 0

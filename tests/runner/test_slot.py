@@ -401,6 +401,19 @@ def test_a_worker_that_leaves_finishes_its_job_gives_the_others_back_and_is_not_
     assert ("INFO", "here/make.1: ends because its bot asked for it") in runner.logged
 
 
+def test_a_worker_that_leaves_before_it_is_ready_does_not_hold_up_those_who_wait_for_its_pool(
+    runner: FakeRunner,
+) -> None:
+    pool = runner.pool()
+    pool.start()
+    runner.process.say(kind="leaving")
+    assert not pool.ready
+    runner.process.ready()
+    assert (pool.ready, pool.slots[0].state) == (True, State.STOPPING)
+    runner.process.exit(0)
+    assert pool.ready
+
+
 def test_a_worker_that_leaves_and_is_resumed_meanwhile_is_replaced_once_it_has_ended(runner: FakeRunner) -> None:
     pool = runner.ready_pool()
     runner.process.say(kind="leaving")
