@@ -60,8 +60,8 @@ class Process(Protocol):
     def send(self, message: Message) -> None:
         """Send `message`; nothing happens when it has ended."""
 
-    def hand_over(self, jobs: Sequence[list[Any]]) -> None:
-        """Send jobs, each of which it may begin unless it is taken back first."""
+    def hand_over(self, jobs: Sequence[list[Any]]) -> bool:
+        """Send jobs, each of which it may begin unless it is taken back first; False when it has ended."""
 
     def take_back(self, most: int) -> int:
         """Take back all jobs that it has not begun, the last of the `most` that it has; how many these are."""

@@ -209,8 +209,9 @@ class WorkerSlot:
         """Hand over what was taken since the last time, in one frame."""
         if not self._unsent or self._process is None:
             return
-        jobs, self._unsent = self._unsent, []
-        self._process.hand_over([job_message(job) for job in jobs])
+        if not self._process.hand_over([job_message(job) for job in self._unsent]):
+            return  # `on_exit` follows
+        self._unsent = []
         if self._slow_check is None and len(self.hand) > self.pool_spec.batch:
             self._check_slow_in(SLOW)
         if self.state is State.READY:
@@ -290,7 +291,10 @@ class WorkerSlot:
         if self._process:
             self._guard.forget(self._process.pid)
         self._process = None
-        self._unsent = []
+        if self._unsent:
+            leases = [self.hand.pop() for _ in self._unsent]
+            self._unsent = []
+            self._on_return(leases[::-1])
         self._cancel_timeout()
         self.log.end(self._job_ids())
         self._on_exit(self, code)

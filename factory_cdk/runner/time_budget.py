@@ -1,4 +1,4 @@
-"""How much of the runner's time one worker may take by talking: a bot that floods its log holds up no other bot."""
+"""How much of the runner's time one worker may use: a bot that prints or sends without end holds up no other bot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ WINDOW = 0.1
 """Seconds over which time is counted."""
 
 SHARE = 0.1
-"""The part of a window that one worker's talk may take; the rest of it waits for the next one. Who takes longer than a
-window at once, for a result of megabytes, waits as long as that took.
+"""The part of a window that one worker's messages and output may use; what is left of them waits for the next one. One
+that uses more than a window at once, for a result of megabytes, waits as long as that took.
 """
 
 
@@ -25,7 +25,7 @@ class TimeBudget:
 
     @property
     def overdrawn(self) -> bool:
-        """Whether its talk has to wait."""
+        """Whether its messages and output have to wait."""
         return self._taken > SHARE * WINDOW and self._clock.monotonic() < self._ends
 
     def take(self, seconds: float) -> None:

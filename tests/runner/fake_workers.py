@@ -68,7 +68,8 @@ class FakeClock:
 
 class FakeProcess:
     """A worker process: it begins the first job that it is handed as soon as it has none, unless it `sleeps`, and says
-    what the test says in its name. `killed` and `refused` tell what was done to it; it ends when the test says so.
+    what the test says in its name. `killed` and `refused` tell what was done to it; it ends when the test says so, and
+    takes nothing any more when it `is_ending`: what it has left is being read.
     """
 
     def __init__(self, pid: int) -> None:
@@ -76,7 +77,7 @@ class FakeProcess:
         self.sent: list[Message] = []
         self.doing: str | None = None
         self.handed: deque[str] = deque()
-        self.sleeps = self.killed = self.ended = False
+        self.sleeps = self.killed = self.is_ending = self.ended = False
         self.refused: str | None = None
         self._taken_back = self._passed = 0
 
@@ -95,10 +96,13 @@ class FakeProcess:
         assert not self.ended, "nothing is sent to a process that has ended"
         self.sent.append(message)
 
-    def hand_over(self, jobs: Sequence[list[Any]]) -> None:
+    def hand_over(self, jobs: Sequence[list[Any]]) -> bool:
+        if self.is_ending:
+            return False
         self.send({"kind": "jobs", "jobs": list(jobs)})
         self.handed.extend(job[0] for job in jobs)
         self._begin()
+        return True
 
     def take_back(self, most: int) -> int:
         count = len(self.handed)

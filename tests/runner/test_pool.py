@@ -174,6 +174,20 @@ def test_a_job_that_kills_its_worker_at_the_last_attempt_is_dead(runner: FakeRun
     assert (failed.failure.message, failed.delay) == ("the worker was ended by SIGSEGV", None)
 
 
+def test_jobs_that_cannot_be_handed_over_go_back_and_none_is_charged(runner: FakeRunner) -> None:
+    """Their worker has ended, and what it left is being read."""
+    pool = runner.ready_pool(batch=2)
+    runner.process.is_ending = True
+    hand(pool, "a", "b")
+    assert (in_hand(pool), runner.process.kinds) == (["a", "b"], ["start"])
+    runner.process.exit(1)
+    assert (in_hand(pool), runner.released, runner.settled) == ([], ["a", "b"], [])
+    runner.clock.advance(0)
+    runner.process.ready()
+    hand(pool, "b")
+    assert [job[0] for job in runner.process.sent[-1]["jobs"]] == ["b"]
+
+
 def test_what_is_kept_of_a_dead_worker_is_what_that_attempt_printed(runner: FakeRunner) -> None:
     pool = runner.ready_pool()
     for attempt in (1, 2):

@@ -138,6 +138,11 @@ class Pool(RuleBasedStateMachine):
         if (process := self.one(number)) and process.handed:
             process.say(kind="passed", count=len(process.handed))
 
+    @rule(number=SOME)
+    def begin_to_end(self, number: int) -> None:
+        if process := self.one(number):
+            process.is_ending = True
+
     @rule(number=SOME, code=st.sampled_from([0, 1, -9]))
     def exit(self, number: int, code: int) -> None:
         if process := self.one(number):
@@ -177,8 +182,9 @@ class Pool(RuleBasedStateMachine):
     def a_slot_is_busy_while_it_has_a_job(self) -> None:
         if hasattr(self, "pool"):
             for slot in self.pool.slots:
+                process = next((one for one in self.runner.alive if one.pid == slot.pid), None)
                 assert (slot.state is State.BUSY) <= bool(slot.hand)
-                assert bool(slot.hand) <= (slot.state in (State.BUSY, State.STOPPING))
+                assert not slot.hand or slot.state in (State.BUSY, State.STOPPING) or (process and process.is_ending)
 
 
 TestPool = Pool.TestCase
