@@ -73,10 +73,10 @@ class FakeStage:
         if open:
             self.gate.open(held=True)
 
-    def ask(self, *pool_specs: PoolSpec) -> str:
+    def ask(self, *pool_specs: PoolSpec, refused: str | None = None) -> str:
         """Ask for the spec with these pools, and have it fetched."""
         request = ask_for_spec(self.folder, spec_of(*pool_specs))
-        self.pools.fetch()
+        self.pools.fetch(refused=refused)
         return request
 
     def change(self, *names: str) -> str:
