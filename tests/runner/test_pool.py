@@ -252,7 +252,7 @@ def test_a_worker_that_does_a_job_or_lives_long_has_no_deaths_to_its_name(runner
     pool = runner.ready_pool()
     for _ in range(3):
         runner.process.exit(1)
-        runner.clock.advance(300)
+        runner.clock.advance(runner.clock.pending[0])
         runner.process.ready()
     if how == "steady":
         runner.clock.advance(runner.timings.steady + 1)
