@@ -22,7 +22,7 @@ IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 RUNNER_PATIENCE, PATIENCE = 1.0, 10.0
 """Seconds for which the runner, then the guardian, try to end what is left."""
 
-MISSED = (
+GUARDIAN_GONE = (
     "the guardian was killed: should the runner be, too, what bots have started in sessions of their own would go on"
 )
 """Said once; the workers' own lifelines (worker/lifeline.py) remain."""
@@ -77,7 +77,7 @@ class ParentGuardian:
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
-        self._missed = False
+        self._gone_noted = False
         self._note: Callable[[str], None] = lambda _: None
         self._orphans = Orphans()
 
@@ -107,9 +107,9 @@ class ParentGuardian:
         try:
             os.write(self._writer, line.encode())
         except BrokenPipeError:
-            if not self._missed:
-                self._missed = True
-                self._note(MISSED)
+            if not self._gone_noted:
+                self._gone_noted = True
+                self._note(GUARDIAN_GONE)
 
 
 def _send_term(runner: int) -> None:

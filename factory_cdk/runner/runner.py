@@ -26,8 +26,10 @@ from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.queues.sqlite.faults import DamagedError
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.guardian import Guardian
-from factory_cdk.runner.pool import DEAD, PoolEvents, Trouble, WorkerPool, pool_status, worker_statuses
+from factory_cdk.runner.pool import DEAD, PoolEvents, StartFailure, WorkerPool, pool_status, worker_statuses
 from factory_cdk.runner.pool_set import PoolSet
+from factory_cdk.runner.ports import LoopClock
+from factory_cdk.runner.process import start_worker
 from factory_cdk.runner.reporter import Reporter
 from factory_cdk.runner.rolling_update import ENDING
 from factory_cdk.state.logs import RUNNER, Stream
@@ -78,12 +80,13 @@ class Runner:
         self._events = PoolEvents(
             settle=self._settle,
             release=self._release,
-            look=self._look,
-            note=self._log.say,
+            fetch=self._look,
+            log=self._log.say,
             changed=self._note_change,
-            trouble=self._tell_trouble,
+            start_failed=self._tell_trouble,
         )
-        self._pool_set = PoolSet(ports.specs, spec, self._pool, self._events, self._publish)
+        self._clock = LoopClock(self._loop)
+        self._pool_set = PoolSet(ports.specs, spec, self._pool, self._events, self._clock, self._publish)
         self._settled: list[Finished | Failed] = []
         self._looking: asyncio.Handle | None = None
         self._publishing: asyncio.TimerHandle | None = None
@@ -93,6 +96,7 @@ class Runner:
         self._gate = Gate(
             self._pool_set,
             self._events,
+            self._clock,
             self._task,
             unsettled=lambda: bool(self._settled),
             publish=self._publish,
@@ -109,7 +113,7 @@ class Runner:
         """Start all pools and keep them at work until the runner is ended by a signal, a request or its launcher."""
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._gate.end_by_signal)
+            self._loop.add_signal_handler(number, self._gate.on_signal)
         bells = [self._queues.doorbell(queue) for queue in {pool.pool_spec.queue for pool in self._pool_set.at_work}]
         for bell in bells:
             self._loop.add_reader(bell, self._hear_bell, bell)
@@ -124,7 +128,7 @@ class Runner:
         polling = self._task(self._poll())
         tidying = self._task(self._tidy())
         try:
-            await self._gate.end_of_work()
+            await self._gate.wait_until_ended()
         finally:
             beating.cancel()
             polling.cancel()
@@ -230,7 +234,7 @@ class Runner:
         for lease in leases:
             able = takers[lease.queue]
             taker = able[0] if len(able) == 1 else max(able, key=lambda pool: pool.free)
-            taker.give(lease)
+            taker.assign(lease)
         for pool in self._pool_set.at_work:
             pool.flush()
         self._note_change()
@@ -270,7 +274,7 @@ class Runner:
         """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
         self._beaten_at = self._loop.time()
         unsettled = [settled.lease for settled in self._settled]
-        leases = [lease for pool in self._pool_set.everyone for lease in pool.in_hand] + unsettled
+        leases = [lease for pool in self._pool_set.all_pools for lease in pool.in_hand] + unsettled
         if not leases:
             return
         try:
@@ -343,13 +347,15 @@ class Runner:
 
     def _pool(self, pool_spec: PoolSpec, events: PoolEvents) -> WorkerPool:
         secrets = self._secrets.get(pool_spec.place, {})
-        return WorkerPool(pool_spec, secrets, self._timings, self._stream, self._guardian, events)
+        return WorkerPool(
+            pool_spec, secrets, self._timings, self._stream, self._clock, start_worker, self._guardian, events
+        )
 
     # What others see
 
     def _note_change(self) -> None:
         self._gate.note_change()
-        self._pool_set.go_on(may_take_over=not self._gate.is_closing)
+        self._pool_set.note_change(may_replace=not self._gate.is_closing)
         if not self._told_ready and all(pool.ready for pool in self._pool_set.at_work):
             self._told_ready = True
             if self._report:
@@ -358,9 +364,9 @@ class Runner:
             pause = max(0.0, self._published_at + PUBLISH_EVERY - self._loop.time())
             self._publishing = self._loop.call_later(pause, self._publish)
 
-    def _tell_trouble(self, trouble: Trouble) -> None:
+    def _tell_trouble(self, failure: StartFailure) -> None:
         if self._report:
-            self._report.tell("trouble", sector=trouble.sector, bot=trouble.bot, reason=trouble.reason, log=trouble.log)
+            self._report.tell("trouble", sector=failure.sector, bot=failure.bot, reason=failure.reason, log=failure.log)
 
     def _publish(self) -> None:
         if self._publishing:
@@ -380,7 +386,7 @@ class Runner:
             started_at=self._started_at,
             gate=self._gate.state,
             request=self._request.request,
-            workers=tuple(status for pool in self._pool_set.everyone for status in worker_statuses(pool)),
+            workers=tuple(status for pool in self._pool_set.all_pools for status in worker_statuses(pool)),
             pools=tuple(pool_status(pool) for pool in self._pool_set.at_work),
             trouble=self._trouble,
             lost_log_bytes=self._stream.lost,

@@ -123,13 +123,13 @@ class ProcessLog:
         self._sink.write(self._label, b"".join(moment + b" " + line + b"\n" for line in lines))
         self._pass_on(lines, job)
 
-    def end(self) -> None:
-        """The process ended: what it left of a line is one."""
+    def end(self, jobs: Sequence[str] = ()) -> None:
+        """The process ended: what it left of a line is one, of the first of the `jobs` that it had in hand."""
         if self._unmarked:
-            self._take(self._unmarked, ())
+            self._take(self._unmarked, jobs)
             self._unmarked = b""
         if self._partial:
-            self.write(b"\n")
+            self.write(b"\n", jobs)
         self._marked = None
 
     def last_lines(self, job: str | None = None) -> str:
