@@ -133,7 +133,7 @@ class Factory:
         from factory_cdk.lifecycle import verbs  # noqa: PLC0415
         from factory_cdk.views.stages import stage_detail  # noqa: PLC0415
 
-        return stage_detail(verbs.find(find_home(), *self._names_of(stage)))
+        return stage_detail(verbs.find_any(find_home(), *self._names_of(stage)))
 
     def stages(self) -> list[StageRow]:
         """The stages of this factory that are built, whatever stage this object is for."""

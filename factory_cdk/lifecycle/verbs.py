@@ -19,7 +19,8 @@ from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.results import Demolished, Left, Resumed, Stopped
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import JobRecord
-from factory_cdk.state.logs import follow_stream, read_stream
+from factory_cdk.state.log_folder import follow_stream, read_stream
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.runner_spec import refuse_unknown_bot
 from factory_cdk.state.stages import Factory, only
 from factory_cdk.state.status import runner_pid
@@ -33,6 +34,7 @@ __all__ = [
     "Submission",
     "demolish",
     "find",
+    "find_any",
     "left",
     "list_factories",
     "logs",
@@ -97,9 +99,10 @@ def demolish(
 
     `drain` lets the bots work first until their queues are empty; `cold` puts the jobs in hand back. When jobs or
     dead letters are left, `agree` is asked whether they may be deleted; if not, the stage goes on. FactoryError, with
-    exit code 3, when it takes longer than `timeout` seconds: the stage goes on then, too.
+    exit code 3, when it takes longer than `timeout` seconds: the stage goes on then, too. A stage that another version
+    of factory-cdk has built can be demolished `cold` only.
     """
-    backend, factory = _find(home, name, stage, backends)
+    backend, factory = _find_any(home, name, stage, backends)
     return backend.demolish(factory, say, agree, drain=drain, timeout=timeout, cold=cold)
 
 
@@ -114,13 +117,22 @@ def matches(home: Path, name: str, stage: str | None = None, *, backends: Backen
 
 
 def find(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Factory:
-    """The one stage of that name that is built. FactoryError when there is none, or several and no `stage`."""
+    """The one stage of that name that is built. FactoryError when there is none, or several and no `stage`, or when
+    another version of factory-cdk has built it.
+    """
     return _find(home, name, stage, backends)[1]
+
+
+def find_any(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Factory:
+    """The one stage of that name that is built, by whatever version. FactoryError when there is none, or several and no
+    `stage`.
+    """
+    return _find_any(home, name, stage, backends)[1]
 
 
 def left(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Left:
     """What would be deleted with the stage: the jobs in its queues."""
-    backend, factory = _find(home, name, stage, backends)
+    backend, factory = _find_any(home, name, stage, backends)
     return backend.left(factory)
 
 
@@ -171,6 +183,13 @@ def _matches(home: Path, name: str, stage: str | None, backends: Backends) -> li
 
 
 def _find(home: Path, name: str, stage: str | None, backends: Backends) -> tuple[Backend, Factory]:
+    backend, factory = _find_any(home, name, stage, backends)
+    if factory.state == "outdated":
+        raise outdated(factory.folder)
+    return backend, factory
+
+
+def _find_any(home: Path, name: str, stage: str | None, backends: Backends) -> tuple[Backend, Factory]:
     found = _matches(home, name, stage, backends)
     factory = only([one for _, one in found], name, stage, lambda: list_factories(home, backends=backends))
     return found[0][0], factory

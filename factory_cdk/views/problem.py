@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.stage_queues import queues_trouble
 from factory_cdk.state.stages import Factory
 
@@ -29,6 +30,9 @@ def problem_of(factory: Factory) -> str | None:
                 f"{name} is damaged: {factory.folder.spec} cannot be read: factory-cdk demolish {options}, "
                 "then build it again"
             )
+        case "outdated":
+            refusal = outdated(factory.folder)
+            return f"{refusal.message}\n  {refusal.remedy}"
     if factory.status and factory.status.trouble:
         return f"{name}: {factory.status.trouble}"
     if factory.state != "building" and (trouble := queues_trouble(factory.folder)):

@@ -72,12 +72,6 @@ def test_a_worker_that_dies_or_takes_too_long_is_logged_under_its_job(bad: Works
     assert not any("- |" in line for line in lines(bad, LogFilter(level="ERROR"))), "the runner goes on"
 
 
-def test_what_is_kept_of_a_dead_worker_is_what_that_attempt_printed(bad: Works) -> None:
-    bad.build(bot("die", "bad:die", max_attempts=2))
-    records = bad.run("die", 1, 2)
-    assert [failure.traceback for record in records for failure in record.failures] == ["last words"] * 4
-
-
 def test_a_result_that_is_not_json_is_an_error_in_the_log(bad: Works) -> None:
     bad.build(bot("odd", "bad:unstorable", max_attempts=1))
     (record,) = bad.run("odd", 1)

@@ -19,6 +19,7 @@ from factory_cdk.cli.shared_options import (
 )
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
+from factory_cdk.state.outdated import outdated
 from factory_cdk.views.stages import stage_row
 
 EXAMPLES = """\b
@@ -63,6 +64,8 @@ def command(
     if not quiet or not yes:
         _print_found(home, found)
     chosen = found[0] if len(found) == 1 else _choose(found)
+    if chosen.state == "outdated" and not cold:
+        raise outdated(chosen.folder)
     if not yes and not confirmed(f"demolish {chosen.folder.name}?"):
         return 1
 

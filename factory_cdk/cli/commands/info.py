@@ -24,7 +24,7 @@ Examples:
 @format_option
 def command(name: str, stage: str | None, format_: str) -> None:
     """Show a built stage: its state, its bots and their queues, and where its files are."""
-    found = verbs.find(find_home(), name, stage)
+    found = verbs.find_any(find_home(), name, stage)
     detail = stage_detail(found)
     if format_ == "json":
         print_json(as_json(detail))
@@ -34,7 +34,7 @@ def command(name: str, stage: str | None, format_: str) -> None:
 
 
 def _print(detail: StageDetail) -> None:
-    for key in ("factory", "stage", "state", "runner", "built", "plan", "state", "logs"):
+    for key in ("factory", "stage", "state", "runner", "built", "plan", "folder", "logs"):
         value = getattr(detail, key)
         click.echo(f"{key:9} {value if value is not None else '-'}")
     if detail.bots:

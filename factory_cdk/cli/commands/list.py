@@ -25,7 +25,8 @@ def command(format_: str) -> None:
     """List the stages that are built on this machine.
 
     States: running, stopping, stopped (`resume` continues), ended or killed (the runner does not run: `resume` starts
-    it again), building, unfinished (a build was killed), damaged. Problems, and what to do about them, are on stderr.
+    it again), building, unfinished (a build was killed), damaged, outdated (built by another version of factory-cdk).
+    Problems, and what to do about them, are on stderr.
     """
     found = verbs.list_factories(find_home())
     rows = [stage_row(one) for one in found]

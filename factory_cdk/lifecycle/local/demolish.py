@@ -10,11 +10,12 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import DiskFullError
 from factory_cdk.lifecycle.local.control import LONGEST_END, changing, remove
 from factory_cdk.lifecycle.local.drain import drain as drain_queues
-from factory_cdk.lifecycle.local.ending import end_cold, end_warm
+from factory_cdk.lifecycle.local.ending import end_by_signals, end_cold, end_warm
 from factory_cdk.lifecycle.local.stop import close_gate
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.lifecycle.results import Demolished, Left
 from factory_cdk.state.locks import holding, take_folder
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.requests import ask
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import has_queues, open_queues
@@ -26,6 +27,8 @@ def left(factory: Factory) -> Left:
     """What is in the queues of `factory`, and would be deleted with it: nothing when it shares them with others."""
     if factory.folder.shares_queues or not has_queues(factory.folder):
         return Left(0, 0)
+    if factory.state == "outdated":
+        return Left(0, 0, "another version of factory-cdk has stored them")
     try:
         with open_queues(factory.folder) as queues:
             depths = queues.history.depths().values()
@@ -50,9 +53,14 @@ def demolish(
 
     When anything is left in the queues, `agree` is asked whether it may be deleted; if it may not, the stage goes on as
     before. Nobody can submit between the count and the end. FactoryError, with exit code 3 when jobs are still there
-    after `timeout` seconds: the stage goes on then, as it does when this is interrupted.
+    after `timeout` seconds: the stage goes on then, as it does when this is interrupted. FactoryError, unless it is
+    `cold`, for a stage that another version of factory-cdk has built.
     """
     folder = factory.folder
+    if factory.state == "outdated":
+        if not cold:
+            raise outdated(folder)
+        return _demolish_outdated(factory, agree)
     began = time.monotonic()
     if drain:
         drain_queues(factory, say, timeout)
@@ -69,6 +77,18 @@ def demolish(
             if goes:
                 end_warm(folder)
                 remove(folder)
+    return Demolished(folder.name, goes, remaining)
+
+
+def _demolish_outdated(factory: Factory, agree: Callable[[Left], bool]) -> Demolished:
+    """Delete a stage whose jobs only the version that built it could read."""
+    folder = factory.folder
+    with changing(folder), nobody_submitting(folder):
+        remaining = left(factory)
+        goes = agree(remaining)
+        if goes:
+            end_by_signals(folder)
+            remove(folder)
     return Demolished(folder.name, goes, remaining)
 
 

@@ -37,8 +37,21 @@ def end_cold(folder: StageFolder, patience: float = LONGEST_END) -> None:
         ask(folder, gate="closed", end="cold")
     except DiskFullError:
         signal_end(folder, cold=True)
-    if await_end(folder, patience):
-        return
+    if not await_end(folder, patience):
+        _kill(folder)
+
+
+def end_by_signals(folder: StageFolder) -> None:
+    """End a runner, of whatever version, cold: signals are the one thing that every version understands. FactoryError
+    when it lives on.
+    """
+    signal_end(folder, cold=True)
+    if not await_end(folder, LONGEST_END):
+        _kill(folder)
+
+
+def _kill(folder: StageFolder) -> None:
+    """Kill the runner. FactoryError when it lives on."""
     _send(folder, signal.SIGKILL)  # its guardian ends the workers
     if not await_end(folder, LONGEST_END):
         raise FactoryError(

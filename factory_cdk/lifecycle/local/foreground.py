@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 
 from factory_cdk.runner.launch import Launch
-from factory_cdk.state.logs import follow_stream
+from factory_cdk.state.log_folder import follow_stream
 from factory_cdk.state.stage_folder import StageFolder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.runner_spec import RunnerSpec
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import queues_trouble
@@ -12,9 +13,15 @@ from factory_cdk.state.status import runner_pid
 
 
 def refuse_built(folder: StageFolder) -> None:
-    """FactoryError when the stage is built already, whether its runner runs or not, or when that cannot be seen."""
+    """FactoryError when the stage is built already, whether its runner runs or not, by whatever version, or when that
+    cannot be seen.
+    """
     with disk(folder.path):
-        if not folder.path.exists() or folder.unfinished.exists():
+        if not folder.path.exists():
+            return
+        if matches(folder.path.parents[2], folder.factory, folder.stage)[0].state == "outdated":
+            raise outdated(folder)
+        if folder.unfinished.exists():
             return
     pid = runner_pid(folder)
     if pid is None:

@@ -32,7 +32,7 @@ def resume(factory: Factory, say: Say, environ: Mapping[str, str]) -> Resumed:
             return Resumed(folder.name, started=False)
         values = resolve_secrets(spec.secrets, environ)
         say(f"starting the runner of {folder.name}")
-        ask(folder, gate="open", held=False)
+        ask(folder, gate="open", keep_stopped=False)
         launch = Launch(folder, spec, values, detach=True)
         trouble = await_ready(launch, folder)
         launch.keep()
@@ -46,7 +46,7 @@ def _reopened(folder: StageFolder) -> bool:
     if runner_pid(folder) is None:
         return False
     try:
-        await_request(folder, ask(folder, gate="open", held=False), "open")
+        await_request(folder, ask(folder, gate="open", keep_stopped=False), "open")
     except FactoryError:
         if runner_pid(folder) is not None:
             raise
