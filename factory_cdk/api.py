@@ -141,7 +141,7 @@ class Factory:
         or dead letters are left and `discard` is False.
         """
         from factory_cdk.lifecycle.local.drain import drain as empty_queues  # noqa: PLC0415
-        from factory_cdk.lifecycle.verbs import Left, demolish, find  # noqa: PLC0415
+        from factory_cdk.lifecycle.verbs import Left, demolish, find_any  # noqa: PLC0415
 
         plan = read_plan(self.plan)
         name = self._stage_name(plan, stage)
@@ -152,7 +152,7 @@ class Factory:
                 kept.append(left)
             return discard
 
-        factory = find(find_home(), plan.name, name)
+        factory = find_any(find_home(), plan.name, name)
         began = time.monotonic()
         if drain:
             empty_queues(factory, say or _no_word, timeout)

@@ -12,6 +12,7 @@ from factory_cdk.cli.output.report import printable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle.verbs import Factory, list_factories
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.stage_queues import queues_trouble
 
 
@@ -107,6 +108,9 @@ def warning(factory: Factory) -> str | None:
             f"{factory.folder.name} is damaged: {factory.folder.spec} cannot be read: factory-cdk demolish {stage}, "
             "then build it again"
         )
+    if factory.state == "outdated":
+        refusal = outdated(factory.folder)
+        return f"{refusal.message}\n  {refusal.remedy}"
     if factory.status and factory.status.trouble:
         return f"{factory.folder.name}: {factory.status.trouble}"
     if factory.state != "building" and (trouble := queues_trouble(factory.folder)):

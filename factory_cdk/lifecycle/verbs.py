@@ -20,13 +20,13 @@ from factory_cdk.lifecycle.local.stop import stop as stop_stage
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import JobRecord
 from factory_cdk.runner.launch import Launch
-from factory_cdk.state.logs import follow_stream, read_stream
+from factory_cdk.state.log_folder import follow_stream, read_stream
 from factory_cdk.state.requests import ask
 from factory_cdk.state.runner_spec import RunnerSpec, refuse_unknown_bot
 from factory_cdk.state.secrets import resolve_secrets
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import queues_trouble
-from factory_cdk.state.stages import Factory, find, list_factories, matches
+from factory_cdk.state.stages import Factory, find, find_any, list_factories, matches
 from factory_cdk.state.status import runner_pid
 from factory_cdk.views.rows import describe, summary, workers
 
@@ -37,6 +37,7 @@ __all__ = [
     "demolish",
     "describe",
     "find",
+    "find_any",
     "left",
     "list_factories",
     "logs",
@@ -114,7 +115,7 @@ def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mappi
         if folder.starting.exists():
             await_end(folder, LONGEST_END)
         if runner_pid(folder) is not None:
-            request = ask(folder, gate="open", held=False)
+            request = ask(folder, gate="open", keep_stopped=False)
             try:
                 await_request(folder, request, "open")
             except FactoryError:
@@ -124,7 +125,7 @@ def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mappi
                 return
         values = resolve_secrets(spec.secrets, environ)
         say(f"starting the runner of {folder.name}")
-        ask(folder, gate="open", held=False)
+        ask(folder, gate="open", keep_stopped=False)
         launch = Launch(folder, spec, values, detach=True)
         trouble = await_ready(launch, folder)
         launch.keep()

@@ -55,8 +55,10 @@ class Gate:
         """To be called when anything has changed: closing waits for what is in hand, ending for the workers to end."""
         self._changed.set()
 
-    def open(self, *, held: bool) -> None:
-        """Let the pools take jobs; nothing when the runner is ending. `held`: but for those that their plan stopped."""
+    def open(self, *, keep_stopped: bool) -> None:
+        """Let the pools take jobs, but, with `keep_stopped`, for those that their plan stopped. Nothing when the runner
+        is ending.
+        """
         if self.ending:
             return
         if self._closing:
@@ -64,8 +66,8 @@ class Gate:
             self._closing = None
         self.state = "open"
         for pool in self._pool_set.at_work:
-            pool.open = not (held and pool.pool_spec.stopped)
-            if not held:
+            pool.open = not (keep_stopped and pool.pool_spec.stopped)
+            if not keep_stopped:
                 pool.resume()
             elif pool.broken or not pool.alive:
                 pool.start()

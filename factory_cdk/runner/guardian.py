@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from typing import Protocol
 
 from factory_cdk.runner.subreaper import Orphans, adopt, end_all
 
@@ -27,7 +28,7 @@ GUARDIAN_GONE = (
 """Said once; the workers' own lifelines (worker/lifeline.py) remain."""
 
 
-def guard(*, pass_on: bool) -> Guardian:
+def guard(*, pass_on: bool) -> ParentGuardian:
     """Fork: the child, in which this returns, is the runner; this process stays, as its guardian, and ends with its
     exit code. `pass_on`: SIGTERM is meant for the runner; else it is ignored.
 
@@ -41,7 +42,7 @@ def guard(*, pass_on: bool) -> Guardian:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
         adopt()
-        return Guardian(writer)
+        return ParentGuardian(writer)
     code = 70
     try:
         os.close(writer)
@@ -52,8 +53,27 @@ def guard(*, pass_on: bool) -> Guardian:
         os._exit(code)
 
 
-class Guardian:
-    """The runner's end."""
+class Guardian(Protocol):
+    """Ends what workers leave behind."""
+
+    def report_to(self, note: Callable[[str], None]) -> None:
+        """From now on `note` gets a line about what was ended that a worker had left behind."""
+
+    def watch(self, pid: int, mark: str) -> None:
+        """`pid`, which leads a process group, is a worker and a child of the runner; `mark` is its own (process.py)."""
+
+    def forget(self, pid: int) -> None:
+        """`pid` has ended: what it left behind is ended too."""
+
+    def look(self) -> None:
+        """To be called now and then: what bots left behind and has ended is waited for."""
+
+    def dismiss(self) -> None:
+        """The runner is about to end, and has no worker any more: end what is left."""
+
+
+class ParentGuardian:
+    """The runner's end of the guardian that is its parent."""
 
     def __init__(self, writer: int) -> None:
         self._writer = writer

@@ -8,30 +8,28 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
 from factory_cdk.runner.ports import Clock, Timer
 from factory_cdk.runner.rolling_update import MakePool, RollingUpdate
-from factory_cdk.state.files import write_json
-from factory_cdk.state.requests import take_next_spec
-from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
+from factory_cdk.state.ports import SpecStore
+from factory_cdk.state.runner_spec import RunnerSpec
 from factory_cdk.state.spec_changes import unsupported_change
-from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.status import UpdateStatus
 
 
 class PoolSet:
-    """The pools of `spec`, made by `make` with `events`, and of the specs that take its place: `update_status` says
-    what became of the last one that was asked for, and `publish` is called when that is decided. `lease` is the
+    """The pools of `spec`, made by `make` with `events`, and of those of `specs` that take its place: `update_status`
+    says what became of the last one that was asked for, and `publish` is called when that is decided. `lease` is the
     shortest lease of the pools at work, in seconds.
     """
 
     def __init__(
         self,
-        folder: StageFolder,
+        specs: SpecStore,
         spec: RunnerSpec,
         make: MakePool,
         events: PoolEvents,
         clock: Clock,
         publish: Callable[[], None],
     ) -> None:
-        self._folder, self._make, self._events, self._clock, self._publish = folder, make, events, clock, publish
+        self._specs, self._make, self._events, self._clock, self._publish = specs, make, events, clock, publish
         self._spec = spec
         self.at_work = [make(pool_spec, events) for pool_spec in spec.pool_specs]
         self.lease = self._shortest_lease()
@@ -53,7 +51,7 @@ class PoolSet:
     def start(self) -> None:
         """Start the pools. A next spec that a runner before this one did not begin is dropped."""
         try:
-            left = take_next_spec(self._folder)
+            left = self._specs.take_next()
         except FactoryError as error:
             self._events.log(error.message, "WARNING")
         else:
@@ -67,7 +65,7 @@ class PoolSet:
         another; or say why that is `refused`.
         """
         try:
-            asked = take_next_spec(self._folder)
+            asked = self._specs.take_next()
         except FactoryError as error:
             self._events.log(f"{error.message}; the workers stay as they are", "WARNING")
             return
@@ -114,7 +112,7 @@ class PoolSet:
 
     def _complete(self, update: RollingUpdate) -> None:
         try:
-            write_json(self._folder.spec, spec_as_json(update.spec))  # what a restart starts from now on
+            self._specs.accept(update.spec)
         except FactoryError as error:
             self.cancel_update(error.message)
             return

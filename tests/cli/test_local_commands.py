@@ -14,7 +14,8 @@ from patience import PATIENCE
 from shell import Shell, fill
 
 from factory_cdk.queues.sqlite.engine import SqliteQueues
-from factory_cdk.state.logs import LARGEST_FILE, RotatedFile, Stream, follow_stream
+from factory_cdk.state.log_folder import LARGEST_FILE, LogFolder, RotatedFile, follow_stream
+from factory_cdk.state.logs import Stream
 
 WORKER = {
     "factory", "stage", "sector", "bot", "worker", "pid", "state", "uptime", "restarts", "done", "failed", "in_hand"
@@ -133,7 +134,7 @@ def test_logs_of_one_bot_alone_are_followed_from_the_first_line_on(shell: Shell)
 
 
 def test_a_stream_that_is_put_aside_is_followed_without_a_gap_and_without_other_bots(tmp_path: Path) -> None:
-    stream = Stream(tmp_path)
+    stream = Stream(LogFolder(tmp_path))
     mine, other = stream.log("here/mine.1"), stream.log("here/other.1")
     mine.write(b"before\n")
     following = follow_stream(tmp_path, "mine", whole=True, pause=0.0)

@@ -24,6 +24,7 @@ from factory_cdk.runner.launch import Launch
 from factory_cdk.runner.reporter import Reporter
 from factory_cdk.state.locks import holding, lock_holder, take_folder
 from factory_cdk.state.requests import RunnerRequest, read_request
+from factory_cdk.state.runner_spec import VERSION
 from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.state.status import read_status, runner_pid
 
@@ -176,7 +177,7 @@ def test_a_runner_whose_folder_was_removed_ends_and_leaves_the_one_that_is_built
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", '{"version": 2}', '{"version": 1, "workers": [7], "crews": []}']
+    "content", ["", "{", "[]", "7", "{}", f'{{"version": {VERSION}}}', f'{{"version": {VERSION}, "pool_specs": [7]}}']
 )
 def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_demolished(
     tmp_path: Path, content: str
@@ -202,7 +203,7 @@ def test_a_request_that_cannot_be_read_is_logged_and_the_runner_goes_on(echo: Wo
     state, pid = echo.folder(), echo.runner()
     until(lambda: (status := read_status(state)) and status.gate == "open")  # the last request was heard
     for noted, text in enumerate(
-        ("", "[]", '{"gate": []}', '{"gate": "open", "held": 1}', '{"end": {}}', '{"request": null}'), 1
+        ("", "[]", '{"gate": []}', '{"gate": "open", "keep_stopped": 1}', '{"end": {}}', '{"request": null}'), 1
     ):
         state.request.write_text(text)
         ringer = Ringer(state.path)
@@ -216,5 +217,5 @@ def test_a_request_that_cannot_be_read_is_logged_and_the_runner_goes_on(echo: Wo
 def test_a_request_may_hold_keys_of_a_later_version(tmp_path: Path) -> None:
     state = stage_folder(tmp_path, "works", "test")
     state.path.mkdir(parents=True)
-    state.request.write_text('{"gate": "open", "held": false, "later": 1}')
-    assert read_request(state) == RunnerRequest("open", held=False)
+    state.request.write_text('{"gate": "open", "keep_stopped": false, "later": 1}')
+    assert read_request(state) == RunnerRequest("open", keep_stopped=False)

@@ -13,6 +13,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.lifecycle.local.drain import drain as empty_queues
+from factory_cdk.state.outdated import outdated
 
 EXAMPLES = """\b
 Examples:
@@ -64,6 +65,8 @@ def command(
             spare=("plan", "built", "workers"),
         )
     chosen = found[0] if len(found) == 1 else _choose(found)
+    if chosen.state == "outdated" and not cold:
+        raise outdated(chosen.folder)
     if not yes and not confirmed(f"demolish {chosen.folder.name}?"):
         return 1
 

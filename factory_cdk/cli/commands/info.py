@@ -24,7 +24,7 @@ Examples:
 @format_option
 def command(name: str, stage: str | None, format_: str) -> None:
     """Show a built stage: how it is, its bots and their queues, what it runs, and where its files are."""
-    found = factory.find(find_home(), name, stage)
+    found = factory.find_any(find_home(), name, stage)
     about = factory.describe(found)
     if format_ == "json":
         print_json(about)
@@ -35,7 +35,7 @@ def command(name: str, stage: str | None, format_: str) -> None:
 
 
 def _print(about: dict[str, Any]) -> None:
-    for key in ("factory", "stage", "state", "runner", "built", "plan", "state", "logs"):
+    for key in ("factory", "stage", "state", "runner", "built", "plan", "folder", "logs"):
         click.echo(f"{key:9} {about[key] if about[key] is not None else '-'}")
     if about["bots"]:
         click.echo()

@@ -23,7 +23,8 @@ def command(format_: str) -> None:
     """List the stages that are built on this machine.
 
     They are running, stopping, stopped (resume goes on), ended or killed (the runner is gone: resume starts it
-    again), building, unfinished (a build was killed), or damaged. What helps is said on stderr.
+    again), building, unfinished (a build was killed), damaged, or outdated (another version of factory-cdk has built
+    it). What helps is said on stderr.
     """
     found = factory.list_factories(find_home())
     rows = [factory.summary(one) for one in found]

@@ -32,6 +32,7 @@ from factory_cdk.plan.model import Sector, SectorType
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.requests import ask
 from factory_cdk.state.runner_spec import RunnerSpec, Timings, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
@@ -101,9 +102,15 @@ def refuse_what_cannot_run(stage: str, sectors: Iterable[Sector | SectorDesign])
 
 
 def refuse_built(folder: StageFolder) -> None:
-    """FactoryError when the stage is built already, whether its runner runs or not, or when that cannot be seen."""
+    """FactoryError when the stage is built already, whether its runner runs or not, by whatever version, or when that
+    cannot be seen.
+    """
     with disk(folder.path):
-        if not folder.path.exists() or folder.unfinished.exists():
+        if not folder.path.exists():
+            return
+        if matches(folder.path.parents[2], folder.factory, folder.stage)[0].state == "outdated":
+            raise outdated(folder)
+        if folder.unfinished.exists():
             return
     pid = runner_pid(folder)
     stage = f"--name {folder.factory} --stage {folder.stage}"

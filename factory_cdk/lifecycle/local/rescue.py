@@ -22,11 +22,10 @@ from factory_cdk.queues.sqlite.bodies import sync_folder
 from factory_cdk.queues.sqlite.check import check
 from factory_cdk.queues.sqlite.faults import DamagedError
 from factory_cdk.queues.sqlite.rescue import Rescue, rescue
-from factory_cdk.state.files import write_json
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import queues_path, refuse_missing
 from factory_cdk.state.stages import Factory
-from factory_cdk.state.status import read_status, runner_pid, status_as_json
+from factory_cdk.state.status import read_status, runner_pid, write_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +111,4 @@ def _forget_trouble(folder: StageFolder) -> None:
     """What its last runner said of the damaged queues holds no longer."""
     status = read_status(folder)
     if status is not None:
-        write_json(folder.status, status_as_json(replace(status, trouble=None)))
+        write_status(folder, replace(status, trouble=None))

@@ -18,6 +18,7 @@ from factory_cdk.jobs.submit import TIMED_OUT
 from factory_cdk.lifecycle.local.control import LONGEST_END, Say, await_end, changing, remove
 from factory_cdk.state.locks import holding, take_folder
 from factory_cdk.state.logs import stamp
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.requests import answering, ask
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import has_queues, open_queues
@@ -56,6 +57,8 @@ def left(factory: Factory) -> Left:
     """What is in the queues of `factory`, and would be gone with it: nothing when it shares them, they outlive it."""
     if factory.folder.shares_queues or not has_queues(factory.folder):
         return Left(0, 0)
+    if factory.state == "outdated":
+        return Left(0, 0, "another version of factory-cdk has stored them")
     try:
         with open_queues(factory.folder) as queues:
             depths = queues.history.depths().values()
@@ -101,9 +104,14 @@ def demolish(
 
     When anything is left in the queues, `discard` is asked; if it says no, the stage goes on as before and the
     answer is False. Nobody can submit between the count and the end. FactoryError, with exit code 3 when jobs are
-    still in hand after `timeout` seconds: the stage goes on then, as it does when it is interrupted.
+    still in hand after `timeout` seconds: the stage goes on then, as it does when it is interrupted. FactoryError,
+    unless it is `cold`, for a stage that another version of factory-cdk has built.
     """
     folder = factory.folder
+    if factory.state == "outdated":
+        if not cold:
+            raise outdated(folder)
+        return _demolish_outdated(factory, discard)
     with changing(folder), _going_on_unless_gone(factory, say):
         if runner_pid(folder) is not None:
             if cold:
@@ -116,6 +124,22 @@ def demolish(
             if goes:
                 _end_runner(folder)
                 remove(folder)
+    return goes
+
+
+def _demolish_outdated(factory: Factory, discard: Callable[[Left], bool]) -> bool:
+    """End the runner of another version by signals, the one thing that every version understands, and delete the stage,
+    whose jobs only that version could read.
+    """
+    folder = factory.folder
+    with changing(folder), nobody_submitting(folder):
+        goes = discard(left(factory))
+        if goes:
+            if runner_pid(folder) is not None:
+                _signal_end(folder, cold=True)
+            if not await_end(folder, LONGEST_END):
+                _kill(folder)
+            remove(folder)
     return goes
 
 
@@ -261,8 +285,12 @@ def _end_cold(folder: StageFolder) -> None:
         ask(folder, gate="closed", end="cold")
     except DiskFullError:
         _signal_end(folder, cold=True)
-    if await_end(folder, LONGEST_END):
-        return
+    if not await_end(folder, LONGEST_END):
+        _kill(folder)
+
+
+def _kill(folder: StageFolder) -> None:
+    """Kill the runner. FactoryError when it lives on."""
     _send(folder, signal.SIGKILL)  # its guardian ends the workers
     if not await_end(folder, LONGEST_END):
         raise FactoryError(
