@@ -216,7 +216,7 @@ class WorkerSlot:
             self._check_slow_in(SLOW)
         if self.state is State.READY:
             self.state = State.BUSY
-            self._begin_job()
+            self._begin_job(self._clock.monotonic())
 
     def is_doing(self, job_id: str) -> bool:
         """Whether the job `job_id` is the one that it has to do now."""
@@ -224,10 +224,10 @@ class WorkerSlot:
 
     def finish_job(self) -> Lease:
         """The job being done is over: take it out of the hand; the time of the next one begins."""
-        quick = self._clock.monotonic() - self._job_began < QUICK
-        self._prefetch = min(PREFETCH, 2 * self._prefetch + 1) if quick else 0
+        now = self._clock.monotonic()
+        self._prefetch = min(PREFETCH, 2 * self._prefetch + 1) if now - self._job_began < QUICK else 0
         lease = self.hand.popleft()
-        self._begin_job()
+        self._begin_job(now)
         return lease
 
     def return_jobs(self, ids: Sequence[str]) -> list[Lease]:
@@ -236,7 +236,7 @@ class WorkerSlot:
         returned = [lease for lease in self.hand if lease.job.id in ids]
         self.hand = deque(lease for lease in self.hand if lease.job.id not in ids)
         if returned and returned[0] is was_doing:
-            self._begin_job()
+            self._begin_job(self._clock.monotonic())
         return returned
 
     def pass_over(self, count: int) -> None:
@@ -245,9 +245,9 @@ class WorkerSlot:
             self.killed_for = self.killed_for or KilledFor.PERMITS
             self.refuse("it could not begin jobs, something had taken the permits for them; they go back")
 
-    def _begin_job(self) -> None:
+    def _begin_job(self, now: float) -> None:
         """Another job is the first in hand now, and is being done, or none is left."""
-        self._job_began = self._clock.monotonic()
+        self._job_began = now
         self.bot_status = None
         if not self.hand and self.state is State.BUSY:
             self.state = State.READY
@@ -276,7 +276,7 @@ class WorkerSlot:
         if back := process.take_back(len(self.hand)):
             leases = [self.hand.pop() for _ in range(back)]
             if not self.hand:  # it had not even begun the first
-                self._begin_job()
+                self._begin_job(self._clock.monotonic())
             self._on_return(leases[::-1])
 
     # What its process says
