@@ -357,3 +357,20 @@ async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_on
     assert not stage.pool("make").open
     stage.gate.open(keep_stopped=True)
     assert stage.pool("make").free > 0
+
+
+@on_a_loop
+async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_when_it_is_opened_again(
+    stage: FakeStage,
+) -> None:
+    stage.start()
+    stage.hand("make", "a")
+    stage.gate.close()
+    await turns()
+    old = stage.pool("make")
+    stage.change("make")
+    stage.runner.process.ready()
+    stage.gate.open(keep_stopped=True)
+    assert stage.pool("make") is not old
+    assert stage.pool("make").open
+    assert in_hand(old) == ["a"]
