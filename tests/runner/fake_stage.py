@@ -42,6 +42,7 @@ class FakeStage:
         self.runner = FakeRunner(folder / "logs", self.spec.timings)
         self.runner.on_change = self._note_change
         self.published: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self.pools = PoolSet(
             FolderSpecs(self.folder), self.spec, self._pool, self.runner.events, self.runner.clock, self._publish
         )
@@ -59,7 +60,8 @@ class FakeStage:
         return self.runner.pool(spec, events)
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(work)
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+        return self.tasks[-1]
 
     def _publish(self) -> None:
         self.published.append(self.gate.state)

@@ -253,6 +253,7 @@ async def test_a_runner_that_ends_cold_stays_cold_and_ends_once(stage: FakeStage
     stage.hand("make", "a")
     stage.gate.end(cold=True)
     stage.gate.end(cold=cold)
+    assert len(stage.tasks) == 1
     end_all(stage)
     await turns()
     await asyncio.wait_for(stage.gate.wait_until_ended(), 60)
