@@ -25,6 +25,6 @@ def outdated(folder: StageFolder) -> FactoryError:
     return FactoryError(
         f"{folder.name} was built by another version of factory-cdk; this one cannot read its files",
         f"demolish it with the version that built it, which finishes its jobs; or factory-cdk demolish --cold "
-        f"--name {folder.factory} --stage {folder.stage}, which ends its runner and removes it with its jobs; "
+        f"{folder.options}, which ends its runner and removes it with its jobs; "
         "then build it again",
     )

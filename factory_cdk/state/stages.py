@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,10 +69,16 @@ def find_any(home: Path, name: str, stage: str | None = None) -> Factory:
     """The one stage of that name, whatever version has built it. FactoryError when there is none, or several and no
     `stage`.
     """
-    found = matches(home, name, stage)
+    return only(matches(home, name, stage), name, stage, lambda: list_factories(home))
+
+
+def only(found: Sequence[Factory], name: str, stage: str | None, built: Callable[[], list[Factory]]) -> Factory:
+    """The one stage that was `found` under that name. FactoryError, which says what is `built`, when there is none, or
+    several and no `stage`.
+    """
     if not found:
         wanted = f"{name}/{stage}" if stage else name
-        raise FactoryError(f"{wanted} is not built here", _instead(list_factories(home), name, stage))
+        raise FactoryError(f"{wanted} is not built here", _instead(built(), name, stage))
     if len(found) > 1:
         stages = ", ".join(factory.stage for factory in found)
         raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)

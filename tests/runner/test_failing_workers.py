@@ -110,7 +110,7 @@ def test_an_exception_is_retried_then_a_dead_letter_and_never_passed_on(works: W
     assert [(record.job.bot, record.outcome, record.attempts) for record in records] == [("fail", "dead", 2)]
     assert [failure.message for failure in records[0].failures] == ["attempt 1", "attempt 2"]
     assert "failing.py" in records[0].failures[0].traceback
-    assert factory.left(factory.find(works.home, "works")) == factory.Left(0, 1)
+    assert factory.left(works.home, "works") == factory.Left(0, 1)
 
 
 def test_an_exception_with_text_that_utf_8_cannot_hold_is_kept(works: Works) -> None:

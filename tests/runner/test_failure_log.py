@@ -86,7 +86,7 @@ def test_logs_take_the_start_of_an_id_and_say_when_there_is_nothing(shell: Shell
     (dead,) = shell.submit("--bot", "odd", "--payload", "2", code=1)
     logs = ("logs", "--name", "journey", "--job")
     assert "ERROR attempt 1 of 1 failed: ValueError: 2 is even" in shell.run(*logs, dead["id"][:6])[0]
-    assert shell.run(*logs, "zz") == ("", "no such lines\n")
+    assert shell.run(*logs, "zz") == ("", "no lines match\n")
 
 
 def test_an_exception_without_a_message_is_named_alone(bad: Works) -> None:

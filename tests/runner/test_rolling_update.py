@@ -16,10 +16,11 @@ from local_works import Works, bot, children, lives, stage, until, with_argument
 from factory_cdk.design.model import BotDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.build import BuildOptions
+from factory_cdk.lifecycle.local.update import UpdateRequest, decision, request_update
+from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.plan.model import SecretReference
 from factory_cdk.state.status import UpdateStatus, read_status, runner_pid
-from factory_cdk.watch.reload import Asked, decision, reload
+from factory_cdk.views.stages import worker_rows
 
 OLD = """
 import os, time
@@ -36,10 +37,10 @@ def work(payload):
 NEW = "import os\ndef work(payload):\n    return ['new', os.getpid()]\n"
 
 
-def ask(works: Works, *bots: BotDesign) -> Asked | None:
+def ask(works: Works, *bots: BotDesign) -> UpdateRequest | None:
     """Ask the runner of the stage to change to these bots, as their code stands now."""
     design = stage(*works.packed(*bots))
-    return reload(design, BuildOptions(works.home, timings=works.timings), works.said.append, threading.Event())
+    return request_update(design, BuildOptions(works.home, timings=works.timings), works.said.append, threading.Event())
 
 
 def reloaded(works: Works, *bots: BotDesign) -> UpdateStatus:
@@ -49,8 +50,8 @@ def reloaded(works: Works, *bots: BotDesign) -> UpdateStatus:
     return decided(works, asked)
 
 
-def decided(works: Works, asked: Asked) -> UpdateStatus:
-    found = until(lambda: decision(works.folder(), asked))
+def decided(works: Works, asked: UpdateRequest) -> UpdateStatus:
+    found = until(lambda: decision(asked))
     assert isinstance(found, UpdateStatus)
     return found
 
@@ -84,8 +85,8 @@ def test_the_job_in_hand_is_done_by_the_old_code_and_the_next_by_the_new_at_once
     assert (first.result[0], first.attempts) == ("new", 1)
 
     def makers() -> list[tuple[str, int]]:
-        rows = factory.workers([factory.find(works.home, "works")])
-        return [(row["state"], row["in_hand"]) for row in rows if row["bot"] == "make"]
+        rows = worker_rows([factory.find(works.home, "works")])
+        return [(row.state, row.in_hand) for row in rows if row.bot == "make"]
 
     until(lambda: makers() == [("ready", 0), ("stopping", 1)])
     gate.touch()
@@ -115,7 +116,7 @@ def test_every_worker_of_a_bot_is_replaced_while_jobs_pour_in_and_none_is_lost_o
     assert sorted(record.result[0] for record in records) == sorted([*range(200)] * 4)
     assert {record.attempts for record in records} == {1}
     assert works.run("make", 7)[0].result == [7, 4]
-    assert factory.left(factory.find(works.home, "works")) == factory.Left(0, 0)
+    assert factory.left(works.home, "works") == factory.Left(0, 0)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -149,14 +149,13 @@ def test_a_runner_does_not_start_on_it(folder: StageFolder) -> None:
 
 
 def test_a_cold_demolish_asks_since_nobody_can_count_its_jobs(folder: StageFolder) -> None:
-    (found,) = factory.list_factories(folder.path.parents[2])
     asked: list[str] = []
 
     def refuse(left: factory.Left) -> bool:
         asked.append(str(left))
         return False
 
-    assert not factory.demolish(found, print, refuse, cold=True)
+    assert not factory.demolish(folder.path.parents[2], "works", "test", print, refuse, cold=True).gone
     assert asked == ["jobs that cannot be counted (another version of factory-cdk has stored them)"]
     assert folder.path.exists()
 
@@ -179,5 +178,4 @@ def test_a_stage_whose_spec_is_damaged_is_not_taken_for_another_version_s(tmp_pa
     with_rosters(state)
     state.spec.write_text("{")
     assert [one.state for one in factory.list_factories(tmp_path)] == ["damaged"]
-    (found,) = factory.list_factories(tmp_path)
-    assert factory.demolish(found, print, lambda left: True)
+    assert factory.demolish(tmp_path, "works", "test", print, lambda left: True).gone

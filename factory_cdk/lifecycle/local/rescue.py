@@ -17,7 +17,7 @@ from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.lifecycle.local.control import changing
-from factory_cdk.lifecycle.local.stop import nobody_submitting
+from factory_cdk.lifecycle.local.demolish import nobody_submitting
 from factory_cdk.queues.sqlite.bodies import sync_folder
 from factory_cdk.queues.sqlite.check import check
 from factory_cdk.queues.sqlite.faults import DamagedError
@@ -58,10 +58,11 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
     FactoryError when its runner runs, nothing is wrong, or nothing can be read.
     """
     folder = factory.folder
-    stage = f"--name {folder.factory} --stage {folder.stage}"
     with changing(folder), nobody_submitting(folder):
         if runner_pid(folder) is not None:
-            raise FactoryError(f"the runner of {folder.name} has its queues open", f"factory-cdk stop --cold {stage}")
+            raise FactoryError(
+                f"the runner of {folder.name} has its queues open", f"factory-cdk stop --cold {folder.options}"
+            )
         if folder.shares_queues:
             raise FactoryError(
                 f"the queues of {folder.name} are shared with other bots ({queues_path(folder)})",
