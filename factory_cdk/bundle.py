@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
 
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
@@ -92,8 +91,7 @@ def described(source: Source) -> dict[str, Any]:
 
 def digest_of_source(source: Source) -> str:
     """SHA-256, in hex, of the canonical JSON of what the plan says of `source` (see `described`)."""
-    canonical = json.dumps(described(source), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(described(source))
 
 
 def without_credentials(url: str) -> str:

@@ -165,7 +165,7 @@ def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
             lock = take_lock(file, wait=0.2)
     if lock is None:
         raise FactoryError(
-            f"environment {wanted.key} has been in the making elsewhere for {LONGEST_WAIT / 60:.0f} minutes",
+            f"another process has been building environment {wanted.key} for {LONGEST_WAIT / 60:.0f} minutes",
             "end that build, or wait for it",
         )
     with holding(lock):

@@ -94,7 +94,7 @@ def run(
 def _bounded(arguments: Sequence[str], file: IO[bytes], most: int) -> None:
     if os.fstat(file.fileno()).st_size > most:
         name = Path(arguments[0]).name
-        raise TooMuchError(f"{name} printed more than {most:,} bytes", "see what is in its source")
+        raise TooMuchError(f"{name} printed more than {most:,} bytes", "check what its source contains")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

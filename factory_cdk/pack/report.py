@@ -60,7 +60,7 @@ class PackReport:
         return tuple((packed.bot, packed.error) for packed in self.bots if packed.error is not None)
 
     def refuse_failures(self) -> None:
-        """FactoryError that shows every failure, when there is any."""
+        """FactoryError that shows every failure, if there is one."""
         if self.failures:
             said = [
                 f"{bot}: {error.message}" + (f"\n  help: {error.remedy}" if error.remedy else "")

@@ -45,7 +45,9 @@ def find_target(tree: Tree, bot_path: str, *, others_bring_code: bool) -> Found:
             syntax = ast.parse(source, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deep to parse
         why = str(error) or "it is nested too deep"
-        return Found(file, (f"{file} could not be read by this Python, so {bot_path} is unchecked: {why}",))
+        return Found(
+            file, (f"{file} could not be parsed by this Python, so bot_path {bot_path} is not checked: {why}",)
+        )
     names = set(_names(syntax.body))
     head = attribute.partition(".")[0]
     if head in names or names & {"*", "__getattr__"} or _is_module(tree.paths, file, head):

@@ -81,9 +81,9 @@ def tree_of(root: Path, files: Iterable[File], where: str) -> Tree:
     paths = {file.path for file in ordered}
     for path in paths:
         if any(folder in paths for folder in folders_of(path)):
-            raise FactoryError(f"{where}: {path!r} lies below a file", "the repository is damaged")
+            raise FactoryError(f"{where}: {path!r} is inside a file", "the repository is damaged")
     if len(paths) != len(ordered):
-        raise FactoryError(f"{where}: two files have one name", "the repository is damaged")
+        raise FactoryError(f"{where}: two files have the same name", "the repository is damaged")
     bounded(len(ordered), sum(file.size for file in ordered), where)
     return Tree(root, ordered)
 

@@ -30,7 +30,7 @@ from patience import PATIENCE, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import Progress, pack
-from factory_cdk.pack.cache import Store
+from factory_cdk.pack.cache import BundleCache
 from factory_cdk.pack.command import Stopped, run
 from factory_cdk.plan.model import GitSource
 
@@ -102,7 +102,7 @@ def test_notes_in_the_cache_that_are_no_json_are_found_out_again(
     repository.commit(BOT)
     one = bot(git_source(repository))
     first = pack_one(tmp_path, one, env)
-    for note in (tmp_path / "cache" / "found").rglob("*.json"):
+    for note in (tmp_path / "cache" / "records").rglob("*.json"):
         note.write_text("{")
     assert pack_one(tmp_path, one, env).bundle == first.bundle
 
@@ -229,12 +229,12 @@ def test_a_command_that_ignores_the_end_is_ended_for_certain(tmp_path: Path) -> 
 
 
 def test_waiting_for_another_pack_ends_when_told_to(tmp_path: Path) -> None:
-    store, stop = Store(tmp_path), threading.Event()
+    store, stop = BundleCache(tmp_path), threading.Event()
     store.prepare()
-    with store.alone("key", stop), ThreadPoolExecutor(1) as pool:
+    with store.exclusive("key", stop), ThreadPoolExecutor(1) as pool:
 
         def wait() -> None:
-            with store.alone("key", stop):
+            with store.exclusive("key", stop):
                 pass
 
         waiting = pool.submit(wait)

@@ -17,10 +17,6 @@ from factory_cdk.pack.command import Output, run
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
-PYTHON = "3.11"
-"""The lowest Python that requirements are locked for where neither plan nor project names one: never the one
-that happens to pack, so that every machine locks alike."""
-
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
 _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
 
@@ -53,7 +49,7 @@ def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
     try:
         program = uv.find_uv_bin()
     except FileNotFoundError as error:
-        raise FactoryError(f"uv is not where it was installed: {error}", "reinstall factory-cdk") from error
+        raise FactoryError(f"uv is not installed: {error}", "reinstall factory-cdk") from error
     return Uv(program, environment_for_uv(env), stop, flags_for_uv(env))
 
 
@@ -138,7 +134,7 @@ def _lines(text: str, path: str) -> list[str]:
             continue  # the project itself, whose code is in the bundle
         if not is_locked(line):
             raise FactoryError(
-                f"{path}: {name!r} cannot be locked, since it has neither hash nor commit",
+                f"{path}: {name!r} cannot be locked, because it has neither a hash nor a commit",
                 "name a package of an index, or a git address with a commit; code in the source needs no line",
             )
         lines.append(line.strip())

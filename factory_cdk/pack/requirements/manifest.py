@@ -84,7 +84,7 @@ def find_manifest(tree: Tree, bot: Bot, module: str | None = None) -> Manifest |
     `module` is the path of its module in the tree (see `target.module_file`), None for a command. Raises
     FactoryError when the plan's requirements_path is not there or leaves the source, when a file includes one
     outside of it or holds credentials, for a pyproject.toml that does not parse, and for what reaches into this machine
-    (see `reach`).
+    (see `policy`).
     """
     read = reader_of(tree)
     found = locate(tree.paths, read, bot.requirements_path, module)
@@ -151,9 +151,9 @@ def _toml(read: Reader, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(read(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
+        raise FactoryError(f"{path} is not valid TOML: {error}", "correct it in the source") from error
     except RecursionError:
-        raise FactoryError(f"{path} does not parse: it is nested too deep", "correct it in the source") from None
+        raise FactoryError(f"{path} is not valid TOML: it is nested too deep", "correct it in the source") from None
 
 
 def _requirements(tree: Tree, path: str, bot: Bot) -> Manifest:
@@ -175,13 +175,17 @@ def included(
         return
     seen.add(path)
     if len(seen) > _MOST_INCLUDED:
-        raise FactoryError(f"the requirements of {bot} include more than {_MOST_INCLUDED} files", "put them together")
+        raise FactoryError(
+            f"the requirements of {bot} include more than {_MOST_INCLUDED} files", "merge them into fewer files"
+        )
     if path.startswith(("/", "../")) or path == "..":
-        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot}", "move it inside")
+        raise FactoryError(
+            f"the requirements file {path!r} leaves the source of {bot}", "move the file into the source"
+        )
     if path not in paths:
         raise FactoryError(
             f"the requirements file {path!r} is not in the source of {bot}",
-            "correct its path, or see what the ignore files leave out",
+            "correct its path, or check what the ignore files exclude",
         )
     content = read(path)
     yield path, content

@@ -47,7 +47,7 @@ def check_requirement(path: str, line: str) -> None:
     """
     if _CREDENTIALS.search(line):
         raise FactoryError(
-            f"{path}: an address in it holds credentials, which would be packed with it",
+            f"{path}: it contains a url with credentials, which would be packed with it",
             "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
         )
     _refuse_variables(path, line)
@@ -65,7 +65,7 @@ def check_include(path: str, file: str) -> None:
     """FactoryError when what the requirements file `path` includes is an address: nobody can hold that still."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", file):
         raise FactoryError(
-            f"{path}: it includes the address {file[:80]!r}", "put the file into the source, include that"
+            f"{path}: it includes the url {file[:80]!r}", "copy that file into the source and include the copy"
         )
 
 
@@ -101,7 +101,7 @@ def configurations(paths: Collection[str], folder: str) -> Iterator[str]:
 def _refuse_variables(path: str, text: str) -> None:
     if found := _VARIABLE.search(text):
         raise FactoryError(
-            f"{path}: {found[0]} in it would be filled in with a variable of this machine, which may be a secret",
+            f"{path}: {found[0]} in it would be replaced by an environment variable, which may be a secret",
             "take it out: uv finds credentials in its own configuration, in pip's, in netrc or in a keyring",
         )
 
@@ -115,7 +115,7 @@ def _check_settings(path: str, said: Any) -> None:
         wrong += [f"pip.{name}" for name in sorted(REFUSED_OF_PIP & of_pip.keys())]
     if wrong:
         raise FactoryError(
-            f"{path}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} for a machine's own uv configuration",
+            f"{path}: only a machine's own uv configuration may set {', '.join(wrong)}",
             "take it out of the source",
         )
 

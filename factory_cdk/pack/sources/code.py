@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory_cdk.bundle import Bundle, described, without_credentials
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.archive import copy, unpack
-from factory_cdk.pack.cache import Stored, key_of
+from factory_cdk.pack.cache import CachedBundle
 from factory_cdk.pack.context import LARGE, NotAtHand, PackContext
 from factory_cdk.pack.lockfile import LockedBot, module_of
 from factory_cdk.pack.paths import REQUIREMENTS, native
-from factory_cdk.pack.requirements.locking import PYTHON, digest_of_lines, lock_file
+from factory_cdk.pack.requirements.locking import digest_of_lines, lock_file
 from factory_cdk.pack.requirements.manifest import Manifest, find_manifest
+from factory_cdk.pack.requirements.python_version import default_python
 from factory_cdk.pack.sources.checkout import check_out
 from factory_cdk.pack.sources.clone import commit_at_remote
 from factory_cdk.pack.sources.folder import tree_of_checkout, tree_of_folder
@@ -45,7 +47,7 @@ def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot
         code, commit = _tree_of_commit(context, source, commit)
         packed = _pack(context, code, _identity(source, commit))
     if not context.offline and context.locked is None:
-        context.store.remember("commit", key_of(described(source)), {"commit": commit}, context.workspace)
+        context.cache.write_record("commit", json_digest(described(source)), {"commit": commit}, context.workspace)
     return _made(context, *packed, commit)
 
 
@@ -76,7 +78,7 @@ def _commit(context: PackContext, source: GitSource) -> str | None:
     """The commit to pack, where that is known or can be asked cheaply; None: clone and see."""
     if context.locked is not None:
         return context.locked.commit
-    known = context.store.recall("commit", key_of(described(source)))
+    known = context.cache.read_record("commit", json_digest(described(source)))
     if context.offline:
         if known is None:
             raise NotAtHand
@@ -91,10 +93,10 @@ def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
     return {**described(source), "ref": None, "commit": commit}
 
 
-def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[Stored, Requirements] | None:
+def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[CachedBundle, Requirements] | None:
     """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
-    said = None if context.fresh else context.store.recall("packed", _key(context, identity, context.locked))
-    stored = context.store.stored(said["digest"]) if said else None
+    said = None if context.fresh else context.cache.read_record("packed", _key(context, identity, context.locked))
+    stored = context.cache.find(said["digest"]) if said else None
     if said is None or stored is None:
         return None
     context.notes.extend(said["notes"])
@@ -103,7 +105,7 @@ def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[Sto
 
 def _key(context: PackContext, identity: Mapping[str, object], locked: Requirements | LockedBot | None) -> str:
     """What the outcome depends on: the code, the plan, and the locked requirements or whom they are asked of."""
-    return key_of(
+    return json_digest(
         {
             "identity": identity,
             "bot_path": context.bot.bot_path,
@@ -122,8 +124,8 @@ def _tree_of_commit(context: PackContext, source: GitSource, commit: str | None)
     """The code of a commit: out of any bundle that has it, else fetched."""
     shown = without_credentials(source.url)
     if commit is not None:
-        said = context.store.recall("code", key_of(_identity(source, commit)))
-        stored = context.store.stored(said["bundle"]) if said else None
+        said = context.cache.read_record("code", json_digest(_identity(source, commit)))
+        stored = context.cache.find(said["bundle"]) if said else None
         if said is not None and stored is not None:
             context.notes.extend(said["notes"])
             return unpack(stored.archive, context.workspace / "code").without(REQUIREMENTS), commit
@@ -136,7 +138,7 @@ def _tree_of_commit(context: PackContext, source: GitSource, commit: str | None)
     return tree_of_checkout(laid_out.folder, shown, source.subdirectory), laid_out.commit
 
 
-def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> tuple[Stored, Requirements]:
+def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> tuple[CachedBundle, Requirements]:
     """Check, lock and store a bot's code, and remember what came of it."""
     before = list(context.notes)
     manifest = manifest_of(code, context.bot)
@@ -145,10 +147,10 @@ def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> t
         found: Found = find_target(code, context.bot.bot_path, others_bring_code=manifest is not None)
         context.notes.extend(found.notes)
     requirements = _requirements(context, code, manifest)
-    stored = context.store_bundle(code, requirements.lines)
+    stored = context.add_bundle(code, requirements.lines)
     if identity["kind"] == "git":
         said = {"bundle": stored.digest, "notes": before}
-        context.store.remember("code", key_of(identity), said, context.workspace)
+        context.cache.write_record("code", json_digest(identity), said, context.workspace)
     made: dict[str, Any] = {
         "digest": stored.digest,
         "requirements": requirements.lines,
@@ -157,7 +159,7 @@ def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> t
         "notes": context.notes if identity["kind"] == "git" else context.notes[len(before) :],
     }
     for known_by in (context.locked, requirements):  # the next pack may have the lock that this one makes
-        context.store.remember("packed", _key(context, identity, known_by), made, context.workspace)
+        context.cache.write_record("packed", _key(context, identity, known_by), made, context.workspace)
     return stored, requirements
 
 
@@ -172,18 +174,18 @@ def _requirements(context: PackContext, code: Tree, manifest: Manifest | None) -
         return Requirements(locked.requirements, manifest.digest, locked.python)
     if locked is not None and locked.commit is not None:  # a commit does not change: the lock was not made from it
         raise FactoryError(
-            f"plan.lock is not sound: {manifest.path} of commit {locked.commit[:12]} is not what it was locked from",
+            f"plan.lock is not valid: {manifest.path} of commit {locked.commit[:12]} is not what it was locked from",
             f"run `factory-cdk lock --upgrade {context.bot.name}` and review the change",
         )
     if locked is not None:
         context.outdated([f"{manifest.path} changed"])
-    python = context.python or _higher(manifest.floor, PYTHON)
-    key = key_of([manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
-    known = None if context.fresh else context.store.recall("requirements", key)
+    python = context.python or default_python(manifest.floor)
+    key = json_digest([manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
+    known = None if context.fresh else context.cache.read_record("requirements", key)
     if known is None:
         context.about_to_fetch("locking", manifest.path)
         lines = _lock(context, code, manifest, python)
-        context.store.remember("requirements", key, {"lines": lines}, context.workspace)
+        context.cache.write_record("requirements", key, {"lines": lines}, context.workspace)
     else:
         lines = known["lines"]
     return Requirements(tuple(lines), manifest.digest, python)
@@ -202,11 +204,7 @@ def _lock(context: PackContext, code: Tree, manifest: Manifest, python: str) -> 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _higher(floor: str | None, default: str) -> str:
-    return max(default, floor or default, key=lambda version: int(version.partition(".")[2]))
-
-
-def refuse_another(context: PackContext, stored: Stored) -> None:
+def refuse_another(context: PackContext, stored: CachedBundle) -> None:
     """FactoryError when plan.lock names another bundle than the one that was packed, or another archive of it."""
     locked = context.locked
     if locked is None or locked.digest is None:
@@ -220,7 +218,9 @@ def refuse_another(context: PackContext, stored: Stored) -> None:
             )
 
 
-def _made(context: PackContext, stored: Stored, found: Requirements, commit: str | None) -> tuple[Bundle, LockedBot]:
+def _made(
+    context: PackContext, stored: CachedBundle, found: Requirements, commit: str | None
+) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
     refuse_another(context, stored)
     pinned = commit is not None

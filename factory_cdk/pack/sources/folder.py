@@ -118,7 +118,7 @@ def inside(folder: Path, subdirectory: str | None, shown: str) -> Path:
 def _tree(walk: _Walk, start: Path, rules: Rules) -> Tree:
     found = list(walk.files(start, "", rules, (walk.root, start)))
     if not found:
-        raise FactoryError(f"{walk.shown} holds no files to pack", "see what the ignore files in it leave out")
+        raise FactoryError(f"{walk.shown} has no files to pack", "check what the ignore files in it exclude")
     return tree_of(start, (walk.hashed(file) for file in found), walk.shown)
 
 
@@ -156,7 +156,7 @@ class _Walk:
                 written = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino)
                 yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN), written)
             elif not stat.S_ISDIR(about.st_mode):
-                raise self._error(f"{name!r} is no regular file", "leave it out with a line in .factoryignore")
+                raise self._error(f"{name!r} is not a regular file", "leave it out with a line in .factoryignore")
             elif real in within:
                 raise self._error(f"the link {name!r} points at a folder that it lies in", "delete the link")
             elif not (real / "pyvenv.cfg").is_file():

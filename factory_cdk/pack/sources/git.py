@@ -99,7 +99,7 @@ def address(url: str) -> str:
     shown = without_credentials(url)
     scheme = _SCHEME.match(url)
     if any(sign < " " or sign == "\x7f" for sign in url):
-        raise FactoryError(f"the git url {shown!r} holds a control character", "correct it")
+        raise FactoryError(f"the git url {shown!r} contains a control character", "correct it")
     if scheme is not None:
         if scheme[1].lower() in _SCHEMES and not url[scheme.end() :].startswith("-"):
             return native(url)
@@ -110,7 +110,7 @@ def address(url: str) -> str:
     elif _WITH_COLON.fullmatch(url):
         return native(url)
     raise FactoryError(
-        f"the git url {shown!r} is none that factory-cdk fetches from",
+        f"the git url {shown!r} is not supported",
         f"write {', '.join(f'{name}://' for name in _SCHEMES)} or user@host:path",
     )
 

@@ -121,13 +121,13 @@ def _link(blob: Blob, content: bytes, shown: str) -> str:
 
 
 def _nowhere(blob: Blob, shown: str) -> FactoryError:
-    return FactoryError(f"{shown}: {blob.path!r} is a link to nowhere", "mend or delete the link")
+    return FactoryError(f"{shown}: {blob.path!r} is a symbolic link without a target", "correct or delete the link")
 
 
 def _twice(path: str, shown: str) -> FactoryError:
     return FactoryError(
-        f"{shown}: {path!r} is there twice, or is a file and a folder",
-        "rename one of them: they may differ in upper and lower case alone",
+        f"{shown}: {path!r} exists twice, or is both a file and a folder",
+        "rename one of them: their names may differ only in upper and lower case",
     )
 
 
