@@ -23,7 +23,7 @@ from factory_cdk.home import disk, make_private
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
 from factory_cdk.pack.paths import OURS
-from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, failure, uv_with
+from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
 from factory_cdk.state.locks import holding, take_lock
 
 LAYOUT = "2"
@@ -150,7 +150,7 @@ def uv_for_environments(home: Path, stop: threading.Event) -> Uv:
     environ = {"UV_PYTHON_DOWNLOADS": "automatic", **os.environ}
     if not environ.get("HOME"):
         environ.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
-    return uv_with(environ, stop)
+    return uv_with(environ, stop, home / "logs")
 
 
 def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
@@ -227,11 +227,7 @@ def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
     install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "--", str(folder)]
     said = told.say(install, folder)
     if said.code:
-        error = failure(said, f"{wanted.what} cannot be installed")
-        raise FactoryError(
-            error.message,
-            f"{error.remedy}; a pyproject.toml without [build-system] is not installed, its code is used as it is",
-        )
+        raise told.failure(said, f"{wanted.what} cannot be installed")
     with disk(copy):
         shutil.rmtree(copy)
 
@@ -240,7 +236,7 @@ def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -
     """Run uv in `folder`, whose own uv configuration then counts. FactoryError with its words when it fails."""
     said = tool.say(arguments, folder)
     if said.code:
-        raise failure(said, f"the environment for {wanted.what} cannot be made")
+        raise tool.failure(said, f"the environment for {wanted.what} cannot be made")
 
 
 def _site_packages(folder: Path) -> Path:

@@ -4,6 +4,7 @@
     records/<kind>/<key>.json  what was found out before: the commit of a branch, the requirements of a manifest
     work/<random>/         where one pack is at work; removed at its end, or by the next pack when it was killed
     locks/<key>            held by the pack that fetches that one thing
+    logs/<program>-<key>.log  all that git or uv printed when it failed
 
 Whatever has a final name is complete: files are written in work/ and renamed.
 """
@@ -26,6 +27,8 @@ from factory_cdk.home import disk
 from factory_cdk.pack.archive import sha256_of, write_archive
 from factory_cdk.pack.command import Stopped
 from factory_cdk.pack.tree import Tree
+
+LOGS = "logs"
 
 _WAIT = 0.05
 """Seconds between two looks at a lock that another pack holds."""

@@ -15,7 +15,7 @@ from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk_error
 from factory_cdk.pack.awaiting import results
-from factory_cdk.pack.cache import BundleCache
+from factory_cdk.pack.cache import LOGS, BundleCache
 from factory_cdk.pack.context import NotAtHand, PackContext
 from factory_cdk.pack.keep import keep_tree
 from factory_cdk.pack.lockfile import Lock, LockedBot
@@ -60,7 +60,7 @@ def pack(
     """
     said = dict(os.environ if env is None else env)
     stop = stop or threading.Event()
-    work = _Work(plan, BundleCache(cache), git_with(said, stop), uv_with(said, stop), _in_turn(on_progress))
+    work = _work(plan, cache, said, stop, on_progress)
     work.cache.prepare()
     held = {bot.name: lock for bot in bots if lock is not None and bot.name not in fresh}
     with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
@@ -85,7 +85,7 @@ def bundles_at_hand(
     """
     said = dict(os.environ if env is None else env)
     stop = threading.Event()
-    work = _Work(plan, BundleCache(cache), git_with(said, stop), uv_with(said, stop), _in_turn(None))
+    work = _work(plan, cache, said, stop, None)
     return {bot.name: work.at_hand(bot, lock) for bot in bots}
 
 
@@ -144,6 +144,13 @@ class _Work:
             if changes := changes_of(lock, self.plan, bot):
                 context.outdated(changes)
         return context
+
+
+def _work(
+    plan: Plan, cache: Path, env: Mapping[str, str], stop: threading.Event, on_progress: OnProgress | None
+) -> _Work:
+    logs = cache / LOGS
+    return _Work(plan, BundleCache(cache), git_with(env, stop, logs), uv_with(env, stop, logs), _in_turn(on_progress))
 
 
 def _packed(context: PackContext) -> tuple[Bundle, LockedBot]:

@@ -32,7 +32,7 @@ def stale(lock: Lock | None, plan: Plan, bots: Iterable[Bot] | None = None) -> t
     read, nothing is fetched. A branch that moved on is no change: holding it still is what the lock is for.
     """
     if lock is None:
-        return (Change(None, "there is not a plan.lock file"),)
+        return (Change(None, "there is no plan.lock"),)
     found = []
     if lock.factory != plan.name:
         found.append(Change(None, f"plan.lock belongs to the factory {lock.factory}, not to {plan.name}"))

@@ -111,7 +111,7 @@ def test_what_changed_in_the_plan_is_told_bot_by_bot(
     found = changes(lock, tmp_path, edited)
     assert any(line.startswith(f"{bots[number].name}: ") and said in line for line in found)
     assert "word" not in "".join(found)
-    with pytest.raises(FactoryError, match="does not hold") as refused:
+    with pytest.raises(FactoryError, match="does not match this plan") as refused:
         refuse_stale(lock, plan_of(tmp_path, *edited))
     assert f"{bots[number].name}: " in refused.value.message
     assert "factory-cdk lock" in str(refused.value.remedy)
@@ -294,9 +294,9 @@ def test_a_lock_that_is_too_deep_too_large_or_no_file_is_refused(tmp_path: Path)
         read_lock(path)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(FactoryError, match="is no file"):
+    with pytest.raises(FactoryError, match="is not a file"):
         read_lock(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(FactoryError, match="is no file"):
+    with pytest.raises(FactoryError, match="is not a file"):
         read_lock(path)

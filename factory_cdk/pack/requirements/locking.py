@@ -14,6 +14,7 @@ import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
@@ -29,6 +30,12 @@ class Uv:
     env: Mapping[str, str]
     stop: threading.Event
     flags: tuple[str, ...] = ()
+    logs: Path | None = None
+    """The folder for all that it prints when it fails, see `failures`."""
+
+    def failure(self, output: Output, what: str) -> FactoryError:
+        """The FactoryError for what uv printed when `what` failed."""
+        return uv_failure(output, what, self.logs)
 
     @property
     def asks(self) -> dict[str, str]:
@@ -41,7 +48,7 @@ class Uv:
         return run(command, cwd=cwd, env=self.env, stop=self.stop)
 
 
-def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
+def uv_with(env: Mapping[str, str], stop: threading.Event, logs: Path | None = None) -> Uv:
     """Uv under the user's environment `env`; FactoryError where it is not installed.
 
     To be called by one thread: sysconfig, by which uv finds itself, is not safe in several at first.
@@ -50,7 +57,7 @@ def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
         program = uv.find_uv_bin()
     except FileNotFoundError as error:
         raise FactoryError(f"uv is not installed: {error}", "reinstall factory-cdk") from error
-    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env))
+    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env), logs)
 
 
 def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:
@@ -73,7 +80,7 @@ def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[
         root,
     )  # fmt: skip
     if said.code:
-        raise failure(said, f"the requirements in {path} cannot be locked for Python {python} and later")
+        raise tool.failure(said, f"the requirements in {path} cannot be locked for Python {python} and later")
     return with_all_hashes(_lines(file.read_text("utf-8"), path), tool.env)
 
 
@@ -107,20 +114,6 @@ def digest_of_lines(lines: Sequence[str]) -> str:
 def is_locked(line: str) -> bool:
     """Whether a requirement names what it means by a hash, or by a commit of git."""
     return _HASH.search(line) is not None or _PINNED.search(line) is not None
-
-
-def failure(said: Output, what: str) -> FactoryError:
-    """Uv's own words as a FactoryError with what to do about them."""
-    words = "\n".join(f"    {line}" for line in said.stderr.strip().splitlines()[-12:])
-    if re.search(r"401|403|unauthorized|forbidden", said.stderr, re.IGNORECASE):
-        remedy = "the index wants credentials: give them to uv (UV_INDEX_<NAME>_PASSWORD, netrc, a keyring) or to pip"
-    elif re.search(r"dns|connect|timed out|error sending request|offline|network", said.stderr, re.IGNORECASE):
-        remedy = "check the network and the index (UV_DEFAULT_INDEX, UV_INDEX, uv.toml or pip.conf)"
-    elif re.search(r"python", said.stderr, re.IGNORECASE) and "requires" in said.stderr.lower():
-        remedy = "correct the requirements, or name a newer `python` for the bot's sectors in the plan"
-    else:
-        remedy = "correct the requirements"
-    return FactoryError(f"{what}; uv says:\n{words}", remedy)
 
 
 def _lines(text: str, path: str) -> list[str]:

@@ -101,7 +101,7 @@ def configurations(paths: Collection[str], folder: str) -> Iterator[str]:
 def _refuse_variables(path: str, text: str) -> None:
     if found := _VARIABLE.search(text):
         raise FactoryError(
-            f"{path}: {found[0]} in it would be replaced by an environment variable, which may be a secret",
+            f"{path}: {found[0]} in it would be filled in from the environment, which may hold a secret",
             "take it out: uv finds credentials in its own configuration, in pip's, in netrc or in a keyring",
         )
 
@@ -115,7 +115,7 @@ def _check_settings(path: str, said: Any) -> None:
         wrong += [f"pip.{name}" for name in sorted(REFUSED_OF_PIP & of_pip.keys())]
     if wrong:
         raise FactoryError(
-            f"{path}: only a machine's own uv configuration may set {', '.join(wrong)}",
+            f"{path}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} for a machine's own uv configuration",
             "take it out of the source",
         )
 

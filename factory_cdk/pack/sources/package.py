@@ -9,8 +9,9 @@ from factory_cdk.bundle import Bundle, described
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.context import PackContext
+from factory_cdk.pack.failures import kind_of_uv_error, read_uv_error
 from factory_cdk.pack.lockfile import LockedBot, module_of
-from factory_cdk.pack.requirements.locking import failure, install, lock_package
+from factory_cdk.pack.requirements.locking import install, lock_package
 from factory_cdk.pack.requirements.python_version import DEFAULT_PYTHON
 from factory_cdk.pack.sources.code import refuse_another
 from factory_cdk.pack.target import find_target
@@ -88,11 +89,11 @@ def _check(context: PackContext, line: str) -> None:
     folder = context.workspace / "installed"
     name = line.partition(" ")[0]
     said = install(context.uv, [line], folder, context.workspace)
-    if said.code and re.search(r"platform|not compatible|no wheels|Python (?:version|ABI)", said.stderr):
+    if said.code and kind_of_uv_error(read_uv_error(said.stderr))[0] in ("platform", "python"):
         context.notes.append(f"{name} does not install on this machine, so its bot_path is not checked")
         return
     if said.code:
-        raise failure(said, f"{name} was resolved but cannot be installed")
+        raise context.uv.failure(said, f"{name} was resolved but cannot be installed")
     if context.bot.bot_path is not None:
         context.tell("checking", context.bot.bot_path)
         tree = _installed(folder)
