@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -65,6 +65,8 @@ class Environment:
     context: Path | None = None
     base: Environment | None = None
     project: Project | None = None
+    bots: tuple[str, ...] = field(default=(), compare=False)
+    """The bots that it is for, for messages."""
 
     @property
     def python(self) -> Path:
@@ -88,11 +90,12 @@ class Environment:
 
     @property
     def what(self) -> str:
-        """What is in it, in words."""
-        if self.project is not None:
-            return f"the project in bundle {self.project.digest[:12]}"
+        """What is in it, and for which bots, in words."""
         count = len(self.lines)
-        return f"{count} locked {'requirement' if count == 1 else 'requirements'}" if count else "no requirements"
+        what = f"{count} locked {'requirement' if count == 1 else 'requirements'}" if count else "no requirements"
+        if self.project is not None:
+            what = f"the project in bundle {self.project.digest[:12]}"
+        return f"{what} of {', '.join(self.bots)}" if self.bots else what
 
 
 def environment(home: Path, lines: Sequence[str], version: str | None) -> Environment:
@@ -108,7 +111,7 @@ def environment(home: Path, lines: Sequence[str], version: str | None) -> Enviro
 def with_project(base: Environment, project: Project) -> Environment:
     """The thin environment of `project` on top of `base`. Touches nothing."""
     key = _key(base.key, project.digest, project.folder, *map(str, project.roots))
-    return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project)
+    return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project, bots=base.bots)
 
 
 def build_all(
@@ -119,13 +122,22 @@ def build_all(
     FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
     interrupts it (Ctrl-C) ends uv too, and leaves nothing half built; so does `stop`, with `Stopped`.
     """
-    missing = list({found.key: found for found in environments if not found.ready}.values())
-    bases = {found.key: found for one in missing for found in (one.base or one,) if not found.ready}
+    missing = list(_merged(found for found in environments if not found.ready).values())
+    bases = _merged(found for one in missing for found in (one.base or one,) if not found.ready)
     stop = stop or threading.Event()
     tool = uv_for_environments(missing[0].folder.parent.parent, stop) if missing else None
     for wave in (bases.values(), [one for one in missing if one.base]):
         if tool is not None:
             _build_at_once(list(wave), say, tool)
+
+
+def _merged(environments: Iterable[Environment]) -> dict[str, Environment]:
+    """Environments by their keys, each for all the bots that it is wanted for."""
+    found: dict[str, Environment] = {}
+    for one in environments:
+        before = found[one.key].bots if one.key in found else ()
+        found[one.key] = replace(one, bots=tuple(dict.fromkeys((*before, *one.bots))))
+    return found
 
 
 def _build_at_once(environments: Sequence[Environment], say: Callable[[str], None], tool: Uv) -> None:
@@ -189,7 +201,7 @@ def _make(wanted: Environment, tool: Uv) -> None:
     elif wanted.lines:
         _install_lines(wanted, tool)
     with disk(wanted.marker):
-        wanted.marker.write_text(f"{wanted.what}\n", encoding="utf-8")
+        wanted.marker.write_text(f"{replace(wanted, bots=()).what}\n", encoding="utf-8")
 
 
 def _install_lines(wanted: Environment, tool: Uv) -> None:

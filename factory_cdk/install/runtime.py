@@ -27,7 +27,7 @@ def bot_runtime(home: Path, bot: BotDesign) -> BotRuntime:
     would; all other code is imported from the bundle.
     """
     code, root = packed_code(bot), bundle_folder(home, bot.bundle)
-    base = environment(home, bot.bundle.requirements, bot.python)
+    base = replace(environment(home, bot.bundle.requirements, bot.python), bots=(bot.name,))
     if code.manifest is None:
         return BotRuntime(code, root, base)
     folder = code.manifest.folder
