@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +22,10 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
-from factory_cdk.pack.paths import OURS
+from factory_cdk.pack.paths import native
+from factory_cdk.pack.requirements.building import environment_for_version, make_buildable
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
+from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts, lay_out_source
 from factory_cdk.state.locks import holding, take_lock
 
 LAYOUT = "2"
@@ -38,14 +40,16 @@ LONGEST_WAIT = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it, and the
-    `roots` that are on sys.path after what is installed.
+    """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it (None: it is not
+    installed itself, but the local projects of `facts` are), and the `roots` that are on sys.path after what is
+    installed.
     """
 
     archive: Path
     digest: str
-    folder: str
+    folder: str | None
     roots: tuple[Path, ...]
+    facts: SourceFacts = NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def environment(home: Path, lines: Sequence[str], version: str | None) -> Enviro
 
 def with_project(base: Environment, project: Project) -> Environment:
     """The thin environment of `project` on top of `base`. Touches nothing."""
-    key = _key(base.key, project.digest, project.folder, *map(str, project.roots))
+    key = _key(base.key, project.digest, project.folder or "-", *map(str, project.roots))
     return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project, bots=base.bots)
 
 
@@ -218,7 +222,8 @@ def _install_lines(wanted: Environment, tool: Uv) -> None:
 
 
 def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
-    """Build and install a project from a copy of its bundle, which its build backend may write to.
+    """Build and install a project, and the local ones that it requires, from a copy of their source, which build
+    backends may write to.
 
     What a version is derived from (tags, a work tree) is not in a bundle: tools that read it there are told one.
     """
@@ -228,20 +233,34 @@ def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
         f"import site; site.addsitedir({str(base)!a})",  # .pth files are read in the locale's encoding
         *(f"import sys; sys.path.append({str(root)!a})" for root in project.roots),
     ]
-    copy = wanted.folder / "source"
+    packed, copy = wanted.folder / "bundle", wanted.folder / "source"
+    requirements = wanted.folder / "projects.txt"
     with disk(wanted.folder):
         (site / "factory_cdk_base.pth").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        unpack(project.archive, copy)
-        shutil.rmtree(copy / OURS, ignore_errors=True)
-    version: Mapping[str, str] = {"SETUPTOOLS_SCM_PRETEND_VERSION": f"0+b{project.digest[:12]}"}
-    told = replace(tool, env={**version, **tool.env})
-    folder = copy / project.folder
-    install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "--", str(folder)]
-    said = told.say(install, folder)
+        root = lay_out_source(unpack(project.archive, packed), project.facts.subdirectory, copy)
+        folders = [] if project.folder is None else [root / native(project.folder)]
+        for folder in folders:
+            make_buildable(folder)
+        requirements.write_text("".join(f"{line}\n" for line in _local(folders, copy, project.facts)), encoding="utf-8")
+    version = environment_for_version(project.facts.version or f"0+b{project.digest[:12]}")
+    install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "-r", str(requirements)]
+    told = tool.with_variables(version)
+    said = told.say(install, folders[0] if folders else copy)
     if said.code:
         raise told.failure(said, f"{wanted.what} cannot be installed")
     with disk(copy):
-        shutil.rmtree(copy)
+        for leftover in (packed, copy):
+            shutil.rmtree(leftover)
+        requirements.unlink()
+
+
+def _local(folders: Iterable[Path], copy: Path, facts: SourceFacts) -> Iterator[str]:
+    """The lines of a requirements file for folders, and for the local projects in the `copy` of a source."""
+    for folder in folders:
+        yield folder.as_uri()
+    for project in facts.projects:
+        path, mark, marker = project.partition(" ; ")
+        yield f"{(copy / native(path)).as_uri()}{mark}{marker}"
 
 
 def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -> None:

@@ -86,10 +86,12 @@ def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, whe
     return File(path, bool(mode & 0o100), size, total.hexdigest())
 
 
-def copy(tree: Tree, into: Path) -> Tree:
-    """A copy of a tree's files in the new folder `into`, as they are at this moment."""
+def copy(tree: Tree, into: Path, below: str = "") -> Tree:
+    """A copy of a tree's files in the folder `into`, as they are at this moment; their paths there are without `below`,
+    which they all begin with.
+    """
     for file in tree.files:
-        target = into / native(file.path)
+        target = into / native(file.path.removeprefix(below))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tree.open(file) as source, target.open("xb") as sink:
             shutil.copyfileobj(source, sink, _CHUNK)

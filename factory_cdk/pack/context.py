@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory_cdk.bundle import Bundle, kind_of, origin_of
 from factory_cdk.pack.cache import BundleCache, CachedBundle
+from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
 from factory_cdk.pack.paths import REQUIREMENTS
 from factory_cdk.pack.report import OnProgress, Progress, Step
@@ -28,7 +29,8 @@ class NotAtHand(Exception):
 class PackContext:
     """One bot's packing. `locked` is what plan.lock says of it where that still holds; `older` what an
     outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
-    to ask them at all (`NotAtHand`). `fetched` and `notes` tell in the end what happened.
+    to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
+    `read` for the requirements tell in the end what happened.
     """
 
     bot: Bot
@@ -44,6 +46,8 @@ class PackContext:
     offline: bool = False
     fetched: bool = False
     notes: list[str] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
+    read: tuple[str, ...] = ()
 
     def tell(self, step: Step, detail: str = "", share: float | None = None) -> None:
         """Say how far it is."""

@@ -90,7 +90,7 @@ def kind_of_uv_error(error: UvError) -> tuple[str, str]:
     for kind in UV_KINDS:
         for part in kind.parts:
             for text in error.texts(part):
-                if found := kind.sentence.match(text):
+                if found := kind.sentence.match(" ".join(text.split())):  # uv wraps its lines
                     if kind.name == "git" and (inner := _git_kind(error.printed)) is not None:
                         return kind.name, _filled(inner.remedy, {"url": "ADDRESS", "host": "HOST"})
                     return kind.name, _filled(kind.remedy, found.groupdict(), error)

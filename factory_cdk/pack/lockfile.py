@@ -28,6 +28,8 @@ _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!]{0,99}")
+_PROJECT = re.compile(r"(?!/)(?!(?:[^;]*/)?\.\.(?:/|\s|$))[^\x00-\x1f\x7f\\]+")
 _PINNED_BY: Mapping[str, tuple[str, ...]] = {
     "git": ("commit", "digest", "archive_sha256"),
     "pypi": ("requirements", "digest", "archive_sha256"),
@@ -48,7 +50,8 @@ class LockedBot:
     `requirements` are the locked lines, `manifest` the digest of the file they were made from (None: there is
     none), `python` the lowest version that they hold for. `commit` is git's. `digest`, `archive_sha256`,
     `size` and `files` are those of the bundle, and None for a path source: its files are in the checkout, and
-    change.
+    change. `projects` are local ones that the requirements name (see `outside.SourceFacts`), `version` is what git
+    says that the project's is.
     """
 
     source: Mapping[str, Any]
@@ -62,6 +65,8 @@ class LockedBot:
     archive_sha256: str | None = None
     size: int | None = None
     files: int | None = None
+    projects: tuple[str, ...] = ()
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,18 @@ def _read_bot(name: str, said: Any) -> LockedBot:
     if not isinstance(lines, list):
         raise ValueError(f"requirements of {name!r} is not a list")
     facts["requirements"] = tuple(_line(line, name) for line in lines)
-    patterns = {"digest": _HEX, "archive_sha256": _HEX, "manifest": _HEX, "commit": _HEX, "python": _PYTHON}
+    projects = facts.get("projects", [])
+    if not isinstance(projects, list):
+        raise ValueError(f"projects of {name!r} is not a list")
+    facts["projects"] = tuple(_text(project, f"a project of {name!r}", _PROJECT) for project in projects)
+    patterns = {
+        "version": _VERSION,
+        "digest": _HEX,
+        "archive_sha256": _HEX,
+        "manifest": _HEX,
+        "commit": _HEX,
+        "python": _PYTHON,
+    }
     for part in (*patterns, "requirements_path", "module"):
         if part in facts:
             _text(facts[part], f"{part} of {name!r}", patterns.get(part))

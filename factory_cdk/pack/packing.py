@@ -109,7 +109,10 @@ class _Work:
                 bundle, locked = _packed(context)
                 if keep is not None:
                     keep_tree(bundle, keep, workspace)
-                made = PackedBot(bot.name, bundle, None, locked, context.fetched, tuple(context.notes))
+                made = PackedBot(
+                    bot.name, bundle, None, locked, context.fetched, tuple(context.notes),
+                    read=context.read, left_out=context.left_out,
+                )  # fmt: skip
         except FactoryError as error:
             made = PackedBot(bot.name, error=error)
         except UnicodeError as error:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
@@ -32,6 +33,7 @@ class PackedBot:
 
     `locked` is what plan.lock should hold of it. `fetched` says whether anything came from its source or from
     an index (False: the cache had it all). `notes` are warnings for people; `seconds` is how long it took.
+    `read` are the files of the source that were read for what it requires, `left_out` what ignore files kept out.
     """
 
     bot: str
@@ -41,6 +43,8 @@ class PackedBot:
     fetched: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    read: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from factory_cdk.bundle import described
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.lockfile import Lock, LockedBot, lock_path, module_of
 from factory_cdk.pack.requirements.python_version import lowest_python
-from factory_cdk.pack.sources.code import manifest_of
-from factory_cdk.pack.sources.folder import tree_of_folder
+from factory_cdk.pack.sources.code import code_of_folder
+from factory_cdk.pack.sources.requirements import manifest_of
 from factory_cdk.plan.model import Bot, PathSource, Plan
 
 _WORDS = {"url": "url", "ref": "branch", "package": "package", "version": "version", "path": "path"}
@@ -88,8 +88,8 @@ def _of_manifest(lock: Lock, bot: Bot) -> list[str]:
     if locked is None or not isinstance(bot.source, PathSource):
         return []
     try:
-        code = tree_of_folder(bot.source.folder, bot.source.path, bot.source.subdirectory)
-        manifest = manifest_of(code, bot)
+        found = manifest_of(code_of_folder(bot.source, bot), bot, bot.source.subdirectory)
+        manifest = found[1] if found else None
     except FactoryError as error:
         return [f"its requirements cannot be compared: {error.message}"]
     if (manifest.digest if manifest else None) == locked.manifest:

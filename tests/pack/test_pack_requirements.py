@@ -67,7 +67,7 @@ def libraries(index: Path) -> None:
         ({"requirements.txt": "one\n"}, None, ["one==2.0"]),
         ({"requirements.txt": "one\n", "req/b.txt": "three\n"}, "req/b.txt", ["three==2.0"]),
         ({"pyproject.toml": project("two"), "requirements.txt": "three\n"}, None, ["one==1.0", "two==1.0"]),
-        ({"pyproject.toml": project("one"), "r.txt": "three\n"}, "r.txt", ["one==2.0"]),
+        ({"pyproject.toml": project("one"), "r.txt": "three\n"}, "r.txt", ["three==2.0"]),
         ({"pyproject.toml": project("one"), "bots/pyproject.toml": project("three")}, None, ["three==2.0"]),
         ({"pyproject.toml": "[tool.ruff]\n", "requirements.txt": "one\n"}, None, ["one==2.0"]),
         ({"requirements.txt": "one\n", "bots/requirements.txt": "four\n"}, None, ["four==2.0"]),

@@ -13,11 +13,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements.outside import AROUND
 
 _CREDENTIALS = re.compile(r"[a-z+]+://[^/\s]*@", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{(?!PROJECT_ROOT\})\w+\}")
 _FOLDER = re.compile(r"(?:(?:-e|--editable)(?:\s*=\s*|\s+|(?=\S))|[A-Za-z0-9][\w.\[\], -]*@\s*)?(?P<place>\S+)")
 _FILE = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
+
+_CONFIGURATIONS = ("/uv.toml", "/pyproject.toml")
 
 REFUSED = frozenset(
     {
@@ -88,14 +91,19 @@ def check_uv_toml(path: str, said: Mapping[str, Any]) -> None:
     _check_settings(path, said)
 
 
-def configurations(paths: Collection[str], folder: str) -> Iterator[str]:
-    """The files from `folder` upwards in a source from which uv takes settings when it runs in that folder."""
+def configurations(paths: Collection[str], folder: str, subdirectory: str | None = None) -> Iterator[str]:
+    """The files from which uv takes settings when it runs in `folder` of a bundle: those from there upwards, and all of
+    what is around its `subdirectory`, where projects may be that are built with it.
+    """
     parts = folder.split("/") if folder else []
     for count in range(len(parts), -1, -1):
         for name in ("uv.toml", "pyproject.toml"):
             path = "/".join([*parts[:count], name])
             if path in paths:
                 yield path
+    if subdirectory is not None:
+        around = f"{AROUND}/"
+        yield from sorted(path for path in paths if path.startswith(around) and path.endswith(_CONFIGURATIONS))
 
 
 def _refuse_variables(path: str, text: str) -> None:

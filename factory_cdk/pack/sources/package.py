@@ -67,7 +67,7 @@ def _lines(context: PackContext, source: PypiSource, python: str) -> tuple[tuple
     version = source.version or ""
     requirement = f"{source.package}=={version}" if version[:1].isdigit() else f"{source.package}{version}"
     context.about_to_fetch("locking", requirement)
-    return tuple(lock_package(context.uv, requirement, python, context.preferred, context.workspace)), key
+    return lock_package(context.uv, requirement, python, context.preferred, context.workspace).lines, key
 
 
 def _own_line(lines: tuple[str, ...], source: PypiSource) -> str:
