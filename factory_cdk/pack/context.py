@@ -48,6 +48,7 @@ class PackContext:
     notes: list[str] = field(default_factory=list)
     left_out: tuple[LeftOut, ...] = ()
     read: tuple[str, ...] = ()
+    version: str | None = None
 
     def tell(self, step: Step, detail: str = "", share: float | None = None) -> None:
         """Say how far it is."""

@@ -111,7 +111,7 @@ class _Work:
                     keep_tree(bundle, keep, workspace)
                 made = PackedBot(
                     bot.name, bundle, None, locked, context.fetched, tuple(context.notes),
-                    read=context.read, left_out=context.left_out,
+                    read=context.read, left_out=context.left_out, version=context.version,
                 )  # fmt: skip
         except FactoryError as error:
             made = PackedBot(bot.name, error=error)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.left_out import LeftOut
+from factory_cdk.pack.left_out import LeftOut, summary
 from factory_cdk.pack.lockfile import LockedBot
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
@@ -28,12 +28,33 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
+class BotSummary:
+    """What a bundle holds and where that comes from, for people: `size` in bytes, the count of its `files` and of its
+    locked `requirements`, the files that were `read` for these, the `version` that git gives its project, what ignore
+    files `left_out` (see `left_out.summary`), whether anything was `fetched`, and how many `seconds` it took.
+    """
+
+    digest: str
+    kind: str
+    origin: str
+    size: int
+    files: int
+    requirements: int
+    read: tuple[str, ...]
+    version: str | None
+    left_out: str
+    fetched: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class PackedBot:
     """What became of one bot: `bundle`, or `error`.
 
     `locked` is what plan.lock should hold of it. `fetched` says whether anything came from its source or from
     an index (False: the cache had it all). `notes` are warnings for people; `seconds` is how long it took.
-    `read` are the files of the source that were read for what it requires, `left_out` what ignore files kept out.
+    `read` are the files of the source that were read for what it requires, `left_out` what ignore files kept out,
+    `version` what git says that the version of its project is.
     """
 
     bot: str
@@ -45,6 +66,27 @@ class PackedBot:
     seconds: float = 0.0
     read: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    version: str | None = None
+
+    @property
+    def summary(self) -> BotSummary | None:
+        """What was packed, in short; None for a bot that could not be."""
+        bundle = self.bundle
+        if bundle is None:
+            return None
+        return BotSummary(
+            digest=bundle.digest,
+            kind=bundle.kind,
+            origin=bundle.origin,
+            size=bundle.size,
+            files=bundle.files,
+            requirements=len(bundle.requirements),
+            read=self.read,
+            version=self.version,
+            left_out=summary(self.left_out),
+            fetched=self.fetched,
+            seconds=self.seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)

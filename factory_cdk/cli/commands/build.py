@@ -9,7 +9,7 @@ import click
 
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.output.foreground import how_it_ended, print_log, print_log_and_reload
-from factory_cdk.cli.output.pack_progress import packed
+from factory_cdk.cli.output.pack_progress import packed, summary_line
 from factory_cdk.cli.output.report import as_text, coloured, print_error, print_json
 from factory_cdk.cli.output.table import print_table
 from factory_cdk.cli.shared_options import format_option, no_word, say
@@ -141,6 +141,8 @@ def _packed(plan: Plan, stage: str, region: str | None, *, locked: bool, quiet: 
     lock = stage_lock(plan, stage, locked=locked)
     report = packed(plan, stage_bots(plan, stage), lock=lock, quiet=quiet)
     for made in report.bots if not quiet else ():
+        if (line := summary_line(made)) is not None:
+            say(f"{made.bot}: {line}")
         for note in made.notes:
             say(f"warning: {made.bot}: {note}")
     report.refuse_failures()

@@ -63,13 +63,25 @@ def print_packed(report: PackReport, *, quiet: bool = False) -> None:
 
 
 def _line(made: PackedBot) -> str:
-    bundle = made.bundle
-    if bundle is None:
-        return coloured("failed", fg="red", bold=True)
-    size = f"{bundle.size:,} bytes in {bundle.files:,} files"
-    requirements = f", {len(bundle.requirements)} requirements" if bundle.requirements else ""
-    how = f"packed in {made.seconds:.1f} s" if made.fetched else "nothing to fetch"
-    return f"{bundle.digest[:12]}  {bundle.kind} {printable(bundle.origin)}: {size}{requirements}, {how}"
+    return summary_line(made) or coloured("failed", fg="red", bold=True)
+
+
+def summary_line(made: PackedBot) -> str | None:
+    """What was packed of a bot, in one line; None where it could not be."""
+    found = made.summary
+    if found is None:
+        return None
+    count = found.requirements
+    parts = [f"{found.size:,} bytes in {found.files:,} {'file' if found.files == 1 else 'files'}"]
+    if found.read or count:
+        read = f" from {printable(', '.join(found.read))}" if found.read else ""
+        parts.append(f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}{read}")
+    if found.version is not None:
+        parts.append(f"version {found.version}")
+    if found.left_out:
+        parts.append(f"ignore files left out {printable(found.left_out)}")
+    parts.append(f"packed in {found.seconds:.1f} s" if found.fetched else f"{found.seconds:.1f} s, nothing to fetch")
+    return f"{found.digest[:12]}  {found.kind} {printable(found.origin)}: {'; '.join(parts)}"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
 from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
+from factory_cdk.pack.requirements.policy import check_requirement
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
@@ -158,6 +159,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _checked(line: str, path: str) -> str:
+    check_requirement(path, line)
     if not is_locked(line):
         raise FactoryError(
             f"{path}: {_HASH.sub('', line).strip()!r} cannot be locked, because it has neither a hash nor a commit",

@@ -243,6 +243,7 @@ def _made(
     context: PackContext, stored: CachedBundle, found: Requirements, commit: str | None
 ) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
+    context.version = found.version
     refuse_another(context, stored)
     pinned = commit is not None
     return context.bundle(stored, found.lines, commit), LockedBot(
