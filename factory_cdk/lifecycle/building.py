@@ -110,6 +110,8 @@ def _packed(plan: Plan, stage: str, say: Say, *, region: str | None, locked: boo
     lock = stage_lock(plan, stage, locked=locked)
     report = pack(plan, stage_bots(plan, stage), lock)
     for made in report.bots:
+        if made.summary is not None:
+            say(f"{made.bot}: {made.summary}")
         for note in made.notes:
             say(f"warning: {made.bot}: {note}")
     report.refuse_failures()

@@ -72,6 +72,7 @@ class Gate:
             elif pool.broken or not pool.alive:
                 pool.start()
         self._events.fetch()
+        self._events.changed()
 
     def close(self) -> None:
         """Take no more jobs; it is closed once what is in hand is done. Nothing when it is not open."""

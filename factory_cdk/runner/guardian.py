@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from factory_cdk.runner.ports import ProcessGuard
 from factory_cdk.runner.subreaper import Orphans, adopt, end_all
 
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -53,17 +54,11 @@ def guard(*, pass_on: bool) -> ParentGuardian:
         os._exit(code)
 
 
-class Guardian(Protocol):
-    """Ends what workers leave behind."""
+class Guardian(ProcessGuard, Protocol):
+    """Ends what workers leave behind, each of which leads a process group and is a child of the runner."""
 
     def report_to(self, note: Callable[[str], None]) -> None:
         """From now on `note` gets a line about what was ended that a worker had left behind."""
-
-    def watch(self, pid: int, mark: str) -> None:
-        """`pid`, which leads a process group, is a worker and a child of the runner; `mark` is its own (process.py)."""
-
-    def forget(self, pid: int) -> None:
-        """`pid` has ended: what it left behind is ended too."""
 
     def look(self) -> None:
         """To be called now and then: what bots left behind and has ended is waited for."""

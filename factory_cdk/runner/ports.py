@@ -81,13 +81,13 @@ StartWorker = Callable[[PoolSpec], Process]
 
 
 class ProcessGuard(Protocol):
-    """Ends what workers leave behind (Guardian)."""
+    """Ends what workers leave behind; the runner knows more of it (Guardian in guardian.py)."""
 
     def watch(self, pid: int, mark: str) -> None:
-        """A worker was started."""
+        """The worker `pid` was started; `mark` is what it, and what it starts, is known by."""
 
     def forget(self, pid: int) -> None:
-        """It has ended."""
+        """The worker `pid` has ended: what it left behind is ended too."""
 
 
 class LoopClock:

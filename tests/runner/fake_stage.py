@@ -13,6 +13,7 @@ from fake_workers import FakeProcess, FakeRunner, hand, pool_spec
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
 from factory_cdk.runner.pool_set import PoolSet
+from factory_cdk.state.folder_ports import FolderSpecs
 from factory_cdk.state.requests import ask_for_spec
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec, Timings
 from factory_cdk.state.stage_folder import StageFolder
@@ -41,7 +42,10 @@ class FakeStage:
         self.runner = FakeRunner(folder / "logs", self.spec.timings)
         self.runner.on_change = self._note_change
         self.published: list[str] = []
-        self.pools = PoolSet(self.folder, self.spec, self._pool, self.runner.events, self.runner.clock, self._publish)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.pools = PoolSet(
+            FolderSpecs(self.folder), self.spec, self._pool, self.runner.events, self.runner.clock, self._publish
+        )
         self.gate = Gate(
             self.pools,
             self.runner.events,
@@ -56,7 +60,8 @@ class FakeStage:
         return self.runner.pool(spec, events)
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(work)
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+        return self.tasks[-1]
 
     def _publish(self) -> None:
         self.published.append(self.gate.state)
@@ -71,7 +76,7 @@ class FakeStage:
         for process in self.runner.processes:
             process.ready()
         if open:
-            self.gate.open(held=True)
+            self.gate.open(keep_stopped=True)
 
     def ask(self, *pool_specs: PoolSpec, refused: str | None = None) -> str:
         """Ask for the spec with these pools, and have it fetched."""

@@ -12,6 +12,7 @@ from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Failed, Finished, Job, Lease
 from factory_cdk.runner.pool import PoolEvents, StartFailure, WorkerPool
 from factory_cdk.runner.ports import Message
+from factory_cdk.state.log_folder import LogFolder
 from factory_cdk.state.logs import Stream
 from factory_cdk.state.runner_spec import PoolSpec, Timings
 
@@ -215,7 +216,7 @@ class FakeRunner:
     refuses: OSError | None = None
 
     def __post_init__(self) -> None:
-        self.stream = Stream(self.folder)
+        self.stream = Stream(LogFolder(self.folder))
         self.on_change: Callable[[], None] = lambda: None
         self.events = PoolEvents(
             settle=self.settled.append,

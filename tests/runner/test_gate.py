@@ -48,7 +48,7 @@ async def test_a_gate_is_closed_until_it_is_opened(stage: FakeStage) -> None:
     assert states(stage) == ("closed", [False, False])
     assert not stage.gate.ending
     fetches = stage.runner.fetches
-    stage.gate.open(held=True)
+    stage.gate.open(keep_stopped=True)
     assert states(stage) == ("open", [True, True])
     assert stage.runner.fetches == fetches + 1
     assert not stage.gate.is_closing
@@ -59,7 +59,7 @@ async def test_a_bot_that_its_plan_stops_is_opened_by_a_resume_alone(tmp_path: P
     stage = FakeStage(tmp_path, *bots("make"), *bots("take", stopped=True))
     stage.start()
     assert states(stage) == ("open", [True, False])
-    stage.gate.open(held=False)
+    stage.gate.open(keep_stopped=False)
     assert states(stage) == ("open", [True, True])
 
 
@@ -71,11 +71,11 @@ async def test_an_open_gate_starts_pools_that_have_no_worker_and_those_that_were
     stage.process_of(make).exit(0)
     stage.process_of(take).say(kind="held")
     take.broken = "crash loop"
-    stage.gate.open(held=True)
+    stage.gate.open(keep_stopped=True)
     assert make.slots[0].state is State.STARTING
     assert take.broken is None
     assert take.slots[0].held, "its bot holds it until a resume"
-    stage.gate.open(held=False)
+    stage.gate.open(keep_stopped=False)
     assert not take.slots[0].held
 
 
@@ -146,7 +146,7 @@ async def test_a_gate_that_is_closing_can_be_opened_again(stage: FakeStage, begu
     stage.gate.close()
     if begun:
         await turns()
-    stage.gate.open(held=True)
+    stage.gate.open(keep_stopped=True)
     assert (states(stage), stage.gate.is_closing) == (("open", [True, True]), False)
     await turns()
     process.done()
@@ -253,6 +253,7 @@ async def test_a_runner_that_ends_cold_stays_cold_and_ends_once(stage: FakeStage
     stage.hand("make", "a")
     stage.gate.end(cold=True)
     stage.gate.end(cold=cold)
+    assert len(stage.tasks) == 1
     end_all(stage)
     await turns()
     await asyncio.wait_for(stage.gate.wait_until_ended(), 60)
@@ -280,7 +281,7 @@ async def test_a_gate_that_is_closing_ends(stage: FakeStage) -> None:
 async def test_a_runner_that_ends_is_neither_opened_nor_closed(stage: FakeStage) -> None:
     stage.start()
     stage.gate.end(cold=False)
-    stage.gate.open(held=False)
+    stage.gate.open(keep_stopped=False)
     stage.gate.close()
     await turns()
     assert states(stage) == ("ending", [False, False])
@@ -355,5 +356,22 @@ async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_on
     assert stage.pool("make") is not old
     assert in_hand(stage.pool("make")) == []
     assert not stage.pool("make").open
-    stage.gate.open(held=True)
+    stage.gate.open(keep_stopped=True)
     assert stage.pool("make").free > 0
+
+
+@on_a_loop
+async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_when_it_is_opened_again(
+    stage: FakeStage,
+) -> None:
+    stage.start()
+    stage.hand("make", "a")
+    stage.gate.close()
+    await turns()
+    old = stage.pool("make")
+    stage.change("make")
+    stage.runner.process.ready()
+    stage.gate.open(keep_stopped=True)
+    assert stage.pool("make") is not old
+    assert stage.pool("make").open
+    assert in_hand(old) == ["a"]

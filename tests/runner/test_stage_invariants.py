@@ -95,9 +95,9 @@ class Stage(RuleBasedStateMachine):
 
     # What its users do
 
-    @rule(held=st.booleans())
-    def open(self, held: bool) -> None:
-        self.run(lambda: self.stage.gate.open(held=held))
+    @rule(keep_stopped=st.booleans())
+    def open(self, keep_stopped: bool) -> None:
+        self.run(lambda: self.stage.gate.open(keep_stopped=keep_stopped))
 
     @rule()
     def close(self) -> None:

@@ -54,13 +54,7 @@ def print_packed(report: PackReport, *, quiet: bool = False) -> None:
 
 
 def _line(made: PackedBot) -> str:
-    bundle = made.bundle
-    if bundle is None:
-        return coloured("failed", fg="red", bold=True)
-    size = f"{bundle.size:,} bytes in {bundle.files:,} files"
-    requirements = f", {len(bundle.requirements)} requirements" if bundle.requirements else ""
-    how = f"packed in {made.seconds:.1f} s" if made.fetched else "nothing to fetch"
-    return f"{bundle.digest[:12]}  {bundle.kind} {printable(bundle.origin)}: {size}{requirements}, {how}"
+    return printable(str(made.summary)) if made.summary else coloured("failed", fg="red", bold=True)
 
 
 @contextmanager
