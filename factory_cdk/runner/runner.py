@@ -1,7 +1,7 @@
 """The runner: the one process of a stage that talks to its queues, for all bots of its local sectors.
 
 Everything happens on one event loop, one step at a time. What workers finished since the last step is settled,
-forwarded and replaced by new jobs in a single transaction (`_exchange`), so that a busy factory commits in
+forwarded and replaced by new jobs in a single transaction (exchange.py), so that a busy factory commits in
 batches by itself and an idle one answers at once.
 """
 
@@ -15,18 +15,16 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.doorbell import Doorbell
-from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Wanted
-from factory_cdk.queues.sqlite.bodies import UnstorableError
-from factory_cdk.queues.sqlite.engine import SqliteQueues
-from factory_cdk.queues.sqlite.faults import DamagedError
+from factory_cdk.queues.port import DamagedError, RunnerQueues
+from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.guardian import Guardian
-from factory_cdk.runner.pool import DEAD, PoolEvents, Trouble, WorkerPool, pool_status, worker_statuses
+from factory_cdk.runner.pool import PoolEvents, Trouble, WorkerPool, pool_status, worker_statuses
 from factory_cdk.runner.pool_set import PoolSet
 from factory_cdk.runner.purge import tidy
 from factory_cdk.runner.reporter import Reporter
@@ -37,13 +35,11 @@ from factory_cdk.state.requests import RunnerRequest, open_bell, read_request
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.secrets import Values
 from factory_cdk.state.stage_folder import StageFolder
+from factory_cdk.state.stage_queues import queues_location
 from factory_cdk.state.status import Status, status_as_json
 
 PUBLISH_EVERY = 0.2
 """Seconds between two writings of the status, at least."""
-
-QUEUE_TROUBLE_PAUSE = 0.5
-"""Seconds before the queues are tried again after they refused (a full disk)."""
 
 ORPHANS_EVERY = 4
 """Polls between two looks at what bots left behind: each costs an idle runner as much as half of a poll."""
@@ -57,11 +53,11 @@ class Runner:
         folder: StageFolder,
         spec: RunnerSpec,
         secrets: Values,
-        queues: SqliteQueues,
+        queues: RunnerQueues,
         guardian: Guardian,
         report: socket.socket | None = None,
     ) -> None:
-        self._folder, self._queues, self._guardian = folder, queues, guardian
+        self._folder, self._guardian = folder, guardian
         self._secrets, self._timings = secrets, spec.timings
         self._loop = asyncio.get_running_loop()
         self._identity, self._shares_queues, self._lost = identity(folder.path), folder.shares_queues, False
@@ -69,34 +65,40 @@ class Runner:
         self._stream = Stream(folder.logs)
         self._log = self._stream.log(RUNNER)
         guardian.report_to(self._log.say)
+        self._exchange = QueueExchange(
+            queues,
+            ExchangeEvents(
+                task=self._task,
+                say=self._log.say,
+                changed=self._note_change,
+                settled=self._note_exchange,
+                damaged=self._leave_damaged,
+            ),
+        )
         self._events = PoolEvents(
-            settle=self._settle,
-            release=self._release,
-            look=self._look,
+            settle=self._exchange.settle,
+            release=self._exchange.release,
+            look=self._exchange.look,
             note=self._log.say,
             changed=self._note_change,
             trouble=self._tell_trouble,
         )
         self._pool_set = PoolSet(folder, spec, self._pool, self._events, self._publish)
-        self._settled: list[Finished | Failed] = []
-        self._looking: asyncio.Handle | None = None
         self._publishing: asyncio.TimerHandle | None = None
         self._published_at = 0.0
-        self._beaten_at = self._loop.time()
         self._started_at = time.time()
         self._gate = Gate(
             self._pool_set,
             self._events,
             self._task,
-            unsettled=lambda: bool(self._settled),
+            unsettled=self._exchange.has_unsettled,
             publish=self._publish,
             grace=spec.timings.grace,
         )
         self._request = RunnerRequest()
         self._kept = report is None
         self._told_ready = False
-        self._trouble: str | None = None
-        self._lost_leases = 0
+        self._unpublished: str | None = None
         self._end_tidying = threading.Event()
 
     async def run(self) -> None:
@@ -104,18 +106,14 @@ class Runner:
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._gate.end_by_signal)
-        bells = [self._queues.doorbell(queue) for queue in {pool.pool_spec.queue for pool in self._pool_set.at_work}]
-        for bell in bells:
-            self._loop.add_reader(bell, self._hear_bell, bell)
         request_bell = open_bell(self._folder)
         self._loop.add_reader(request_bell, self._hear_request, request_bell)
         self._log.say(f"runner {os.getpid()} of {self._folder.name} started")
-        if not self._shares_queues and (found := self._queues.reclaim()):
-            self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again", "WARNING")
+        await self._exchange.start(self._pool_set)
         self._pool_set.start()
         self._carry_out(self._fetch_request())
         self._publish()
-        beating = self._task(self._beat())
+        beating = self._task(self._exchange.extend_regularly())
         polling = self._task(self._poll())
         tidying = self._task(self._tidy())
         try:
@@ -125,10 +123,9 @@ class Runner:
             polling.cancel()
             tidying.cancel()
             self._end_tidying.set()
-            for bell in (*bells, request_bell):
-                self._loop.remove_reader(bell)
-                bell.close()
-        self._exchange()
+            self._loop.remove_reader(request_bell)
+            request_bell.close()
+        await self._exchange.end()
         self._gate.state = "ended"
         self._log.say("runner ended")
         self._publish()
@@ -158,119 +155,17 @@ class Runner:
 
     # Jobs
 
-    def _settle(self, settled: Finished | Failed) -> None:
-        self._settled.append(settled)
-        self._look()
+    def _note_exchange(self) -> None:
+        if self._gate.state != "open":
+            self._gate.note_change()
 
-    def _release(self, leases: Sequence[Lease]) -> None:
-        for lease in leases:
-            try:
-                self._queues.release(lease)
-            except FactoryError as error:  # its lease will end
-                self._log.say(f"job {lease.job.id} could not be given back: {error.message}", "WARNING", lease.job.id)
-        self._look()  # another worker may be free
-
-    def _look(self) -> None:
-        """Exchange with the queues soon, once for all that happens until then."""
-        if self._looking is None:
-            self._looking = self._loop.call_soon(self._exchange)
-
-    def _exchange(self) -> None:
-        """Settle what was done, and take what the pools have room for, in one transaction."""
-        if self._looking:
-            self._looking.cancel()
-            self._looking = None
-        if self._loop.time() - self._beaten_at > self._pool_set.lease / 2:
-            self._extend()  # this process was held up: keep what is in hand before taking more
-        room: dict[str, Wanted] = {}
-        for pool in self._pool_set.at_work:
-            if free := pool.free:
-                queue = pool.pool_spec.queue
-                wanted = room.get(queue)
-                room[queue] = Wanted(queue, free + (wanted.n if wanted else 0), pool.lease)
-        if not self._settled and not room:
-            return
-        try:
-            try:
-                held, leases = self._queues.exchange(self._settled, list(room.values()))
-            except UnstorableError:  # one of many: it fails, the others go on
-                self._settled = [self._storable(settled) for settled in self._settled]
-                held, leases = self._queues.exchange(self._settled, list(room.values()))
-        except FactoryError as error:
-            self._be_refused(error)
-            return
-        if not all(held):
-            self._note_lost(held)
-        if self._settled:
-            self._settled = []
-            if self._gate.state != "open":
-                self._gate.note_change()
-        self._trouble = None
-        if leases:
-            self._give(leases)
-
-    def _storable(self, settled: Finished | Failed) -> Finished | Failed:
-        """`settled`, or, when its result can never be stored, the failure of its job, which is then dead."""
-        reason = self._queues.unstorable(settled)
-        if reason is None:
-            return settled
-        self._log.say(f"ResultNotJson: {reason}; {DEAD}", "ERROR", settled.lease.job.id)
-        return Failed(settled.lease, Failure("ResultNotJson", reason, "", settled.lease.job.attempt), None)
-
-    def _give(self, leases: Sequence[Lease]) -> None:
-        takers: dict[str, list[WorkerPool]] = {}
-        for pool in self._pool_set.at_work:
-            takers.setdefault(pool.pool_spec.queue, []).append(pool)
-        for lease in leases:
-            able = takers[lease.queue]
-            taker = able[0] if len(able) == 1 else max(able, key=lambda pool: pool.free)
-            taker.give(lease)
-        for pool in self._pool_set.at_work:
-            pool.flush()
-        self._note_change()
-
-    def _be_refused(self, error: FactoryError) -> None:
-        """The queues cannot be written: keep everything that is done, and try again. From damaged ones nothing can be
-        hoped for: end, and what was not settled is done again once they are put right.
+    def _leave_damaged(self, error: DamagedError) -> None:
+        """From damaged queues nothing can be hoped for: end, and what was not settled is done again once they are put
+        right.
         """
-        if isinstance(error, DamagedError):
-            self._trouble = error.message
-            if not self._gate.ending:
-                self._log.say(f"{error.message}; the runner ends", "ERROR")
-                self._gate.end(cold=True)
-            return
-        if self._trouble != error.message:
-            self._log.say(f"{error.message}; trying again ({error.remedy})", "ERROR")
-            self._trouble = error.message
-            self._note_change()
-        self._looking = self._loop.call_later(QUEUE_TROUBLE_PAUSE, self._exchange)
-
-    def _note_lost(self, held: Sequence[bool]) -> None:
-        for settled, kept in zip(self._settled, held, strict=True):
-            if not kept:
-                self._lost_leases += 1
-                self._log.say(
-                    "the job was cancelled, or taken by another runner; what became of it here is dropped",
-                    "WARNING",
-                    settled.lease.job.id,
-                )
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self._pool_set.lease / 3)
-            self._extend()
-
-    def _extend(self) -> None:
-        """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
-        self._beaten_at = self._loop.time()
-        unsettled = [settled.lease for settled in self._settled]
-        leases = [lease for pool in self._pool_set.everyone for lease in pool.in_hand] + unsettled
-        if not leases:
-            return
-        try:
-            self._queues.extend(leases, self._pool_set.lease)
-        except FactoryError as error:
-            self._log.say(f"leases could not be renewed: {error.message}", "WARNING")
+        if not self._gate.ending:
+            self._log.say(f"{error.message}; the runner ends", "ERROR")
+            self._gate.end(cold=True)
 
     async def _poll(self) -> None:
         """Look at the queues now and then: delays and leases end without a bell."""
@@ -280,7 +175,7 @@ class Runner:
                 self._lose_folder()
             if turn % ORPHANS_EVERY == 0:
                 self._guardian.look()
-            self._look()
+            self._exchange.look()
 
     def _lose_folder(self) -> None:
         """End: the stage's folder was removed, or replaced, and nobody will find this runner. Jobs in hand are finished
@@ -293,19 +188,15 @@ class Runner:
     async def _tidy(self) -> None:
         """Keep house at the start and now and then, in a thread."""
         timings = self._timings
-        database = self._folder.database / "queues.sqlite3"
+        location = queues_location(self._folder)
         while True:
             try:
-                await asyncio.to_thread(tidy, database, timings.keep, self._end_tidying)
+                await asyncio.to_thread(tidy, location, timings.keep, self._end_tidying)
             except (FactoryError, RuntimeError) as error:  # RuntimeError: this user may start no thread more
                 self._log.say(f"what is old could not be tidied away: {error}", "WARNING")
             await asyncio.sleep(timings.tidy)
 
     # Requests
-
-    def _hear_bell(self, bell: Doorbell) -> None:
-        bell.drain()
-        self._look()
 
     def _hear_request(self, bell: Doorbell) -> None:
         bell.drain()
@@ -368,9 +259,11 @@ class Runner:
         try:
             write_json(self._folder.status, status_as_json(self._status()), durable=False)
         except FactoryError as error:
-            if self._trouble is None:
-                self._trouble = error.message
+            if self._unpublished is None:
                 self._log.say(f"the status could not be written: {error.message}", "ERROR")
+            self._unpublished = error.message
+        else:
+            self._unpublished = None
 
     def _status(self) -> Status:
         return Status(
@@ -380,8 +273,8 @@ class Runner:
             request=self._request.request,
             workers=tuple(status for pool in self._pool_set.everyone for status in worker_statuses(pool)),
             pools=tuple(pool_status(pool) for pool in self._pool_set.at_work),
-            trouble=self._trouble,
+            trouble=self._exchange.trouble or self._unpublished,
             lost_log_bytes=self._stream.lost,
-            lost_leases=self._lost_leases,
+            lost_leases=self._exchange.lost_leases,
             update=self._pool_set.update_status,
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from local_works import lives, until
 from patience import PATIENCE
+from queue_calls import run_jobs
 from shell import Shell, fill
 
 from factory_cdk.queues.sqlite.engine import SqliteQueues
@@ -38,7 +39,7 @@ def test_submit_takes_a_payload_a_file_or_lines_and_prints_the_run_once_it_is_on
         shell.run(*base, "--file", "-", input_="[]")[0].strip(),
     ]
     with SqliteQueues(shell.home / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
-        found = [[record.job for record in queues.history.run_jobs(run)] for run in runs]
+        found = [[record.job for record in run_jobs(queues, run)] for run in runs]
     assert [[job.payload for job in jobs] for jobs in found] == [[None], [{"ö": [1]}], ["a", "b"], [[]]]
     assert [dict(jobs[0].tags) for jobs in found] == [{}, {"a": "b=c"}, {"k": ""}, {}]
 
@@ -199,7 +200,7 @@ def test_on_a_full_disk_every_command_says_so_and_what_was_acknowledged_is_done_
     filler.unlink()
     shell.run("resume", "--name", "journey")
     with SqliteQueues(small_disk / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
-        until(lambda: [str(record.outcome) for record in queues.history.run_jobs(run)] == ["success"])
+        until(lambda: [str(record.outcome) for record in run_jobs(queues, run)] == ["success"])
 
 
 def test_on_a_full_disk_a_stage_can_be_stopped_and_goes_on_once_there_is_room(shell: Shell, small_disk: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from queue_calls import claim, fail, finish
 
+from factory_cdk.queues.client import Search, Spread, spread
 from factory_cdk.queues.port import Failure, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
-from factory_cdk.queues.sqlite.search import Search
-from factory_cdk.queues.sqlite.statistics import Spread, spread
 
 
 class Clock:
@@ -40,12 +40,12 @@ def queues(tmp_path: Path, clock: Clock) -> Iterator[SqliteQueues]:
         queues.send("delayed", [Job("delayed-1", "paint", None, "run-b", parent="success-1")], delay=5000)
         clock.now = 1100.0
         for queue in ("success", "dead", "leased"):
-            (lease,) = queues.receive(queue, 1, lease=5000)
+            (lease,) = claim(queues, queue, 1, lease=5000)
             clock.now += 7
             if queue == "success":
-                queues.finish(lease, [], "made")
+                finish(queues, lease, [], "made")
             elif queue == "dead":
-                queues.fail(lease, Failure("ValueError", "no", "trace", 1), delay=None)
+                fail(queues, lease, Failure("ValueError", "no", "trace", 1), delay=None)
         queues.history.cancel(["cancelled-1"])
         clock.now = 2000.0
         yield queues
@@ -95,7 +95,7 @@ def test_a_clock_that_was_put_back_gives_no_negative_times(queues: SqliteQueues,
     clock.now = 3000.0
     queues.send("back", [Job("back-1", "back", None, "run-c")])
     clock.now = 2500.0
-    queues.finish(queues.receive("back", 1, lease=60)[0], [])
+    finish(queues, claim(queues, "back", 1, lease=60)[0], [])
     (back,) = queues.history.statistics(Search(bot="back"))
     assert back.waiting == Spread(0.0, 0.0, 0.0)
 

@@ -85,7 +85,7 @@ def connect(path: Path) -> sqlite3.Connection:
             f"this Python has SQLite {sqlite3.sqlite_version}; the queues need 3.35 or newer",
             "use a newer Python (`uv python install`)",
         )
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
