@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +64,20 @@ def test_a_job_that_is_leased_as_it_is_sent_on_is_as_one_that_was_claimed_after_
             return in_hand, run_jobs(queues, "run")
 
     assert left("one", at_once=True) == left("two", at_once=False)
+
+
+def test_the_log_of_a_runner_that_is_never_idle_stays_small(tmp_path: Path) -> None:
+    async def work() -> None:
+        with SqliteQueues(tmp_path / "queues.db") as queues:
+            subscription = queues.subscribe(["a"], lambda: None)
+            queues.send("a", [Job("job", "bot", "x" * 500, "run")])
+            (lease,) = (await queues.settle_and_claim([], [Wanted("a", 1, 60)]))[1]
+            for number in range(2000):
+                done = Finished(lease, [Forward("a", Job(f"job-{number}", "bot", "x" * 500, "run"))])
+                held, (lease,) = await queues.settle_and_claim([done], [Wanted("a", 1, 60)])
+                assert held == [True]
+            subscription.close()
+            largest = (tmp_path / "queues.db-wal").stat().st_size
+            assert largest < 20e6, "16,000 pages were written"
+
+    asyncio.run(work())

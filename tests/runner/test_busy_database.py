@@ -1,9 +1,14 @@
-"""Another process keeps the queue database to itself for a while: the runner goes on, and loses no job and no lease."""
+"""Another process keeps the queue database to itself for a while, or the disk is slow: the runner goes on, and loses no
+job and no lease.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,6 +20,8 @@ from local_works import QUICK, Works, bot, until
 from factory_cdk.state.requests import ask
 from factory_cdk.state.stage_queues import open_queues, queues_location
 from factory_cdk.state.status import read_status
+
+SOURCE = "held_sync.c"
 
 BOTS = """
 import time
@@ -68,6 +75,41 @@ def test_a_runner_goes_on_while_another_process_holds_the_write_lock(works: Work
         assert queues.history.last_failures(10) == []
     assert sorted((record.job.bot, record.attempts) for record in records) == [("echo", 1)] * 2 + [("gated", 1)] * 2
     assert {str(record.outcome) for record in records} == {"success"}
+    status = read_status(state)
+    assert status is not None
+    assert (status.lost_leases, status.trouble) == (0, None)
+
+
+@pytest.mark.skipif(
+    shutil.which("cc") is None and "ALL_TESTS" not in os.environ,
+    reason="what holds syncs up is compiled: install gcc and libc6-dev",
+)
+def test_a_runner_goes_on_while_a_checkpoint_waits_for_the_disk(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, held = tmp_path / "held_sync.so", tmp_path / "held"
+    compiler = shutil.which("cc")
+    assert compiler, "there is no C compiler (Debian: gcc, libc6-dev)"
+    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, Path(__file__).with_name(SOURCE)]
+    subprocess.run(command, check=True)
+    works.write("bots.py", BOTS)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("HELD_SYNC", str(held))
+    state = works.build(bot("echo", "bots:echo"))
+    monkeypatch.undo()
+    held.touch()
+    runs = []
+
+    def is_held() -> bool:
+        runs.append(works.submit("echo", len(runs)))
+        return held.with_name("held.waits").exists()
+
+    until(is_held)
+    request = ask(state, gate="closed")
+    until(lambda: (status := read_status(state)) and status.request == request)
+    held.unlink()
+    ask(state, gate="open")
+    assert [works.wait(run)[0].result for run in runs] == list(range(len(runs)))
     status = read_status(state)
     assert status is not None
     assert (status.lost_leases, status.trouble) == (0, None)

@@ -30,6 +30,9 @@ from factory_cdk.worker.size import LARGEST_PAYLOAD
 _CHUNK = 500
 """Jobs per transaction of a long submission, so that workers get the lock in between."""
 
+_CHECKPOINT_WRITES = 200
+"""After so many transactions a runner moves the log into the database: it has some 2000 pages by then."""
+
 _HELD_UP = 0.05
 """Seconds on the engine's clock after which it is worth a look whether leases may have ended meanwhile."""
 
@@ -48,7 +51,8 @@ class SqliteQueues:
     each method promises.
 
     What a runner awaits is done at once where nothing is in the way, without suspending: a commit waits for no disk.
-    While another process writes, and for values that go into files, it is done in a thread, one step at a time.
+    While another process writes, and for values that go into files, it is done in a thread, one step at a time; so are
+    checkpoints, for which a commit would wait.
 
     `shared` says that more than one runner may have it open. `clock` counts for leases and delays and `wall` stamps
     the history (seconds since the epoch); `sync` makes an open file durable. FactoryError when the file cannot be
@@ -69,6 +73,7 @@ class SqliteQueues:
         self._ringer = Ringer(self._file.paths.bells)
         self._subscriptions: set[Bells] = set()
         self._in_thread: asyncio.Future[Any] | None = None
+        self._writes = 0
         self.history = SqliteHistory(self._file, self._ringer)
         self.capabilities = Capabilities(
             atomic=True,
@@ -147,6 +152,8 @@ class SqliteQueues:
         """Call `notify` when a bell of `queues` rings, on the running loop. What this engine settles and forwards
         itself does not ring it.
         """
+        if not self._subscriptions:  # a runner is here, whose loop no checkpoint may hold up
+            self._file.keep_log()
         bells = Bells(self._file.paths.bells, queues, notify, self._subscriptions)
         self._subscriptions.add(bells)
         return bells
@@ -169,19 +176,25 @@ class SqliteQueues:
         writing = self._file.writing()
         if not (encoding and encoding.beside) and writing.begin_at_once():
             with writing:
-                return step()
+                answer = step()
+            self._writes += 1
+            if self._writes >= _CHECKPOINT_WRITES and self._subscriptions:
+                self._writes = 0
+                self._work_apart(self._file.checkpoint)
+            return answer
 
         def wait_and_write() -> Answer:
             with encoding or Encoding(self._file.bodies), writing:
                 return step()
 
-        try:
-            future = _start(wait_and_write)
-        except RuntimeError:  # this user may start no thread more
-            return wait_and_write()
+        return await asyncio.shield(self._work_apart(wait_and_write))  # who is cancelled does not end the step
+
+    def _work_apart(self, work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+        """What `work` will answer, in a thread; nothing else is written by this engine meanwhile."""
+        future = _start(work)
         self._in_thread = future
         future.add_done_callback(self._leave_thread)
-        return await asyncio.shield(future)  # who is cancelled meanwhile does not end the step
+        return future
 
     @property
     def _heard(self) -> set[str]:
@@ -240,8 +253,8 @@ class Bells:
 
 
 def _start(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
-    """What `work` will answer in a thread of its own. RuntimeError, and nothing done, when there can be none: an
-    executor would have kept the work, and done it later.
+    """What `work` will answer in a thread of its own, or here and now when this user may start no thread more: an
+    executor would keep such work, and do it once more, later.
     """
     done: concurrent.futures.Future[Answer] = concurrent.futures.Future()
 
@@ -251,5 +264,8 @@ def _start(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, name="queues").start()
+    try:
+        threading.Thread(target=run, name="queues").start()
+    except RuntimeError:
+        run()
     return asyncio.wrap_future(done)

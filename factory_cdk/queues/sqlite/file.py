@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -16,7 +17,14 @@ from factory_cdk.home import sync_folder
 from factory_cdk.queues.sqlite.bodies import Bodies, Sync
 from factory_cdk.queues.sqlite.boot_clock import Clock, boot_id, read_anchor, steady_clock, write_anchor
 from factory_cdk.queues.sqlite.faults import explained, faults_explained
-from factory_cdk.queues.sqlite.schema import BUSY_SECONDS, connect, create_tables, refuse_other_versions, version
+from factory_cdk.queues.sqlite.schema import (
+    BUSY_SECONDS,
+    FAR_TOO_MANY_PAGES,
+    connect,
+    create_tables,
+    refuse_other_versions,
+    version,
+)
 from factory_cdk.queues.sqlite.write_lock import WriteLock
 
 Answer = TypeVar("Answer")
@@ -113,6 +121,20 @@ class QueueFile:
             if self._log < 0:
                 self._log = os.open(self.paths.log, os.O_RDONLY | os.O_CLOEXEC)
             self.sync(self._log)
+
+    def keep_log(self) -> None:
+        """No commit moves the log into the database any more, for which it would wait for the disk, until there is far
+        too much of it: `checkpoint` does.
+        """
+        with faults_explained(self.paths.database):
+            self.connection.execute(f"PRAGMA wal_autocheckpoint = {FAR_TOO_MANY_PAGES}")
+
+    def checkpoint(self) -> None:
+        """Move the log into the database, as far as nobody reads it. What the disk refuses is no harm: everything is
+        in the log, and this is tried again.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Let go of everything; closing twice is allowed."""
