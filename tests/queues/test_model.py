@@ -1,4 +1,4 @@
-"""The embedded engine does what a simple model of it does, whatever happens in whatever order."""
+"""Every engine does what a simple model of it does, whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from queue_calls import claim, depth, extend, fail, finish, release, run_jobs, settle_and_claim
 
+from factory_cdk.queues.memory import MemoryQueues, Store
+from factory_cdk.queues.opening import Queues
 from factory_cdk.queues.port import Depth, Failed, Failure, Finished, Forward, Job, Lease, Wanted
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
@@ -44,7 +46,6 @@ class Known:
 class EngineAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
         self.now = 1000.0
         self.known: dict[str, Known] = {}
         self.ended: list[str] = []
@@ -52,13 +53,12 @@ class EngineAgainstModel(RuleBasedStateMachine):
         self.stale: list[Lease] = []
         self.queues = self.opened()
 
-    def opened(self) -> SqliteQueues:
-        path = self.folder / "queues.db"
-        return SqliteQueues(path, clock=lambda: self.now, sync=lambda _: None)
+    def opened(self) -> Queues:
+        """Another handle on the same queues."""
+        raise NotImplementedError
 
     def teardown(self) -> None:
         self.queues.close()
-        shutil.rmtree(self.folder)
 
     # The model's own steps
 
@@ -273,5 +273,29 @@ class EngineAgainstModel(RuleBasedStateMachine):
             assert [letter.job.id for letter in self.queues.history.dead_letters(queue, 100)] == dead
 
 
-EngineAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
-TestEngineAgainstModel = EngineAgainstModel.TestCase
+class SqliteAgainstModel(EngineAgainstModel):
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        super().__init__()
+
+    def opened(self) -> Queues:
+        return SqliteQueues(self.folder / "queues.db", clock=lambda: self.now, sync=lambda _: None)
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder)
+
+
+class MemoryAgainstModel(EngineAgainstModel):
+    def __init__(self) -> None:
+        self.store = Store(lambda: self.now)
+        super().__init__()
+
+    def opened(self) -> Queues:
+        return MemoryQueues(self.store)
+
+
+SqliteAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+MemoryAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+TestSqliteAgainstModel = SqliteAgainstModel.TestCase
+TestMemoryAgainstModel = MemoryAgainstModel.TestCase
