@@ -2,7 +2,7 @@
 
 It works on a copy, so that the damaged files stay as they are. Where the first page is lost, with which SQLite takes
 the whole file for something else, that of a new database stands in for it: the tables are always made in one order,
-so they begin at the same pages.
+so they begin at the same pages. SQLite's own means (`.recover`, sqlite_dbpage) are not in the library that Python uses.
 """
 
 from __future__ import annotations
