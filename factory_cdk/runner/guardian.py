@@ -65,8 +65,8 @@ class Guardian:
         """From now on `note` gets a line about what was ended that a worker had left behind, and about its own end."""
         self._note = self._orphans.note = note
 
-    def watch(self, pid: int, mark: str | None = None) -> None:
-        """`pid`, which leads a process group, is a child of the runner; one with a `mark` (process.py) runs a bot."""
+    def watch(self, pid: int, mark: str) -> None:
+        """`pid`, which leads a process group, is a worker and a child of the runner; `mark` is its own (process.py)."""
         self._tell(f"+{pid}\n")
         self._orphans.expect(pid, mark)
 

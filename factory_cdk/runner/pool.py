@@ -12,7 +12,6 @@ from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.runner.guardian import Guardian
 from factory_cdk.runner.process import Message, WorkerProcess, ending, failure, worker_command, worker_environ
 from factory_cdk.runner.slot import State, WorkerSlot, restart_delay, retry_delay
-from factory_cdk.runner.spare import SpareProcess
 from factory_cdk.state.log_filter import TRACEBACK
 from factory_cdk.state.logs import Stream
 from factory_cdk.state.runner_spec import PoolSpec, Timings
@@ -65,7 +64,6 @@ class WorkerPool:
         self.broken: str | None = None
         self._secrets, self._timings, self._events = secrets, timings, events
         self._environ = worker_environ(pool_spec.bins, pool_spec.variables)
-        self._spare = SpareProcess(self._new_process, guardian)
         self._early_deaths: deque[float] = deque(maxlen=timings.loop_deaths)
         self._ending = False
         self.lease = min(float(pool_spec.lease), timings.lease_most)
@@ -152,21 +150,19 @@ class WorkerPool:
     def stop(self) -> None:
         """Let every slot finish the job in hand and end."""
         self.open, self._ending = False, True
-        self._spare.dismiss()
         for slot in self.slots:
             slot.stop()
 
     def kill(self, why: str) -> None:
         """End every slot at once."""
         self.open, self._ending = False, True
-        self._spare.dismiss()
         for slot in self.slots:
             slot.stop()
             slot.kill(why)
 
     def _start(self, slot: WorkerSlot) -> None:
         try:
-            process = self._spare.take() or self._new_process()
+            process = self._new_process()
         except OSError as error:
             slot.fail_to_start(failure("WorkerNotStarted", f"{error}", 1))
             self._on_end_of(slot, 127)
@@ -198,8 +194,6 @@ class WorkerPool:
             slot.was_ready = True
             if slot.state is State.STARTING:
                 slot.state = State.READY
-            if self.ready and not self._ending:
-                self._spare.start_soon()
             self._events.look()
         elif kind == "broken":
             slot.broken = message["error"]

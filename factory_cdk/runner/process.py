@@ -119,7 +119,7 @@ class WorkerProcess:
     ) -> None:
         """From now on `on_message` gets its frames, `on_output` its log, `on_end` its exit code, last of all.
 
-        To be called in the same step of the loop that made it, and again when someone else takes it over.
+        To be called in the same step of the loop that made it.
         """
         self._on_message, self._on_output, self._on_end = on_message, on_output, on_end
 

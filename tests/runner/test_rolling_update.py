@@ -212,8 +212,7 @@ def test_code_that_is_saved_again_while_it_is_being_loaded_is_not_waited_for(wor
     assert reloaded(works, make).outcome == "done"
     assert hanging is not None
     assert works.run("make", None)[0].result[0] == "new"
-    worker_and_understudy = 2
-    until(lambda: len(children(works.runner())) == worker_and_understudy)
+    until(lambda: len(children(works.runner())) == 1)
 
 
 def test_other_arguments_are_taken_over_and_what_moves_jobs_elsewhere_is_refused(works: Works) -> None:
