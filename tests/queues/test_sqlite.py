@@ -12,6 +12,7 @@ from contract import Engine, SharedContract
 from queue_calls import claim, finish, run_jobs, settle_and_claim
 
 from factory_cdk.queues.port import Finished, Forward, Job, JobRecord, Wanted
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 
@@ -81,3 +82,22 @@ def test_the_log_of_a_runner_that_is_never_idle_stays_small(tmp_path: Path) -> N
             assert largest < 20e6, "16,000 pages were written"
 
     asyncio.run(work())
+
+
+def test_closing_waits_for_what_is_done_in_a_thread(tmp_path: Path) -> None:
+    async def leave() -> None:
+        queues = SqliteQueues(tmp_path / "queues.db")
+        queues.send("a", [Job("one", "bot", 1, "run")])
+        (lease,) = (await queues.settle_and_claim([], [Wanted("a", 1, 60)]))[1]
+        large = "x" * (FILE_BYTES + 1)  # it goes into a file, so a thread settles it
+        settling = asyncio.create_task(queues.settle_and_claim([Finished(lease, [], large)], []))
+        await asyncio.sleep(0)
+        settling.cancel()
+        queues.close()
+
+    asyncio.run(leave())
+    with SqliteQueues(tmp_path / "queues.db") as queues:
+        record = queues.history.job("one")
+        assert record is not None
+        assert (record.state, len(str(record.result))) == ("success", FILE_BYTES + 1)
+    assert [path.name for path in tmp_path.rglob(".staging*")] == []

@@ -73,6 +73,7 @@ class SqliteQueues:
         self._ringer = Ringer(self._file.paths.bells)
         self._subscriptions: set[Bells] = set()
         self._in_thread: asyncio.Future[Any] | None = None
+        self._work: concurrent.futures.Future[Any] | None = None
         self._writes = 0
         self.history = SqliteHistory(self._file, self._ringer)
         self.capabilities = Capabilities(
@@ -159,7 +160,9 @@ class SqliteQueues:
         return bells
 
     def close(self) -> None:
-        """Let go of the file; leases stay until their deadlines."""
+        """Let go of the file, once what is done in a thread is; leases stay until their deadlines."""
+        if self._work is not None:
+            concurrent.futures.wait((self._work,))
         self._ringer.close()
         self._file.close()
 
@@ -191,8 +194,8 @@ class SqliteQueues:
 
     def _work_apart(self, work: Callable[[], Answer]) -> asyncio.Future[Answer]:
         """What `work` will answer, in a thread; nothing else is written by this engine meanwhile."""
-        future = _start(work)
-        self._in_thread = future
+        self._work = _start(work)
+        future = self._in_thread = asyncio.wrap_future(self._work)
         future.add_done_callback(self._leave_thread)
         return future
 
@@ -252,7 +255,7 @@ class Bells:
         self.notify()
 
 
-def _start(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+def _start(work: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:
     """What `work` will answer in a thread of its own, or here and now when this user may start no thread more: an
     executor would keep such work, and do it once more, later.
     """
@@ -268,4 +271,4 @@ def _start(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
         threading.Thread(target=run, name="queues").start()
     except RuntimeError:
         run()
-    return asyncio.wrap_future(done)
+    return done
