@@ -166,7 +166,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
         queue=queue_names,
         payload=payloads,
     )
-    def exchange(self, n: int, lease: float, fates: list[str], queue: str, payload: object) -> None:
+    def settle_and_claim(self, n: int, lease: float, fates: list[str], queue: str, payload: object) -> None:
         settled: list[Finished | Failed] = []
         for known, fate in zip(self.held(), fates, strict=False):
             assert known.lease

@@ -9,7 +9,7 @@ A job is one row of `jobs` for ever (until it is purged). `due` says where it st
 
 `seq` and `final` are drawn from one counter that never goes back (AUTOINCREMENT's), so neither is ever
 reused. A payload or result is JSON text, or the number of a row in `bodies` when it is large
-(`sqlite_bodies`). Times named `due` are on the steady clock, all others on the wall clock.
+(bodies.py). Times named `due` are on the steady clock, all others on the wall clock.
 """
 
 from __future__ import annotations
