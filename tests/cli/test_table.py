@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from queue_calls import claim, fail, settle_and_claim
 from terminal import on_terminal
 
 from factory_cdk.plan.model import Successor
@@ -62,12 +63,12 @@ def home(tmp_path: Path) -> Path:
     ask(state, gate="open")
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.send("thumbnailer-images", [Job(f"{RUN}-1", "thumbnailer", None, RUN)])
-        (lease,) = queues.receive("thumbnailer-images", 1, lease=1000)
+        (lease,) = claim(queues, "thumbnailer-images", 1, lease=1000)
         child = Forward("publisher-images", Job(CHILD, "publisher", None, RUN, f"{RUN}-1"))
-        queues.exchange([Finished(lease, [child], None)], [])
-        (lease,) = queues.receive("publisher-images", 1, lease=1000)
+        settle_and_claim(queues, [Finished(lease, [child], None)], [])
+        (lease,) = claim(queues, "publisher-images", 1, lease=1000)
         error = "the picture has an unexpected colour space: CMYK where sRGB was wanted"
-        queues.fail(lease, Failure("ValueError", error, "", 1), delay=None)
+        fail(queues, lease, Failure("ValueError", error, "", 1), delay=None)
     return tmp_path
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from queue_calls import claim, fail
 from rich.console import Console
 
 from factory_cdk.cli.output.screen import draw
@@ -66,9 +67,9 @@ def state(tmp_path: Path) -> StageFolder:
     with SqliteQueues(found.database / "queues.sqlite3") as queues:
         queues.send("weld", [Job(f"w-{number}", "weld", None, "w") for number in range(4)])
         queues.send("weld", [Job("w-late", "weld", None, "w")], delay=1000)
-        dead, again, _ = queues.receive("weld", 3, lease=1000)
-        queues.fail(dead, Failure("ValueError", "too\nhot \x1b[31m", "", 1), delay=None)
-        queues.fail(again, Failure("OSError", "rod [stuck]", "", 1), delay=1000)
+        dead, again, _ = claim(queues, "weld", 3, lease=1000)
+        fail(queues, dead, Failure("ValueError", "too\nhot \x1b[31m", "", 1), delay=None)
+        fail(queues, again, Failure("OSError", "rod [stuck]", "", 1), delay=1000)
     write_status(found, done=10)
     return found
 
@@ -188,8 +189,8 @@ def test_a_stage_whose_build_was_killed_is_shown_without_bots(state: StageFolder
 def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageFolder, tmp_path: Path) -> None:
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.history.retry(["w-0"])
-        (lease,) = queues.receive("weld", 1, lease=1000)
-        queues.fail(lease, Failure("OSError", "once more", "", 1), delay=None)
+        (lease,) = claim(queues, "weld", 1, lease=1000)
+        fail(queues, lease, Failure("OSError", "once more", "", 1), delay=None)
     (stage,) = Overview(tmp_path).look()
     assert [(one.job, one.failure.message) for one in stage.failures] == [("w-0", "once more"), ("w-1", "rod [stuck]")]
 

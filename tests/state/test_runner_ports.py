@@ -17,6 +17,7 @@ from typing import TypeVar
 import pytest
 from memory_ports import Outside, ProcessList
 from patience import PATIENCE
+from queue_calls import depth
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import SecretReference, Successor
@@ -181,7 +182,7 @@ def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(spec: Ru
             outside = here.outside
             here.send("first", "a", "b")
             await here.answered(outside.ask(gate="closed"), "closed")
-            assert here.queues.depth("make").ready == 2  # a closed gate lets no job through
+            assert depth(here.queues, "make").ready == 2  # a closed gate lets no job through
             await here.open()
             assert sorted(one.result for one in await here.done("first")) == ["old a", "old a", "old b", "old b"]
             here.send("secret", "secret")
@@ -258,7 +259,7 @@ def test_a_runner_whose_stage_is_gone_puts_its_jobs_back_and_ends(spec: RunnerSp
             await until((tmp_path / "gate.begun").exists)
             here.outside.presence.gone = "the parameter /works/test was removed"
             await here.ended
-            assert here.queues.depth("make").ready == 1
+            assert depth(here.queues, "make").ready == 1
             gone = "ERROR the parameter /works/test was removed: there is nothing left to run"
             assert ("runner", None, gone) in here.outside.logs.lines
 

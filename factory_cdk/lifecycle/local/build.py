@@ -23,7 +23,7 @@ from factory_cdk.lifecycle.local.installation import install, installations_of, 
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
-from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
 from factory_cdk.state.requests import ask
@@ -31,7 +31,7 @@ from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
-from factory_cdk.state.stage_queues import queues_trouble
+from factory_cdk.state.stage_queues import queues_location, queues_trouble
 from factory_cdk.state.status import runner_pid
 
 
@@ -84,7 +84,7 @@ def _write(folder: StageFolder, spec: RunnerSpec, queues: Path | None) -> None:
         if queues is not None:
             folder.database.symlink_to(make_private(queues), target_is_directory=True)
     write_json(folder.spec, spec_as_json(spec))
-    with SqliteQueues(folder.database / "queues.sqlite3"):
+    with open_queues(queues_location(folder)):
         pass  # the database exists before anybody can submit
     ask(folder, gate="closed")
 

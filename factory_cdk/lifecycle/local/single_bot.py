@@ -34,11 +34,12 @@ from factory_cdk.plan.model import (
 )
 from factory_cdk.plan.names import NAME_RULE, is_name
 from factory_cdk.plan.sources import is_target
+from factory_cdk.queues.opening import open_queues
 from factory_cdk.queues.port import Depth
-from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.runner_spec import Timings
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
+from factory_cdk.state.stage_queues import queues_in
 from factory_cdk.state.stages import list_factories
 from factory_cdk.state.status import runner_pid
 
@@ -107,8 +108,8 @@ def start(bot: SingleBot, home: Path, cache: Path, say: Say, timings: Timings | 
 def end(bot: SingleBot, home: Path) -> Depth:
     """Remove what `start` made, once its runner has ended; what is left in the bot's queue, which stays."""
     _clear(bot_folder(home, bot.name))
-    with SqliteQueues(queues_folder(home) / "queues.sqlite3") as queues:
-        return queues.depth(bot.queue)
+    with open_queues(queues_in(queues_folder(home), shared=True)) as queues:
+        return queues.history.depths((bot.queue,))[bot.queue]
 
 
 def _clear(folder: StageFolder) -> None:
