@@ -51,7 +51,7 @@ class FakeStage:
             self.runner.events,
             self.runner.clock,
             self._start_task,
-            unsettled=lambda: bool(self.runner.settled),
+            unsettled=lambda _: bool(self.runner.settled),
             publish=self._publish,
             grace=GRACE,
         )
