@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle, kind_of, origin_of
+from factory_cdk.bundle import Bundle, Layout, kind_of, origin_of
 from factory_cdk.pack.cache import Store, Stored
 from factory_cdk.pack.lockfile import LockedBot
 from factory_cdk.pack.paths import REQUIREMENTS
@@ -75,7 +75,7 @@ class PackContext:
         self.tell("storing", f"{code.size:,} bytes")
         return self.store.store(with_requirements(code, lines), self.workspace)
 
-    def bundle(self, stored: Stored, lines: Sequence[str], commit: str | None = None) -> Bundle:
+    def bundle(self, stored: Stored, lines: Sequence[str], layout: Layout, commit: str | None = None) -> Bundle:
         """The Bundle of this bot for what is in the cache."""
         return Bundle(
             bot=self.bot.name,
@@ -90,6 +90,7 @@ class PackContext:
             files=stored.files,
             archive=str(stored.archive.absolute()),
             archive_sha256=stored.archive_sha256,
+            layout=layout,
         )
 
 

@@ -62,7 +62,7 @@ class Gate:
             self._closing = None
         self.state = "open"
         for pool in self._pool_set.at_work:
-            pool.open = not (held and pool.pool_spec.stopped)
+            pool.open = not (held and pool.pool_spec.arguments.stop)
             if not held:
                 pool.resume()
             elif pool.broken or not pool.alive:

@@ -66,7 +66,7 @@ class WorkerPool:
         self._environ = worker_environ(pool_spec.bins, pool_spec.variables)
         self._early_deaths: deque[float] = deque(maxlen=timings.loop_deaths)
         self._ending = False
-        self.lease = min(float(pool_spec.lease), timings.lease_most)
+        self.lease = min(float(pool_spec.arguments.visibility_timeout), timings.lease_most)
         self.slots = tuple(
             WorkerSlot(
                 pool_spec,
@@ -101,7 +101,7 @@ class WorkerPool:
     @property
     def free(self) -> int:
         """How many jobs the pool can take now."""
-        return sum(slot.free for slot in self.slots) if self.open else 0
+        return sum(slot.free for slot in self.slots) if self.open and self.pool_spec.gets_jobs else 0
 
     def start(self) -> None:
         """Start the slots that have no process; a pool that was given up gets a new chance."""
@@ -132,8 +132,8 @@ class WorkerPool:
 
     def give(self, lease: Lease) -> None:
         """Hand a job to the slot with the least in hand; `flush` follows."""
-        if lease.job.attempt > self.pool_spec.max_attempts:
-            spent = f"all of its {self.pool_spec.max_attempts} attempts were begun and none of them ended"
+        if lease.job.attempt > self.pool_spec.arguments.max_attempts:
+            spent = f"all of its {self.pool_spec.arguments.max_attempts} attempts were begun and none of them ended"
             self.slots[0].log.say(f"LeaseExpired: {spent}; {DEAD}", "ERROR", lease.job.id)
             self._events.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
             return
@@ -229,7 +229,7 @@ class WorkerPool:
         attempt = lease.job.attempt
         kind, message, trace = (_storable(error[part]) for part in ("type", "message", "traceback"))
         failed = Failure(kind, message, trace, attempt)
-        delay = retry_delay(self._timings, attempt, self.pool_spec.max_attempts, crashed=crashed)
+        delay = retry_delay(self._timings, attempt, self.pool_spec.arguments.max_attempts, crashed=crashed)
         settled = Failed(lease, failed, None if final else delay)
         self._log_failure(slot, settled, traced=TRACEBACK in trace.partition("\n")[0])
         self._events.settle(settled)
@@ -240,7 +240,7 @@ class WorkerPool:
         """
         failure, job = failed.failure, failed.lease.job.id
         where = f"\n{failure.traceback.rstrip()}" if traced else ""
-        number = f"attempt {failure.attempt} of {self.pool_spec.max_attempts}"
+        number = f"attempt {failure.attempt} of {self.pool_spec.arguments.max_attempts}"
         slot.log.say(f"{number} failed: {failure}{where}", "ERROR", job)
         again = "at once" if not failed.delay else f"in {failed.delay:g} s"
         slot.log.say(DEAD if failed.delay is None else f"it is tried again {again}", "INFO", job)
@@ -265,14 +265,16 @@ class WorkerPool:
         slot.failed += 1
         printed = slot.log.last_lines(lease.job.id)
         if slot.killed_for == "timeout":
-            message = f"not done after {self.pool_spec.timeout:g} s; its worker was killed"
+            message = f"not done after {self.pool_spec.arguments.timeout:g} s; its worker was killed"
             return failure("JobTimeout", message, 1, printed)
         return failure("WorkerDied", f"the worker {ending(code)}", 1, printed)
 
     def _replace(self, slot: WorkerSlot, code: int) -> None:
         loop = asyncio.get_running_loop()
         if slot.killed_for == "timeout":
-            self._events.note(f"{slot.label}: killed, its job took longer than {self.pool_spec.timeout:g} s", "WARNING")
+            self._events.note(
+                f"{slot.label}: killed, its job took longer than {self.pool_spec.arguments.timeout:g} s", "WARNING"
+            )
             slot.wait(0.0, lambda: self._start(slot))
             return
         if slot.age > self._timings.steady:

@@ -110,7 +110,7 @@ class WorkerSlot:
         """How many more jobs it takes."""
         if self.held or self.state not in (State.READY, State.BUSY):
             return 0
-        return max(0, self.pool_spec.batch + self._ahead - len(self.hand))
+        return max(0, self.pool_spec.arguments.batch + self._ahead - len(self.hand))
 
     def start(self, process: WorkerProcess, secrets: Mapping[str, str]) -> None:
         """Put `process`, which has been told nothing yet, in this place, and tell it what to be."""
@@ -123,9 +123,8 @@ class WorkerSlot:
             {
                 "kind": "start",
                 "bot": pool_spec.bot,
-                "target": pool_spec.target,
-                "command": pool_spec.command,
-                "launcher": pool_spec.launcher,
+                "mode": pool_spec.start.mode,
+                "words": pool_spec.start.words,
                 "roots": pool_spec.roots,
                 "bytecode": pool_spec.bytecode,
                 "variables": {**secrets, "FACTORY_WORKER": str(self.number)},
@@ -156,7 +155,7 @@ class WorkerSlot:
             return
         jobs, self._given = self._given, []
         self._process.hand_over([job_message(job) for job in jobs])
-        if self._watching is None and len(self.hand) > self.pool_spec.batch:
+        if self._watching is None and len(self.hand) > self.pool_spec.arguments.batch:
             self._watch_in(SLOW)
         if self.state is State.READY:
             self.state = State.BUSY
@@ -224,7 +223,7 @@ class WorkerSlot:
         """Jobs have left the hand: the first of the others, if any, is being done now."""
         if not self.hand and self.state is State.BUSY:
             self.state = State.READY
-        if self.pool_spec.timeout is not None:
+        if self.pool_spec.arguments.timeout is not None:
             self._set_timer()
 
     def _watch_in(self, seconds: float) -> None:
@@ -233,7 +232,7 @@ class WorkerSlot:
     def _watch(self) -> None:
         """Take back what was handed ahead when the job being done has turned out to be slow."""
         self._watching = None
-        if self._process is None or len(self.hand) <= self.pool_spec.batch:
+        if self._process is None or len(self.hand) <= self.pool_spec.arguments.batch:
             return
         left = self._turn + SLOW - time.monotonic()
         if left > 0:
@@ -250,8 +249,8 @@ class WorkerSlot:
 
     def _set_timer(self) -> None:
         self._clear_timer()
-        if self.pool_spec.timeout is not None and self.hand:
-            self._timer = asyncio.get_running_loop().call_later(self.pool_spec.timeout, self.kill, "timeout")
+        if self.pool_spec.arguments.timeout is not None and self.hand:
+            self._timer = asyncio.get_running_loop().call_later(self.pool_spec.arguments.timeout, self.kill, "timeout")
 
     def _hear(self, message: Message) -> None:
         self._on_message(self, message)

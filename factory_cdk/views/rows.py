@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from factory_cdk.launchers.base import Start
 from factory_cdk.queues.port import Depth
 from factory_cdk.state.logs import stamp
 from factory_cdk.state.stage_queues import has_queues, open_queues
@@ -60,7 +61,7 @@ def describe(factory: Factory) -> dict[str, Any]:
                 "queue": pool_spec.queue,
                 "depth": asdict(depths.get(pool_spec.queue, Depth(0, 0, 0, 0))),
                 "next": [successor.bot for successor in pool_spec.successors],
-                "runs": pool_spec.target or list(pool_spec.command or ()),
+                "runs": _runs(pool_spec.start),
                 "folder": pool_spec.folder,
                 "python": pool_spec.python,
             }
@@ -68,6 +69,11 @@ def describe(factory: Factory) -> dict[str, Any]:
             for pool in (pools.get((pool_spec.sector, pool_spec.bot)),)
         ],
     }
+
+
+def _runs(start: Start) -> str | list[str]:
+    """What a worker is told to be: `module:attribute`, or a program and its arguments."""
+    return start.words[0] if start.mode == "target" else list(start.words)
 
 
 def _row(factory: Factory, worker: WorkerStatus, now: float) -> dict[str, Any]:

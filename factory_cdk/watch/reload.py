@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.launchers.qalx import refuse_mixtures
 from factory_cdk.lifecycle.local.build import BuildOptions, install, installations_of, refuse_what_cannot_run, spec_of
 from factory_cdk.lifecycle.local.control import Say, changing
 from factory_cdk.state.requests import ask_for_spec
@@ -45,7 +44,6 @@ def reload(
     when told to `stop`.
     """
     refuse_what_cannot_run(design.stage, design.sectors)
-    refuse_mixtures(design.sectors)
     found = find(options.home, design.factory, design.stage)
     present = found.spec
     if present is None:
@@ -62,7 +60,7 @@ def reload(
         raise FactoryError(f"a reload cannot change this: {reason}", f"factory-cdk demolish {stage}, then build again")
     changed = list(changed_pools(present, wanted))
     places = {pool_spec.place for pool_spec in changed}
-    install([one for one in installations if (one[0].name, one[1].name) in places], options.home, say, stop)
+    install([one for one in installations if one.place in places], options.home, say, stop)
     with changing(found.folder):
         request = ask_for_spec(found.folder, wanted)
     return Asked(request, tuple(changed))

@@ -13,9 +13,9 @@ from click.core import ParameterSource
 from factory_cdk.cli.output.report import print_log_line
 from factory_cdk.cli.shared_options import no_word, say
 from factory_cdk.home import find_home, pack_cache
+from factory_cdk.launchers import DEFAULT, LAUNCHERS, launcher_of
 from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.lifecycle.local import single_bot as startbot
-from factory_cdk.plan.arguments import IDLE_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
 
@@ -76,8 +76,8 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 @click.option("--batch", metavar="N", type=click.IntRange(1, 10), default=1, show_default=True, help="Jobs at once.")
 @click.option(
     "--launcher",
-    type=click.Choice(["python", "qalx"]),
-    default="python",
+    type=click.Choice([name for name, one in LAUNCHERS.items() if one.validate("bots:bot", None) is None]),
+    default=DEFAULT,
     show_default=True,
     help="What starts it: this program, or `qalx bot-start`.",
 )
@@ -135,10 +135,15 @@ def command(
 def _refuse_idle_options(launcher: str) -> None:
     """UsageError for an option that was given and means nothing to bots of `launcher`."""
     context = click.get_current_context()
-    for name in IDLE_ARGUMENTS[launcher]:
+    for name in launcher_of(launcher, None).idle_arguments:
         source = context.get_parameter_source(name.replace("-", "_"))
         if source is ParameterSource.COMMANDLINE:
-            only = "goes with --launcher qalx" if launcher == "python" else "has no effect with --launcher qalx"
+            others = [one.name for one in LAUNCHERS.values() if name not in one.idle_arguments]
+            only = (
+                f"has no effect with --launcher {launcher}"
+                if DEFAULT in others
+                else f"goes with --launcher {others[0]}"
+            )
             raise click.UsageError(f"--{name} {only}")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from factory_cdk.bundle import Bundle, described, without_credentials
+from factory_cdk.bundle import Bundle, Layout, described, layout_as_json, layout_from_json, without_credentials
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.archive import copy, unpack
 from factory_cdk.pack.cache import Stored, key_of
 from factory_cdk.pack.context import LARGE, NotAtHand, PackContext
+from factory_cdk.pack.layout import layout_of
 from factory_cdk.pack.lockfile import LockedBot, module_of
 from factory_cdk.pack.paths import REQUIREMENTS, native
 from factory_cdk.pack.requirements.locking import PYTHON, digest_of_lines, lock_file
@@ -22,6 +23,15 @@ from factory_cdk.pack.sources.folder import tree_of_checkout, tree_of_folder
 from factory_cdk.pack.target import Found, find_target, module_file
 from factory_cdk.pack.tree import Tree
 from factory_cdk.plan.model import Bot, GitSource, PathSource
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What packing a bot's code came to: its bundle in the cache, its layout, its locked requirements."""
+
+    stored: Stored
+    layout: Layout
+    requirements: Requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot
         packed = _pack(context, code, _identity(source, commit))
     if not context.offline and context.locked is None:
         context.store.remember("commit", key_of(described(source)), {"commit": commit}, context.workspace)
-    return _made(context, *packed, commit)
+    return _made(context, packed, commit)
 
 
 def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedBot]:
@@ -63,7 +73,7 @@ def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedB
     known = _recalled(context, identity)
     if known is None:
         known = _pack(context, copy(code, context.workspace / "code"), identity)
-    return _made(context, *known, None)
+    return _made(context, known, None)
 
 
 def manifest_of(code: Tree, bot: Bot) -> Manifest | None:
@@ -91,14 +101,19 @@ def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
     return {**described(source), "ref": None, "commit": commit}
 
 
-def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[Stored, Requirements] | None:
-    """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
+def _recalled(context: PackContext, identity: Mapping[str, object]) -> Packed | None:
+    """What was packed before from the same code for the same bot_path, and, with a lock, the same lock.
+
+    An earlier factory-cdk kept no layout: such a bot is packed again, from the code in the cache and with the
+    requirements that were found before.
+    """
     said = None if context.fresh else context.store.recall("packed", _key(context, identity, context.locked))
     stored = context.store.stored(said["digest"]) if said else None
-    if said is None or stored is None:
+    if said is None or stored is None or "layout" not in said:
         return None
     context.notes.extend(said["notes"])
-    return stored, Requirements(tuple(said["requirements"]), said["manifest"], said["python"])
+    requirements = Requirements(tuple(said["requirements"]), said["manifest"], said["python"])
+    return Packed(stored, layout_from_json(said["layout"]), requirements)
 
 
 def _key(context: PackContext, identity: Mapping[str, object], locked: Requirements | LockedBot | None) -> str:
@@ -136,7 +151,7 @@ def _tree_of_commit(context: PackContext, source: GitSource, commit: str | None)
     return tree_of_checkout(laid_out.folder, shown, source.subdirectory), laid_out.commit
 
 
-def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> tuple[Stored, Requirements]:
+def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> Packed:
     """Check, lock and store a bot's code, and remember what came of it."""
     before = list(context.notes)
     manifest = manifest_of(code, context.bot)
@@ -145,12 +160,14 @@ def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> t
         found: Found = find_target(code, context.bot.bot_path, others_bring_code=manifest is not None)
         context.notes.extend(found.notes)
     requirements = _requirements(context, code, manifest)
+    layout = layout_of(code, context.bot)
     stored = context.store_bundle(code, requirements.lines)
     if identity["kind"] == "git":
         said = {"bundle": stored.digest, "notes": before}
         context.store.remember("code", key_of(identity), said, context.workspace)
     made: dict[str, Any] = {
         "digest": stored.digest,
+        "layout": layout_as_json(layout),
         "requirements": requirements.lines,
         "manifest": requirements.manifest,
         "python": requirements.python,
@@ -158,7 +175,7 @@ def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> t
     }
     for known_by in (context.locked, requirements):  # the next pack may have the lock that this one makes
         context.store.remember("packed", _key(context, identity, known_by), made, context.workspace)
-    return stored, requirements
+    return Packed(stored, layout, requirements)
 
 
 def _requirements(context: PackContext, code: Tree, manifest: Manifest | None) -> Requirements:
@@ -206,8 +223,8 @@ def _higher(floor: str | None, default: str) -> str:
     return max(default, floor or default, key=lambda version: int(version.partition(".")[2]))
 
 
-def refuse_another(context: PackContext, stored: Stored) -> None:
-    """FactoryError when plan.lock names another bundle than the one that was packed, or another archive of it."""
+def refuse_another(context: PackContext, stored: Stored, layout: Layout) -> None:
+    """FactoryError when plan.lock names another bundle than the one that was packed, or another archive or layout."""
     locked = context.locked
     if locked is None or locked.digest is None:
         return
@@ -218,13 +235,19 @@ def refuse_another(context: PackContext, stored: Stored) -> None:
                 "if you trust the source as it is now, run `factory-cdk lock --upgrade "
                 f"{context.bot.name}` and review the change",
             )
+    if locked.layout is not None and locked.layout != layout:
+        raise FactoryError(
+            f"the layout of {context.bot.name} is not the one of plan.lock: {layout_as_json(layout)}",
+            f"run `factory-cdk lock --upgrade {context.bot.name}` and review the change",
+        )
 
 
-def _made(context: PackContext, stored: Stored, found: Requirements, commit: str | None) -> tuple[Bundle, LockedBot]:
+def _made(context: PackContext, packed: Packed, commit: str | None) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
-    refuse_another(context, stored)
+    stored, found = packed.stored, packed.requirements
+    refuse_another(context, stored, packed.layout)
     pinned = commit is not None
-    return context.bundle(stored, found.lines, commit), LockedBot(
+    return context.bundle(stored, found.lines, packed.layout, commit), LockedBot(
         source=described(context.bot.source),
         requirements=found.lines,
         manifest=found.manifest,
@@ -236,4 +259,5 @@ def _made(context: PackContext, stored: Stored, found: Requirements, commit: str
         archive_sha256=stored.archive_sha256 if pinned else None,
         size=stored.size if pinned else None,
         files=stored.files if pinned else None,
+        layout=packed.layout if pinned else None,
     )
