@@ -99,7 +99,7 @@ def arguments_from_json(content: Mapping[str, Json]) -> BotArguments:
     )
 
 
-def secrets_from_json(content: Mapping[str, Mapping[str, str]]) -> dict[str, SecretReference]:
+def secrets_from_json(content: Mapping[str, Mapping[str, str | None]]) -> dict[str, SecretReference]:
     """Where the values of secrets come from, by their names."""
     return {name: SecretReference(**reference) for name, reference in content.items()}
 
@@ -158,5 +158,7 @@ def _given(arguments: BotArguments) -> dict[str, Json]:
     }
 
 
-def _plain(reference: SecretReference) -> dict[str, str]:
+def _plain(reference: SecretReference) -> dict[str, str | None]:
+    if reference.secret is not None:
+        return {"secret": reference.secret, "key": reference.key}
     return {key: value for key, value in asdict(reference).items() if value is not None}
