@@ -134,7 +134,7 @@ def test_what_it_refuses_and_what_has_no_effect_is_told_when_the_plan_is_validat
     works: Works, container: ContainerLauncher
 ) -> None:
     (refused,) = found(works, PLAN.replace("command: [solve, --fast]", 'bot_path: "bots:boxed"'))
-    assert (refused.code, refused.line, refused.hint) == ("F313", 16, "name the program to run")
+    assert (refused.code, refused.line, refused.hint) == ("F313", 17, "name the program to run")
     assert refused.message == "`boxed` has `launcher: container` and no `command`"
     (idle,) = found(works, PLAN.replace("processes: 2", "python: '3.12'"))
     assert (idle.code, idle.hint) == ("F312", "remove it: the image has its own")
@@ -142,7 +142,7 @@ def test_what_it_refuses_and_what_has_no_effect_is_told_when_the_plan_is_validat
 
 def test_jobs_do_not_pass_to_one_that_gets_its_jobs_elsewhere(works: Works, container: ContainerLauncher) -> None:
     text = PLAN.replace("launcher: container", "launcher: elsewhere")
-    assert [(one.code, one.line) for one in found(works, text)] == [("F314", 15), ("F314", 16)]
+    assert [(one.code, one.line) for one in found(works, text)] == [("F314", 16), ("F314", 17)]
 
 
 def test_a_name_is_registered_once(container: ContainerLauncher) -> None:
