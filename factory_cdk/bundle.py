@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
+from factory_cdk.plan.tokens import credential_in_url
 
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
 
@@ -22,13 +22,17 @@ class Layout:
     `roots` are the folders that modules are imported from, that of the bot's own module first. `requirements_file` is
     what its requirements were read from (None: it has none), and `project` the folder of the project that is built and
     installed (None: the code is used as it is). `index_options` are the lines of its requirements files that say which
-    indexes are asked, each with the folder of its file: a folder of wheels is relative to it.
+    indexes are asked, each with the folder of its file: a folder of wheels is relative to it. `subdirectory`,
+    `projects` and `version` are what installing the project needs to know of its source (see `outside.SourceFacts`).
     """
 
     roots: tuple[str, ...] = ("",)
     requirements_file: str | None = None
     project: str | None = None
     index_options: tuple[tuple[str, str], ...] = ()
+    subdirectory: str | None = None
+    projects: tuple[str, ...] = ()
+    version: str | None = None
 
 
 def layout_as_json(layout: Layout) -> dict[str, Any]:
@@ -44,6 +48,9 @@ def layout_from_json(said: Mapping[str, Any]) -> Layout:
         requirements_file=said.get("requirements_file"),
         project=said.get("project"),
         index_options=tuple((line, folder) for line, folder in said.get("index_options", ())),
+        subdirectory=said.get("subdirectory"),
+        projects=tuple(said.get("projects", ())),
+        version=said.get("version"),
     )
 
 
@@ -128,25 +135,26 @@ def described(source: Source) -> dict[str, Any]:
 
 def digest_of_source(source: Source) -> str:
     """SHA-256, in hex, of the canonical JSON of what the plan says of `source` (see `described`)."""
-    canonical = json.dumps(described(source), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(described(source))
 
 
 def without_credentials(url: str) -> str:
     """`url` as it may be shown and stored: no password, no token, no query.
 
-    The user of an ssh address stays (`git@host`: it says who is asked, and is no secret); that of an http
-    address goes, since hosts take a token in its place.
+    The user of an ssh address stays (`git@host`: it says who is asked, and is no secret) unless it is a token; that of
+    an http address goes, since hosts take a token in its place.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
+        return url.rpartition("@")[2] if credential_in_url(url) is not None else url
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in rest and not _AUTHORITY.fullmatch(authority):
         authority, rest = "", rest.rpartition("@")[2]  # a password with a slash: the host is behind the last @
     path = re.split(r"[?#]", rest[len(authority) :], maxsplit=1)[0]
     user_info, at, host = authority.rpartition("@")
-    user = f"{user_info.partition(':')[0]}@" if at and scheme.lower() not in ("http", "https") else ""
+    user = user_info.partition(":")[0]
+    shown = at and scheme.lower() not in ("http", "https") and credential_in_url(f"{scheme}://{user}@host") is None
+    user = f"{user}@" if shown else ""
     return f"{scheme}://{user}{host}{path}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from factory_cdk.install.bundles import bundle_folder
 from factory_cdk.install.environments import Environment, Project, environment, with_project
+from factory_cdk.pack.requirements.outside import SourceFacts
 from factory_cdk.release import BotRelease
 
 _FOLDER = re.compile(r"(?P<option>-f|--find-links)[\s=]\s*(?P<folder>.*)")
@@ -35,14 +36,15 @@ def bot_runtime(home: Path, bot: BotRelease, archive: Path, requirements: Sequen
     """
     layout, root = bot.layout, bundle_folder(home, bot.digest)
     roots = tuple(root / folder for folder in layout.roots)
-    base = environment(home, requirements, bot.python)
+    base = replace(environment(home, requirements, bot.python), bots=(bot.name,))
     if layout.requirements_file is None:
         return BotRuntime(root, roots, base)
     options = tuple(_anywhere(option, root / folder) for option, folder in layout.index_options)
     base = replace(base, options=options, context=(root / layout.requirements_file).parent)
-    if layout.project is None:
+    if layout.project is None and not layout.projects:
         return BotRuntime(root, roots, base)
-    project = Project(archive, bot.digest, layout.project, roots)
+    facts = SourceFacts(layout.subdirectory, layout.projects, layout.version)
+    project = Project(archive, bot.digest, layout.project, roots, facts)
     return BotRuntime(root, (), with_project(base, project))
 
 

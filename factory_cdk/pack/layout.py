@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from factory_cdk.bundle import Layout
-from factory_cdk.pack.requirements.manifest import Located, included, locate, reader_of
+from factory_cdk.pack.requirements.manifest import Kind, Located, included, locate, reader_of
+from factory_cdk.pack.requirements.outside import SourceFacts
 from factory_cdk.pack.sources.folder import tree_of_folder
 from factory_cdk.pack.target import find_target, module_file
 from factory_cdk.pack.tree import Tree
@@ -43,19 +44,26 @@ class BotWithCode(Protocol):
 class Required:
     """What a bot's code requires as its author wrote it: the lines of the file `path`, which is of this `kind`."""
 
-    kind: Literal["project", "requirements"]
+    kind: Kind
     path: str
     lines: tuple[str, ...]
 
 
-def layout_of(code: Tree, bot: BotWithCode) -> Layout:
-    """The layout of the code of `bot`. FactoryError as of `find_manifest`."""
+def layout_of(code: Tree, bot: BotWithCode, facts: SourceFacts) -> Layout:
+    """The layout of the code of `bot`, of whose source these are the `facts`. FactoryError as of `find_manifest`."""
     module, file = _module(code, bot)
     found = locate(code.paths, reader_of(code), bot.requirements_path, file)
     if found is None:
         return Layout(_roots(file, module))
-    options = tuple(_index_options(code, found, bot)) if found.kind == "requirements" else ()
-    return Layout(_roots(file, module), found.path, found.folder if found.builds else None, options)
+    return Layout(
+        roots=_roots(file, module),
+        requirements_file=found.path,
+        project=found.folder if found.builds else None,
+        index_options=tuple(_index_options(code, found, bot, facts.subdirectory)),
+        subdirectory=facts.subdirectory,
+        projects=facts.projects,
+        version=facts.version,
+    )
 
 
 def required_in_folder(bot: BotWithCode, folder: Path, origin: str) -> Required | None:
@@ -92,14 +100,20 @@ def _roots(file: str | None, module: str | None) -> tuple[str, ...]:
     return (start, "") if start else ("",)
 
 
-def _index_options(code: Tree, found: Located, bot: BotWithCode) -> Iterator[tuple[str, str]]:
-    return ((line, posixpath.dirname(path)) for path, line in _lines(code, found, bot) if _INDEX.match(line))
+def _index_options(code: Tree, found: Located, bot: BotWithCode, subdirectory: str | None) -> Iterator[tuple[str, str]]:
+    if found.kind == "requirements":
+        lines = _lines(code, found, bot, subdirectory)
+        yield from ((line, posixpath.dirname(path)) for path, line in lines if _INDEX.match(line))
 
 
 def _written(code: Tree, found: Located, bot: BotWithCode) -> Iterator[str]:
     """What a file requires, in its own lines."""
     if found.kind == "requirements":
-        yield from (line for _, line in _lines(code, found, bot) if not _INDEX.match(line) and not _INCLUDE.match(line))
+        lines = _lines(code, found, bot, None)
+        yield from (line for _, line in lines if not _INDEX.match(line) and not _INCLUDE.match(line))
+        return
+    if found.kind == "script":
+        yield from map(str, found.pyproject.get("dependencies", ()))
         return
     project = found.pyproject.get("project", {})
     if "dependencies" in project or (project and "dependencies" not in project.get("dynamic", ())):
@@ -108,8 +122,8 @@ def _written(code: Tree, found: Located, bot: BotWithCode) -> Iterator[str]:
         yield f"the dependencies of {found.path}"
 
 
-def _lines(code: Tree, found: Located, bot: BotWithCode) -> Iterator[tuple[str, str]]:
+def _lines(code: Tree, found: Located, bot: BotWithCode, subdirectory: str | None) -> Iterator[tuple[str, str]]:
     """The lines of a requirements file and of those that it includes, without comments, each with its file."""
-    for path, content in included(code.paths, reader_of(code), found.path, bot.name):
+    for path, content in included(code.paths, reader_of(code), found.path, bot.name, subdirectory):
         text = content.decode("utf-8-sig", "replace").replace("\\\n", " ")
         yield from ((path, said) for line in text.splitlines() if (said := _COMMENT.sub("", line).strip()))

@@ -103,7 +103,7 @@ def test_a_record_of_the_cache_without_a_layout_is_made_again_from_the_cache_alo
     bots: list[Bot], tmp_path: Path, env: dict[str, str], repository: Repository
 ) -> None:
     before = {made.bot: made.bundle for made in pack_all(tmp_path, bots, env).bots}
-    records = list((tmp_path / "cache" / "found" / "packed").glob("*.json"))
+    records = list((tmp_path / "cache" / "records" / "packed").glob("*.json"))
     assert records
     for record in records:
         said = json.loads(record.read_text())
@@ -155,7 +155,7 @@ def test_a_lock_whose_layout_leaves_the_bundle_is_refused(layout: Any, lock: Loc
     said["bots"]["g"]["layout"] = layout
     file = tmp_path / "plan.lock"
     file.write_text(json.dumps(said))
-    with pytest.raises(FactoryError, match=r"is no sound plan\.lock"):
+    with pytest.raises(FactoryError, match=r"is not a valid plan\.lock"):
         read_lock(file)
 
 
