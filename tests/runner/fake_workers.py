@@ -187,11 +187,16 @@ def pool_spec(**changes: Any) -> PoolSpec:
         variables={},
         secrets={},
     )
+    return changed(plain, **changes)
+
+
+def changed(spec: PoolSpec, **changes: Any) -> PoolSpec:
+    """The same pool spec but for `changes`: fields of its own, arguments, or a `target`."""
     if "target" in changes:
-        plain = with_target(plain, changes.pop("target"))
+        spec = with_target(spec, changes.pop("target"))
     own = {name: value for name, value in changes.items() if name in PoolSpec.__dataclass_fields__}
     given = {name: value for name, value in changes.items() if name not in own}
-    return replace(plain, **own, arguments=replace(plain.arguments, **given))
+    return replace(spec, **own, arguments=replace(spec.arguments, **given))
 
 
 def with_target(spec: PoolSpec, target: str) -> PoolSpec:
@@ -255,7 +260,7 @@ class FakeRunner:
 
     def pool(self, spec: PoolSpec | None = None, events: PoolEvents | None = None, **changes: Any) -> WorkerPool:
         """A pool whose gate is closed, and which is not started."""
-        spec = replace(spec or pool_spec(), **changes)
+        spec = changed(spec or pool_spec(), **changes)
         secrets = {"TOKEN": "hidden"}
         return WorkerPool(
             spec, secrets, self.timings, self.stream, self.clock, self.start_worker, self, events or self.events

@@ -48,7 +48,7 @@ async def test_a_gate_is_closed_until_it_is_opened(stage: FakeStage) -> None:
     assert states(stage) == ("closed", [False, False])
     assert not stage.gate.ending
     fetches = stage.runner.fetches
-    stage.gate.open(keep_stop=True)
+    stage.gate.open(keep_stopped=True)
     assert states(stage) == ("open", [True, True])
     assert stage.runner.fetches == fetches + 1
     assert not stage.gate.is_closing
@@ -71,7 +71,7 @@ async def test_an_open_gate_starts_pools_that_have_no_worker_and_those_that_were
     stage.process_of(make).exit(0)
     stage.process_of(take).say(kind="held")
     take.broken = "crash loop"
-    stage.gate.open(keep_stop=True)
+    stage.gate.open(keep_stopped=True)
     assert make.slots[0].state is State.STARTING
     assert take.broken is None
     assert take.slots[0].held, "its bot holds it until a resume"
@@ -146,7 +146,7 @@ async def test_a_gate_that_is_closing_can_be_opened_again(stage: FakeStage, begu
     stage.gate.close()
     if begun:
         await turns()
-    stage.gate.open(keep_stop=True)
+    stage.gate.open(keep_stopped=True)
     assert (states(stage), stage.gate.is_closing) == (("open", [True, True]), False)
     await turns()
     process.done()
@@ -356,7 +356,7 @@ async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_on
     assert stage.pool("make") is not old
     assert in_hand(stage.pool("make")) == []
     assert not stage.pool("make").open
-    stage.gate.open(keep_stop=True)
+    stage.gate.open(keep_stopped=True)
     assert stage.pool("make").free > 0
 
 
@@ -371,7 +371,7 @@ async def test_an_update_that_is_ready_while_the_gate_is_closing_is_completed_wh
     old = stage.pool("make")
     stage.change("make")
     stage.runner.process.ready()
-    stage.gate.open(keep_stop=True)
+    stage.gate.open(keep_stopped=True)
     assert stage.pool("make") is not old
     assert stage.pool("make").open
     assert in_hand(old) == ["a"]

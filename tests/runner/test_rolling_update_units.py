@@ -272,10 +272,10 @@ def test_an_update_that_the_runner_before_did_not_begin_is_dropped(tmp_path: Pat
 
 
 def test_the_lease_of_a_stage_is_the_shortest_of_its_pools(tmp_path: Path) -> None:
-    stage = FakeStage(tmp_path, *bots("make", lease=4), *bots("take", lease=3))
+    stage = FakeStage(tmp_path, *bots("make", visibility_timeout=4), *bots("take", visibility_timeout=3))
     assert stage.pools.lease == 3
     stage.start()
-    stage.ask(*bots("make", lease=2), *bots("take", lease=3))
+    stage.ask(*bots("make", visibility_timeout=2), *bots("take", visibility_timeout=3))
     stage.runner.process.ready()
     assert stage.pools.lease == 2
     (tmp_path / "other").mkdir()

@@ -142,7 +142,8 @@ def spec(tmp_path: Path) -> RunnerSpec:
 
 def with_target(spec: RunnerSpec, target: str) -> RunnerSpec:
     """The spec whose bot `make` has other code."""
-    return replace(spec, pool_specs=(replace(spec.pool_specs[0], target=target), *spec.pool_specs[1:]))
+    make, *others = spec.pool_specs
+    return replace(spec, pool_specs=(replace(make, start=Start("target", (target,))), *others))
 
 
 @asynccontextmanager
@@ -185,11 +186,11 @@ def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(spec: Ru
             assert {one.result for one in await here.done("secret")} == {len(VALUE)}
 
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:new"))) == "done"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             here.send("second", "a")
             assert {one.result for one in await here.done("second")} == {"new a"}
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:nothing"))) == "failed"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             assert await here.decided(outside.ask_for_spec(spec)) == "done"
 
             gate = tmp_path / "gate"
