@@ -1,6 +1,6 @@
 """Ending the runner of a stage: in order, at once, or by force.
 
-On a full disk a request cannot be written down, so the runner is told by signals (SIGTERM: warm; two: cold).
+On a full disk a request cannot be written down, so the runner is ended by signals (SIGTERM: warm; two: cold).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def force_end(folder: StageFolder, patience: float = LONGEST_END) -> None:
 
 
 def signal_end(folder: StageFolder, *, cold: bool) -> None:
-    """End the runner by signals. Any second one makes it cold; two of one kind could melt into one."""
+    """End the runner by signals. Any second one makes it cold; two of one kind could be delivered as one."""
     _send(folder, signal.SIGTERM)
     if cold:
         _send(folder, signal.SIGINT)

@@ -37,7 +37,7 @@ def resume(factory: Factory, say: Say, environ: Mapping[str, str]) -> Resumed:
         trouble = await_ready(launch, folder)
         launch.keep()
         if trouble:
-            raise FactoryError(said(trouble), "the other bots run; mend this one, then resume again")
+            raise FactoryError(said(trouble), "the other bots run; correct this one, then resume again")
     return Resumed(folder.name, started=True)
 
 
