@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle, kind_of, origin_of
+from factory_cdk.bundle import Bundle, Layout, kind_of, origin_of
 from factory_cdk.pack.cache import BundleCache, CachedBundle
 from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
@@ -79,7 +79,7 @@ class PackContext:
         self.tell("storing", f"{code.size:,} bytes")
         return self.cache.add(with_requirements(code, lines), self.workspace)
 
-    def bundle(self, stored: CachedBundle, lines: Sequence[str], commit: str | None = None) -> Bundle:
+    def bundle(self, stored: CachedBundle, lines: Sequence[str], layout: Layout, commit: str | None = None) -> Bundle:
         """The Bundle of this bot for what is in the cache."""
         return Bundle(
             bot=self.bot.name,
@@ -94,6 +94,7 @@ class PackContext:
             files=stored.files,
             archive=str(stored.archive.absolute()),
             archive_sha256=stored.archive_sha256,
+            layout=layout,
         )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
-from factory_cdk.launchers.qalx import refuse_mixtures
 from factory_cdk.lifecycle.local.control import (
     LONGEST_END,
     await_end,
@@ -42,9 +41,8 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
     FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
     nothing is left, unless the plan says `demolish_on_failure: false`; a stage that was to be restarted is as before.
     """
-    refuse_mixtures(design.sectors)
     installations = installations_of(design, options.home)
-    references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in installations if bot.secrets}
+    references = {one.place: one.bot.secrets for one in installations if one.bot.secrets}
     secrets = resolve_secrets(references, options.environ)
     folder = stage_folder(options.home, design.factory, design.stage)
     with changing(folder):

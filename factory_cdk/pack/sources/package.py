@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle, described
+from factory_cdk.bundle import Bundle, Layout, described
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.context import PackContext
@@ -42,8 +42,8 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
     stored = context.add_bundle(Tree(context.workspace, ()), lines)
     if known_since is not None:
         context.cache.write_record("requirements", known_since, {"lines": lines}, context.workspace)
-    refuse_another(context, stored)
-    return context.bundle(stored, lines), LockedBot(
+    refuse_another(context, stored, Layout())
+    return context.bundle(stored, lines, Layout()), LockedBot(
         source=described(source),
         requirements=lines,
         python=context.locked.python if context.locked is not None else python,
@@ -53,6 +53,7 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
         archive_sha256=stored.archive_sha256,
         size=stored.size,
         files=stored.files,
+        layout=Layout(),
     )
 
 

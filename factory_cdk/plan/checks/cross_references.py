@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from factory_cdk.plan.arguments import workflow_item
 from factory_cdk.plan.checks.aws_checks import check_tag_count
+from factory_cdk.plan.checks.launchers import check_launchers
 from factory_cdk.plan.checks.routes import check_routes
 from factory_cdk.plan.checks.size import check_size
 from factory_cdk.plan.defined import Defined
@@ -29,6 +30,7 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         used |= {bot.name for sector in stage.sectors for bot in sector.bots}
         _check_sectors(stage, plan, defined, path, findings)
         check_routes(stage, plan, defined, path, findings)
+        check_launchers(stage, plan, path, findings)
         _check_alike([sector.name for sector in stage.sectors], path, "sectors", findings)
         _check_partitions(stage, path, findings)
     _check_alike(plan.stages, ("factory", "stages"), "stages", findings)

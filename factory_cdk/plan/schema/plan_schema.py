@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from factory_cdk.launchers import LAUNCHERS
 from factory_cdk.plan.names import NAME_PATTERN
 
 Rules = dict[str, Any]
@@ -164,7 +165,7 @@ ARGUMENTS: dict[str, Rules] = {
     },
     "visibility-timeout": _count("Seconds that a job is leased for, renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker is handed at once", 10, most=10),
-    "launcher": _text("What starts the bot's processes", "python", allowed=["python", "qalx"]),
+    "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,
 }
