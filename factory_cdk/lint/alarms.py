@@ -21,7 +21,7 @@ _VERB = re.compile(r":ec2:(\w+)$|AWS_EC2\.InstanceId\.(\w+)")
 
 
 def check_period(design: StageDesign) -> Iterator[Finding]:
-    """F707: an alarm that looks more often than its metric is measured sees no data most of the time."""
+    """F707: an alarm that checks more often than its metric is published sees no data most of the time."""
     for alarm, instance in _watched(design):
         properties = alarm.resource.properties
         name, period = properties.get("MetricName"), number(properties.get("Period"))
@@ -31,12 +31,12 @@ def check_period(design: StageDesign) -> Iterator[Finding]:
         measured = _measured(name, detailed=detailed)
         if period >= measured:
             continue
-        message = f"the alarm of `{alarm.resource.sector}` looks every {period:g} s, but EC2 measures `{name}` "
+        message = f"the alarm of `{alarm.resource.sector}` checks every {period:g} s, but EC2 publishes `{name}` "
         message += f"every {measured} s"
         hint = f"write `Period: {measured}`"
         if not detailed and _measured(name, detailed=True) < measured:
             message += " without detailed monitoring"
-            hint = f"write `Monitoring: true` into the parameters of `{alarm.resource.sector}`, or `Period: {measured}`"
+            hint = f"add `Monitoring: true` to the parameters of `{alarm.resource.sector}`, or `Period: {measured}`"
         yield Finding("F707", alarm.at("Period"), message, hint)
 
 
@@ -56,9 +56,8 @@ def check_termination(design: StageDesign) -> Iterator[Finding]:
             if verb == "terminate":
                 message = f"this alarm terminates the instance of `{alarm.resource.sector}`"
                 if alarm.resource.properties.get("TreatMissingData") == "breaching":
-                    message += ", also when no data arrive"
-                hint = "the sector is gone until the next build, its jobs go back to their queues; `stop` keeps the "
-                hint += "instance"
+                    message += ", also when there is no data"
+                hint = "nothing starts the sector again until the next build; use `stop` to keep the instance"
                 yield Finding("F708", alarm.at(key, index), message, hint)
 
 

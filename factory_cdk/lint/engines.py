@@ -1,4 +1,4 @@
-"""What CDK's own validation and cfn-lint say of a stage's templates, as findings.
+"""What CDK's own validation and cfn-lint report about a stage's templates, as findings.
 
 Both have the same catalogue of rules (cfn-lint's), so what both say of one place is one finding.
 """
@@ -102,7 +102,7 @@ def _cfn_lint(design: StageDesign, folder: Path, rules: Any) -> Iterator[Said]:
 
 
 def _is_number_in_metadata(match: Any) -> bool:
-    """Whether cfn-lint takes offence at a number with a fraction in metadata: its schema has forgotten those."""
+    """Whether cfn-lint refuses a number with a fraction in metadata, which its schema does not know."""
     return match.rule.id == "E4002" and re.match(r"-?[0-9.e+-]+ is not of type ", match.message) is not None
 
 

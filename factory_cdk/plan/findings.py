@@ -34,7 +34,7 @@ class Findings:
         self.root: Node = MappingNode()
         self._found: dict[_Key, Diagnostic] = {}
         self._meant: set[Path] = set()
-        self._lacking: dict[_Key, tuple[Path, ...]] = {}
+        self._missing: dict[_Key, tuple[Path, ...]] = {}
         self._comparisons = MAX_COMPARISONS
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
@@ -54,20 +54,20 @@ class Findings:
         spot = locate(self.root, path)
         self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
 
-    def lacking(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
+    def missing(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
         """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`, or nothing at all. It is
-        not told where a misspelled key of that mapping means one of them (`suggest_key`), which is told already, nor
-        where the key stands twice: the other one may have them.
+        not reported where a misspelled key of that mapping means one of them (`suggest_key`), which is reported
+        already, nor where the key is a duplicate: the other one may have them.
         """
         if self._is_repeated(path):
             return
         spot = locate(self.root, path)
         node, aliases = (spot.key, spot.key_aliases) if spot.key is not None else (spot.node, spot.aliases)
         found = self._add(code, message, hint, node.line, node.column, path, aliases)
-        self._lacking[found] = tuple((*path, key) for key in keys)
+        self._missing[found] = tuple((*path, key) for key in keys)
 
     def key_position(self, path: Path) -> Position:
-        """Where the key of `path` stands."""
+        """The position of the key of `path`."""
         spot = locate(self.root, path)
         node = spot.key or spot.node
         return Position(node.line, node.column)
@@ -92,12 +92,12 @@ class Findings:
         return hint
 
     def is_misspelled(self, key: str, under: Path = ()) -> bool:
-        """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not told."""
+        """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not reported."""
         return any(path[-1] == key and path[: len(under)] == under for path in self._meant)
 
     def is_undefined(self, path: Path) -> bool:
-        """Whether it is unknown which keys are meant to be in the mapping at `path`, for it is misspelled or an entry
-        has been left out (`MappingNode.left_out`): what lacks there is not told, for that entry may be it.
+        """Whether it is unknown which keys are meant to be in the mapping at `path`, because it is misspelled or an
+        entry has been left out (`MappingNode.left_out`): no missing key is reported there, as that entry may be it.
         """
         owner, value = locate(self.root, path[:-1]).node, locate(self.root, path).node
         lost = isinstance(owner, MappingNode) and bool(owner.left_out) and path[-1] not in owner.entries
@@ -109,7 +109,7 @@ class Findings:
         )
 
     def is_partial(self, path: Path) -> bool:
-        """Whether anything in the value at `path` has been left out: what lacks in it is not told."""
+        """Whether anything in the value at `path` has been left out: a missing key in it is not reported."""
         node = locate(self.root, path).node
         return self._is_repeated(path) or (not isinstance(node, ScalarNode) and node.partial)
 
@@ -117,8 +117,8 @@ class Findings:
         owner = locate(self.root, path[:-1]).node
         return bool(path) and isinstance(owner, MappingNode) and path[-1] in owner.left_out
 
-    def as_written(self, path: Path, value: Any) -> None:
-        """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that does not look like it."""
+    def warn_if_read_otherwise(self, path: Path, value: Any) -> None:
+        """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that looks different."""
         if not isinstance(value, bool | int | float):
             return
         node = locate(self.root, path).node
@@ -127,26 +127,26 @@ class Findings:
             message = f"YAML reads `{node.text}` as {kind}{json.dumps(value)}"
             self.at_value(path, "F021", message, f"quote it if it is text: '{node.text}'")
 
-    def holds_control(self, path: Path, text: str, *, key: bool = False) -> None:
-        """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can hold it."""
+    def refuse_control(self, path: Path, text: str, *, key: bool = False) -> None:
+        """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can contain it."""
         found = control(text)
         if found:
             report = self.at_key if key else self.at_value
-            report(path, "F114", f"this text holds the control character {found}", "leave it out: no template takes it")
+            report(path, "F114", f"control character {found} in this text", "remove it: templates cannot contain it")
 
-    def holds_nul(self, path: Path, text: str) -> None:
-        """Refuse (F114) `text`, the value at `path`, which is to be a variable or an argument, when it holds a NUL."""
+    def refuse_nul(self, path: Path, text: str) -> None:
+        """Refuse (F114) `text`, the value at `path`, a variable or an argument, when it contains a NUL."""
         if "\0" in text:
-            hint = "leave it out: it would end a variable or an argument"
-            self.at_value(path, "F114", "this text holds the control character U+0000", hint)
+            hint = "remove it: variables and arguments cannot contain it"
+            self.at_value(path, "F114", "control character U+0000 in this text", hint)
 
-    def all_as_written(self, path: Path, data: Any) -> None:
-        """`as_written` for every scalar in `data`, which is at `path`."""
+    def warn_of_all_read_otherwise(self, path: Path, data: Any) -> None:
+        """`warn_if_read_otherwise` for every scalar in `data`, which is at `path`."""
         if isinstance(data, dict | list):
             for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-                self.all_as_written((*path, key), value)
+                self.warn_of_all_read_otherwise((*path, key), value)
         else:
-            self.as_written(path, data)
+            self.warn_if_read_otherwise(path, data)
 
     def _add(
         self,
@@ -158,7 +158,7 @@ class Findings:
         path: Path = (),
         aliases: tuple[str, ...] = (),
     ) -> _Key:
-        # What stands behind an alias is found once for every use of it, each time under other names above it.
+        # A value behind an alias is checked once for every use of it, each time under other keys.
         key = (code, line, column, re.sub("`([^`]*)`", lambda name: "`" if name[1] in path else name[0], message))
         if key in self._found:
             return key
@@ -174,8 +174,8 @@ class Findings:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file."""
-        told = [one for key, one in self._found.items() if self._meant.isdisjoint(self._lacking.get(key, ()))]
-        return tuple(sorted(told, key=lambda found: (found.line, found.column, found.code)))
+        reported = [one for key, one in self._found.items() if self._meant.isdisjoint(self._missing.get(key, ()))]
+        return tuple(sorted(reported, key=lambda found: (found.line, found.column, found.code)))
 
     @property
     def refused(self) -> bool:

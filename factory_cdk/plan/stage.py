@@ -32,7 +32,7 @@ def find_stage(plan: Plan, name: str) -> Stage:
     if name in plan.stages:
         return plan.stages[name]
     hint = did_you_mean(name, plan.stages)
-    raise PlanError([diagnose(plan.file, plan.position, "F113", f"the plan has no stage `{name}`", hint)])
+    raise PlanError([diagnose(plan.file, plan.position, "F113", f"unknown stage `{name}`", hint)])
 
 
 def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_region: str | None = None) -> StagePlan:
@@ -53,7 +53,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
             sector.position,
             "F512",
             f"the aws sector `{sector.name}` has no region",
-            "give it a `region_name`, or name a default with --region or AWS_REGION",
+            "add `region_name`, or set a default with --region or AWS_REGION",
         )
         for sector in stage.sectors
         if sector.type is SectorType.AWS and not (sector.region_name or region)
@@ -99,21 +99,21 @@ def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:
     known = partitions()
     if region not in known:
         remedy = did_you_mean(region, known) or "check --region, AWS_REGION and the AWS profile"
-        raise FactoryError(f"there is no region `{region}` to put aws sectors in that name none", remedy)
+        raise FactoryError(f"unknown default region `{region}` for aws sectors without a `region_name`", remedy)
     named = [sector for sector in stage.sectors if sector.region_name]
     others = [sector for sector in named if known.get(sector.region_name or "") != known[region]]
     if others:
         message = f"`{others[0].region_name}` and the default region `{region}` are in different AWS partitions"
-        hint = "give every aws sector of the stage a `region_name`"
+        hint = "add `region_name` to every aws sector of the stage"
         raise PlanError([diagnose(plan.file, others[0].position, "F506", message, hint)])
 
 
 def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:
     known = partitions()
     kept = f"plan.lock keeps the queues of stage `{stage.name}` in `{home}`"
-    remedy = "take the last good plan.lock from version control, or give the stage a `home_region`"
+    remedy = "restore plan.lock from version control, or add `home_region` to the stage"
     if home not in known:
-        raise FactoryError(f"{kept}, which is no region", remedy)
+        raise FactoryError(f"{kept}, which is not a known region", remedy)
     regions = [one.region_name or region for one in stage.sectors if one.type is SectorType.AWS]
     others = [one for one in regions if known.get(one or "") != known[home]]
     if others:
@@ -121,8 +121,8 @@ def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:
 
 
 def _stage_bots(plan: Plan, stage: Stage, sector: Sector, edges: Feeds, where: Candidates) -> Iterable[StageBot]:
-    # From far to near. What stands at a bot is nearer than what stands at a stage or sector: it is about that
-    # bot alone. Nearest is what one sector says of it.
+    # From far to near. Settings of a bot are nearer than those of a stage or sector: they are about that
+    # bot alone. The nearest are those of the bot in one sector.
     shared = plan.settings.under(stage.settings).under(sector.settings)
     for sector_bot in sector.bots:
         bot = plan.bots[sector_bot.name]

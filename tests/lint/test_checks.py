@@ -66,7 +66,7 @@ def test_deprecated_families_are_found_with_what_to_take_instead(tmp_path: Path)
     text = PLAN.replace("t3.micro", "m4.large")
     (found,) = linted(tmp_path, text)
     assert places([found], text) == [("F706", "m4.large")]
-    assert found.hint == "take one of m7i or m7g"
+    assert found.hint == "use m7i or m7g"
     assert {"t2", "t3", "m5", "c5", "g4dn", "i3"}.isdisjoint(DEPRECATED)
 
 
@@ -103,7 +103,7 @@ def test_an_alarm_whose_metric_is_measured_often_enough_is_left_alone(
 
 def test_the_finding_about_a_period_names_both_ways_out(tmp_path: Path) -> None:
     (found,) = linted(tmp_path, with_alarm("Period: 60"))
-    assert found.hint == "write `Monitoring: true` into the parameters of `box`, or `Period: 300`"
+    assert found.hint == "add `Monitoring: true` to the parameters of `box`, or `Period: 300`"
     (found,) = linted(tmp_path, with_alarm("Period: 30", with_parameters("Monitoring: true")))
     assert found.hint == "write `Period: 60`"
 

@@ -135,7 +135,7 @@ def test_no_engine_quotes_what_may_be_a_secret(tmp_path: Path) -> None:
     place = at("BoxInstance", "Properties", "KeyName")
     ours, theirs = found(tmp_path, Finding("F720", place, f"'{secret}' is too long [E3033, CDK]"), text=text)
     assert (ours.code, theirs.code) == ("F701", "F720")
-    assert theirs.message == "a value that may be secret and is not shown here [E3033, CDK]"
+    assert theirs.message == "hidden, because the value may be a secret [E3033, CDK]"
 
 
 def test_what_both_engines_say_of_one_place_is_one_finding_with_the_shorter_message() -> None:

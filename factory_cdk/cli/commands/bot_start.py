@@ -15,7 +15,7 @@ from factory_cdk.cli.shared_options import no_word, say
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.lifecycle.local import single_bot as startbot
-from factory_cdk.plan.arguments import IDLE_ARGUMENTS
+from factory_cdk.plan.arguments import UNUSED_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
 
@@ -135,7 +135,7 @@ def command(
 def _refuse_idle_options(launcher: str) -> None:
     """UsageError for an option that was given and means nothing to bots of `launcher`."""
     context = click.get_current_context()
-    for name in IDLE_ARGUMENTS[launcher]:
+    for name in UNUSED_ARGUMENTS[launcher]:
         source = context.get_parameter_source(name.replace("-", "_"))
         if source is ParameterSource.COMMANDLINE:
             only = "goes with --launcher qalx" if launcher == "python" else "has no effect with --launcher qalx"

@@ -1,4 +1,4 @@
-"""`factory-cdk explain`: what a diagnostic means, an example and its mend."""
+"""`factory-cdk explain`: what a diagnostic means, an example and how to fix it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = """\b
 Examples:
   factory-cdk explain F302
   factory-cdk explain --list
-  factory-cdk explain F302 --format json | jq -r .example.mended
+  factory-cdk explain F302 --format json | jq -r .example.fixed
 """
 
 _COLOURS = {
@@ -37,7 +37,7 @@ _WIDEST = 100
 """Paragraphs are wrapped on a terminal only, and there at most to this width, in columns."""
 
 
-@click.command(epilog=EXAMPLES, short_help="Explain a diagnostic, with an example and its mend.")
+@click.command(epilog=EXAMPLES, short_help="Explain a diagnostic, with an example and its fix.")
 @click.argument("code", required=False)
 @click.option(
     "--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown."
@@ -52,9 +52,9 @@ _WIDEST = 100
 )
 @output_option
 def command(code: str | None, all_: bool, format_: str, output: Path | None) -> None:
-    """Explain the diagnostic CODE: what it means, an example that causes it, and its mend; without CODE, list all.
+    """Explain the diagnostic CODE: what it means, an example that causes it, and the fix; without CODE, list all.
 
-    In the example, lines with - cause the diagnostic and lines with + mend it. Exit code 2: no such code.
+    In the example, lines with - cause the diagnostic and lines with + fix it. Exit code 2: no such code.
     """
     if code is not None and all_:
         raise click.UsageError("name one code, or write --list for all of them")
@@ -96,7 +96,7 @@ def _text(explanation: Explanation, *, to_terminal: bool) -> Iterator[str]:
         for line in explanation.example.diff.splitlines():
             yield f"  {paint(line, _SIGNS.get(line[:1]))}"
     yield ""
-    yield _paragraph(explanation.mend, to_terminal=to_terminal)
+    yield _paragraph(explanation.fix, to_terminal=to_terminal)
 
 
 def _paragraph(text: str, *, to_terminal: bool) -> str:

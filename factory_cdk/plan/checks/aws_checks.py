@@ -37,8 +37,8 @@ def check_region(region: Any, path: Path, findings: Findings) -> None:
     """Refuse a region that no partition has."""
     if isinstance(region, str) and region and region not in partitions():
         close = findings.suggest(region, partitions())
-        hint = close or "regions newer than this version of factory_cdk are unknown to it"
-        findings.at_value(path, "F506", f"there is no region `{region}`", hint)
+        hint = close or "if it is a new region, update factory_cdk"
+        findings.at_value(path, "F506", f"unknown region `{region}`", hint)
 
 
 def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -48,22 +48,22 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
         if "parameters" not in sector:
             hint = "an EC2 instance needs at least `ImageId` and `InstanceType`"
             message = f"the aws sector `{path[-1]}` has no `parameters`"
-            findings.lacking(path, ["parameters"], "F501", message, hint)
+            findings.missing(path, ["parameters"], "F501", message, hint)
         return
     if not isinstance(parameters, dict):
         return
     path = (*path, "parameters")
     for name, example in REQUIRED_PARAMETERS.items():
         if parameters.get(name) in (None, ""):
-            message = f"the parameters of the aws sector `{path[-2]}` lack `{name}`"
-            findings.lacking(path, [name], "F501", message, f"write `{name}: {example}`")
+            message = f"missing `{name}` in the parameters of the aws sector `{path[-2]}`"
+            findings.missing(path, [name], "F501", message, f"add `{name}: {example}`")
     kind = parameters.get("InstanceType")
     if isinstance(kind, str | int | float) and kind != "" and not _INSTANCE_TYPE.fullmatch(str(kind)):
-        message = f"`InstanceType` is `{shortened(str(kind))}`, which is no type of instance"
-        findings.at_value((*path, "InstanceType"), "F504", message, "a family, a point and a size: `t3.micro`")
+        message = f"invalid instance type `{shortened(str(kind))}`"
+        findings.at_value((*path, "InstanceType"), "F504", message, "write a family, a dot and a size: `t3.micro`")
     for name, reason in (
-        ("UserData", "it installs the bots; put your own steps into the image"),
-        ("IamInstanceProfile", "it holds the least that the bots need; grant more to the sector's role"),
+        ("UserData", "it installs the bots; add your own steps to the image"),
+        ("IamInstanceProfile", "it has the permissions that the bots need; grant more to the role of the sector"),
     ):
         if name in parameters:
             message = f"`{name}` is set by factory_cdk"
@@ -83,7 +83,7 @@ def _check_tag_list(tags: Any, path: Path, findings: Findings) -> None:
         key = tag.get("Key")
         _check_tag(key, tag.get("Value"), (*path, index), findings)
         if isinstance(key, str) and key in seen:
-            message = f"the tag `{shortened(key)}` stands twice in `Tags`"
+            message = f"duplicate tag `{shortened(key)}`"
             findings.at_value((*path, index, "Key"), "F509", message, "remove one of them")
         seen.add(str(key))
 
@@ -95,7 +95,7 @@ def check_tag_count(sector: Sector, tags: Mapping[str, str], path: Path, finding
     count = len(keys | tags.keys() | {"Name", *OWN_TAGS})
     if keys and count > TAG_LIMIT:
         message = (
-            f"the instance of `{sector.name}` would have {count} tags with those of the factory; AWS takes {TAG_LIMIT}"
+            f"the instance of `{sector.name}` would have {count} tags with the factory's; the limit is {TAG_LIMIT}"
         )
         findings.at_key(path, "F509", message, "remove some of them")
 
@@ -114,7 +114,7 @@ def check_alarm(alarm: Mapping[str, Any], path: Path, findings: Findings) -> Non
         for index, action in enumerate(actions if isinstance(actions, list) else ()):
             if isinstance(action, str) and action not in ALARM_VERBS and not _is_arn(action):
                 verbs = ", ".join(f"`{verb}`" for verb in ALARM_VERBS)
-                message = f"the action `{shortened(action)}` is neither one of {verbs} nor an ARN"
+                message = f"invalid alarm action `{shortened(action)}`: it must be {verbs} or an ARN"
                 findings.at_value((*path, key, index), "F507", message, findings.suggest(action, ALARM_VERBS))
     _check_period(alarm, path, findings)
 
@@ -135,24 +135,24 @@ def _check_complete(alarm: Mapping[str, Any], path: Path, findings: Findings) ->
     for names in needed:
         if not any(name in alarm for name in names):
             shown = " or ".join(f"`{name}`" for name in names)
-            message = f"the alarm `{path[-1]}` lacks {shown}, which CloudWatch needs"
-            findings.lacking(path, names, "F507", message, f"add `{names[0]}:` and its value")
+            message = f"missing {shown} in the alarm `{path[-1]}`"
+            findings.missing(path, names, "F507", message, f"add `{names[0]}:` and its value")
     points, periods = _number(alarm.get("DatapointsToAlarm")), _number(alarm.get("EvaluationPeriods"))
     if points is not None and periods is not None and points > periods:
-        message = f"`DatapointsToAlarm` is {points:g}, more than the {periods:g} of `EvaluationPeriods`"
-        findings.at_value((*path, "DatapointsToAlarm"), "F507", message, "let it be as many at most")
+        message = f"`DatapointsToAlarm` is {points:g}; it must be at most `EvaluationPeriods`, which is {periods:g}"
+        findings.at_value((*path, "DatapointsToAlarm"), "F507", message, f"write {periods:g} or less")
 
 
 def _check_period(alarm: Mapping[str, Any], path: Path, findings: Findings) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     period, count = _number(alarm.get("Period")), _number(alarm.get("EvaluationPeriods"))
     if period is not None and period not in (10, 20, 30) and (period < 60 or period % 60):
-        message = f"`Period` is {period:g} seconds; CloudWatch takes 10, 20, 30 or a multiple of 60"
-        findings.at_value((*path, "Period"), "F507", message, "write 60 for a minute")
+        message = f"`Period` is {period:g} seconds; it must be 10, 20, 30 or a multiple of 60"
+        findings.at_value((*path, "Period"), "F507", message, "write 60 for one minute")
     elif period is not None and count is not None:
         limit = 604_800 if period >= 3600 else 86_400
         if period * count > limit:
-            message = f"the alarm looks back {period * count:,.0f} seconds; with this `Period` at most {limit:,}"
+            message = f"`Period` times `EvaluationPeriods` is {period * count:,.0f} seconds; the limit is {limit:,}"
             findings.at_value((*path, "EvaluationPeriods"), "F507", message, "lower `EvaluationPeriods`")
 
 
@@ -176,14 +176,14 @@ def read_tags(data: Any, path: Path, findings: Findings) -> dict[str, str]:
         _check_tag(key, text, (*path, key), findings)
         if key == "Ref" or key.startswith("Fn::"):
             message = f"CloudFormation would evaluate the tag `{shortened(key)}`"
-            findings.at_key((*path, key), "F108", message, "give it another name")
+            findings.at_key((*path, key), "F108", message, "use another key")
         if key.casefold() in seen:
-            message = f"the tags `{seen[key.casefold()]}` and `{key}` differ only in case, which IAM refuses"
+            message = f"the tags `{seen[key.casefold()]}` and `{key}` differ only in case, which IAM does not allow"
             findings.at_key((*path, key), "F509", message, "remove one of them")
         seen[key.casefold()] = key
         tags[key] = text
     if len(tags) > MAX_TAGS:
-        message = f"there are {len(tags)} tags; AWS takes {MAX_TAGS} beside those of factory_cdk"
+        message = f"there are {len(tags)} tags; the limit is {MAX_TAGS}, because factory_cdk adds its own"
         findings.at_key(path, "F509", message, "remove some of them")
     return tags
 
@@ -195,20 +195,20 @@ def _check_tag(key: Any, value: Any, path: Path, findings: Findings) -> None:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     problem, hint = None, "shorten it"
     if not 1 <= len(key) <= 128:
-        problem = f"its key has {len(key)} characters; AWS takes 1 to 128"
-        hint = hint if key else "give it a name, or remove it"
+        problem = f"its key has {len(key)} characters; it must have 1 to 128"
+        hint = hint if key else "write a key, or remove it"
     elif key.casefold().startswith("aws:"):
-        problem, hint = "keys that start with `aws:` are AWS's own", "give it another name"
+        problem, hint = "keys that start with `aws:` are reserved by AWS", "use another key"
     elif key.casefold().startswith("factory-cdk:"):
-        problem, hint = "keys that start with `factory-cdk:` are set by factory_cdk", "give it another name"
+        problem, hint = "keys that start with `factory-cdk:` are reserved by factory_cdk", "use another key"
     elif len(text) > 256:
-        problem = f"its value has {len(text)} characters; AWS takes 256"
+        problem = f"its value has {len(text)} characters; the limit is 256"
     elif not _TAG.fullmatch(key) or not _TAG.fullmatch(text):
         part = "value" if _TAG.fullmatch(key) else "key"
-        problem = f"its {part} may hold letters, digits, spaces and `_.:/=+-@`"
-        hint = "leave out the others"
+        problem = f"its {part} may contain only letters, digits, spaces and `_.:/=+-@`"
+        hint = "remove the other characters"
     if problem:
-        findings.at_key(path, "F509", f"AWS refuses the tag `{shortened(key)}`: {problem}", hint)
+        findings.at_key(path, "F509", f"invalid tag `{shortened(key)}`: {problem}", hint)
 
 
 def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
@@ -216,13 +216,13 @@ def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {}
     for where, key in _keys(data, path):
-        findings.holds_control(where, key, key=True)
+        findings.refuse_control(where, key, key=True)
         if key == "Ref" or key.startswith("Fn::"):
             message = f"CloudFormation would evaluate the key `{shortened(key)}`"
-            findings.at_key(where, "F108", message, "give it another name")
+            findings.at_key(where, "F108", message, "use another key")
     for where, text in _texts(data, path):
-        findings.holds_control(where, text)
-    findings.all_as_written(path, data)
+        findings.refuse_control(where, text)
+    findings.warn_of_all_read_otherwise(path, data)
     return data
 
 
@@ -247,9 +247,9 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def check_local(sector: Mapping[str, Any], path: Path, findings: Findings) -> None:
     """Refuse the keys of a local sector that only an EC2 instance can have."""
     if "alarm" in sector:
-        message = f"the sector `{path[-1]}` is local: an alarm watches an EC2 instance"
-        findings.at_key((*path, "alarm"), "F508", message, "remove it, or make the sector's type `aws`")
+        message = f"`alarm` is not allowed in the local sector `{path[-1]}`: an alarm watches an EC2 instance"
+        findings.at_key((*path, "alarm"), "F508", message, "remove it, or write `type: aws`")
     for key in ("parameters", "region_name", "platform"):
         if key in sector:
-            message = f"`{key}` goes with aws sectors; the sector `{path[-1]}` is local"
-            findings.at_key((*path, key), "F513", message, "remove it, or make the sector's type `aws`")
+            message = f"`{key}` is not allowed in the local sector `{path[-1]}`"
+            findings.at_key((*path, key), "F513", message, "remove it, or write `type: aws`")

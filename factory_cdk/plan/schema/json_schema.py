@@ -2,7 +2,7 @@
 
 Generated from the Cerberus schema (`schema`), CloudFormation's resource schemas (`jsonproperties`) and those rules of
 the reading modules that concern one place of a plan. What the JSON Schema refuses, `factory-cdk validate` refuses; what
-relates two places (a bot that is not defined, a circle) only `validate` finds.
+relates two places (a bot that is not defined, a cycle) only `validate` finds.
 """
 
 from __future__ import annotations
