@@ -41,6 +41,8 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F021", _W, "a value that YAML reads as another type than it looks"),
     ("F022", _W, "an invalid ignore comment"),
     ("F023", _W, "an unused ignore comment"),
+    ("F024", _E, "a character that only looks like a space, colon, dash or quote"),
+    ("F025", _W, "a character that may only look like a space, colon, dash or quote"),
     # F1: structure
     ("F101", _E, "a missing key"),
     ("F102", _E, "an unknown key"),
@@ -57,6 +59,8 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F113", _E, "an unknown stage"),
     ("F114", _E, "a control character where templates do not allow one"),
     ("F115", _E, "a secret that belongs to a sector of factory_cdk"),
+    ("F116", _E, "a command that needs a shell"),
+    ("F117", _W, "an argument that only a shell would expand"),
     # F2: references and sources
     ("F201", _E, "an undefined bot"),
     ("F202", _E, "an undefined workflow"),
@@ -69,7 +73,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F215", _E, "an invalid bot_path"),
     ("F216", _E, "a path outside the source"),
     ("F217", _E, "an invalid class path"),
-    ("F218", _E, "a password in a git URL"),
+    ("F218", _E, "a password or token in a git URL"),
     # F3: workflows and queues
     ("F301", _E, "an invalid workflow"),
     ("F302", _E, "a cycle in a workflow"),
@@ -87,6 +91,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F401", _W, "a bot that is not packed"),
     ("F402", _W, "an unpinned source"),
     ("F403", _W, "a source folder that does not exist"),
+    ("F404", _W, "a program of a command that cannot be run"),
     # F5: AWS
     ("F501", _E, "an aws sector without parameters, ImageId or InstanceType"),
     ("F502", _E, "an unknown property of AWS::EC2::Instance"),
@@ -102,6 +107,11 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F512", _E, "no region for an aws sector"),
     ("F513", _E, "a key that is not allowed in a local sector"),
     ("F514", _W, "an unused alarm"),
+    ("F515", _W, "an alarm that does not watch the instance of its sector"),
+    ("F516", _E, "an ARN or availability zone of another region"),
+    ("F517", _E, "a network interface or address for two instances"),
+    ("F518", _W, "a network interface, address or volume that two instances may compete for"),
+    ("F519", _W, "one id in two regions"),
     # F6: limits of AWS
     ("F601", _E, "user data over EC2's limit"),
     ("F602", _E, "a sector that is too large for one stack"),

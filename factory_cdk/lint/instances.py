@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.design.model import StageDesign
-from factory_cdk.lint.finding import Finding, Placed, is_true, of_type
+from factory_cdk.lint.finding import Finding, Placed, of_type
+from factory_cdk.plan.checks.numbers import is_true
 
 INSTANCE = "AWS::EC2::Instance"
 

@@ -10,7 +10,7 @@ from typing import Any
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
-from factory_cdk.plan.spelling import did_you_mean, meant_by
+from factory_cdk.plan.spelling import CUTOFF, did_you_mean, meant_by
 from factory_cdk.plan.yaml.nodes import MappingNode, Node, Path, ScalarNode, locate
 from factory_cdk.plan.yaml.scalars import control, reads_otherwise
 
@@ -21,6 +21,8 @@ MAX_MESSAGE = 800
 """Characters of a message; an attacker's plan could put a name of a million into each."""
 
 MAX_ALIASES = 8
+
+ESCAPES = "in double quotes a backslash starts an escape sequence: use single quotes"
 
 
 _Key = tuple[str, int, int, str]
@@ -77,16 +79,16 @@ class Findings:
         node = locate(self.root, path).node
         return node.text if isinstance(node, ScalarNode) else None
 
-    def suggest(self, name: str, known: Iterable[str]) -> str | None:
+    def suggest(self, name: str, known: Iterable[str], *, cutoff: float = CUTOFF) -> str | None:
         """`did_you_mean`, until a plan with thousands of misspelled names has had its share of time."""
         names = list(known)
         self._comparisons -= len(names)
-        return did_you_mean(name, names) if self._comparisons >= 0 else None
+        return did_you_mean(name, names, cutoff=cutoff) if self._comparisons >= 0 else None
 
-    def suggest_key(self, path: Path, known: Iterable[str]) -> str | None:
+    def suggest_key(self, path: Path, known: Iterable[str], *, cutoff: float = CUTOFF) -> str | None:
         """The hint for the unknown key that `path` ends with: `suggest`, remembering which of `known` is meant."""
         *owner, name = path
-        hint = self.suggest(str(name), known)
+        hint = self.suggest(str(name), known, cutoff=cutoff)
         if near := meant_by(hint):
             self._meant.add((*owner, near))
         return hint
@@ -125,19 +127,28 @@ class Findings:
         if isinstance(node, ScalarNode) and not node.quoted and reads_otherwise(value, node.text):
             kind = "" if isinstance(value, bool) else "the number "
             message = f"YAML reads `{node.text}` as {kind}{json.dumps(value)}"
-            self.at_value(path, "F021", message, f"quote it if it is text: '{node.text}'")
+            self.at_value(path, "F021", message, _as_meant(value, node.text))
 
     def refuse_control(self, path: Path, text: str, *, key: bool = False) -> None:
         """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can contain it."""
         found = control(text)
         if found:
             report = self.at_key if key else self.at_value
-            report(path, "F114", f"control character {found} in this text", "remove it: templates cannot contain it")
+            report(path, "F114", f"control character {found} in this text", self._without_control(path, "templates"))
+
+    def _without_control(self, path: Path, what: str) -> str:
+        escaped = self.is_quoted(path)
+        return f"remove it: {what} cannot contain it" + (f"; {ESCAPES}" if escaped else "")
+
+    def is_quoted(self, path: Path) -> bool:
+        """Whether the scalar at `path` is written in quotes or as a block."""
+        node = locate(self.root, path).node
+        return isinstance(node, ScalarNode) and node.quoted
 
     def refuse_nul(self, path: Path, text: str) -> None:
         """Refuse (F114) `text`, the value at `path`, a variable or an argument, when it contains a NUL."""
         if "\0" in text:
-            hint = "remove it: variables and arguments cannot contain it"
+            hint = self._without_control(path, "variables and arguments")
             self.at_value(path, "F114", "control character U+0000 in this text", hint)
 
     def warn_of_all_read_otherwise(self, path: Path, data: Any) -> None:
@@ -183,7 +194,19 @@ class Findings:
         return any(found.severity is Severity.ERROR for found in self._found.values())
 
 
+_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
+
+
+def _as_meant(value: bool | int | float, text: str) -> str:
+    """The hint for a plain scalar that YAML has read as a `value` that looks different: all that may be meant."""
+    readings = [f"'{text}' if it is text", f"{json.dumps(value)} if it is that"]
+    if not isinstance(value, bool) and re.fullmatch(r"0[0-9]+", text):
+        readings.insert(1, f"{int(text)} if it is a decimal number")
+    return f"write {', '.join(readings)}"
+
+
 def shortened(text: str, limit: int = 60) -> str:
-    """`text` for a message: on one line, and cut when it is long."""
+    """`text` for a message: on one line, without the user of a URL, who may be a token, and cut when it is long."""
+    text = _USER.sub(r"\1…@", text)
     text = " ".join(text[: limit + 1].split()) if not text.isprintable() else text
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,13 +7,15 @@ been reported already, so that one run finds every problem.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from factory_cdk.plan.arguments import read_arguments, read_python
 from factory_cdk.plan.checks import aws_checks
+from factory_cdk.plan.checks.alarms import check_alarm
+from factory_cdk.plan.checks.tags import read_tags
+from factory_cdk.plan.commands import read_command
 from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
@@ -22,6 +24,7 @@ from factory_cdk.plan.model import (
     PathSource,
     Plan,
     Platform,
+    PypiSource,
     Sector,
     SectorBot,
     SectorType,
@@ -58,7 +61,7 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
     for name, value in _mapping(factory.get("alarms")).items():
         spot = (*path, "alarms", name)
         if isinstance(value, dict) and value:
-            aws_checks.check_alarm(value, spot, findings)
+            check_alarm(value, spot, findings)
             alarms[name] = Alarm(name, value, findings.key_position(spot))
     stages = {
         name: _stage(name, value, (*path, "stages", name), findings)
@@ -73,7 +76,7 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
         workflows=workflows,
         alarms=alarms,
         meta=aws_checks.check_meta(factory.get("meta"), (*path, "meta"), findings),
-        tags=aws_checks.read_tags(factory.get("tags"), (*path, "tags"), findings),
+        tags=read_tags(factory.get("tags"), (*path, "tags"), findings),
         settings=read_settings(factory, path, findings),
         demolish_on_failure=_mapping(factory.get("debug")).get("demolish_on_failure", True) is not False,
         position=findings.key_position((*path, "stages")),
@@ -117,37 +120,23 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
         hint = f"did you mean `{dotted}`?" if len(dotted) <= MAX_SHOWN and is_target(dotted) else hint
         findings.at_value((*path, "bot_path"), "F215", message, hint)
     requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)
+    if isinstance(source, PypiSource) and "requirements_path" in data:
+        message = "`requirements_path` can be used with `url` or `path`, not with `pypi`"
+        hint = "remove it: a package declares its requirements itself"
+        findings.at_key((*path, "requirements_path"), "F210", message, hint)
     settings = read_settings(data, path, findings)
+    command = read_command(data.get("command"), (*path, "command"), source, findings)
     if source is None:
         return None
     return Bot(
         name=name,
         source=source,
         bot_path=bot_path if isinstance(bot_path, str) else None,
-        command=_command(data.get("command"), (*path, "command"), findings),
+        command=command,
         requirements_path=requirements,
         settings=settings,
         position=findings.key_position(path),
     )
-
-
-def _command(value: Any, path: Path, findings: Findings) -> tuple[str, ...] | None:
-    """The argument vector of a command: a list, or one line split as a POSIX shell would, run by no shell."""
-    if isinstance(value, list):
-        for index, part in enumerate(value):
-            findings.refuse_nul((*path, index), str(part))
-        return tuple(str(part) for part in value)
-    if not isinstance(value, str):
-        return None
-    findings.refuse_nul(path, value)
-    try:
-        words = tuple(shlex.split(value))
-    except ValueError as error:
-        findings.at_value(path, "F111", f"cannot split the command into arguments: {error}", "write it as a list")
-        return None
-    if not words:
-        findings.at_value(path, "F111", "the command is empty", "write the program and its arguments")
-    return words
 
 
 def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Stage:

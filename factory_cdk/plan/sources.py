@@ -10,15 +10,19 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from factory_cdk.plan.findings import Findings, shortened
+from factory_cdk.plan.findings import ESCAPES, Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
+from factory_cdk.plan.tokens import known_token
 from factory_cdk.plan.yaml.nodes import Path
 
 KINDS = ("url", "path", "pypi")
 
 GIT_SCHEMES = ("https", "http", "ssh", "git", "file", "git+ssh", "ssh+git")
 """The transports that git itself speaks; every other scheme would start a `git-remote-…` program."""
+
+TOKEN_LENGTH = 20
+"""A user of a git URL that is as long as this, and has digits, is taken for a token."""
 
 REFUSED_GIT_OPTIONS: Mapping[str, str] = {
     "upload-pack": "it names a program that git would run",
@@ -66,7 +70,7 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
         return None
     if kind == "path" and not value.isprintable():
         message = f"the path of `{bot}` contains a non-printable character"
-        findings.at_value((*path, kind), "F216", message, "write the exact path of the folder")
+        findings.at_value((*path, kind), "F216", message, _printable_path((*path, kind), findings))
         return None
     subdirectory = read_inner_path(data.get("subdirectory"), (*path, "subdirectory"), findings)
     if kind == "url":
@@ -81,6 +85,10 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
             "remove it",
         )
     return _pypi(value, data, path, findings)
+
+
+def _printable_path(path: Path, findings: Findings) -> str:
+    return f"{ESCAPES}, or `/`" if findings.is_quoted(path) else "write the exact path of the file or folder"
 
 
 def _absolute(path: str, folder: FilePath) -> FilePath:
@@ -99,7 +107,7 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
         return None
     if not value.isprintable():
         message = f"the `{path[-1]}` of `{path[2]}` contains a non-printable character"
-        findings.at_value(path, "F216", message, "write the exact path of the file")
+        findings.at_value(path, "F216", message, _printable_path(path, findings))
         return None
     return str(pure)
 
@@ -107,8 +115,9 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
 def _git(
     url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
 ) -> GitSource | None:
-    if _password(url):
-        message = f"the git URL of `{path[-2]}` contains a password"
+    secret = _secret(url)
+    if secret is not None:
+        message = f"the git URL of `{path[-2]}` contains {secret}"
         hint = "remove it, and use a credential helper, an SSH key, or `insteadOf` in the git configuration"
         findings.at_value((*path, "url"), "F218", message, hint)
         return None
@@ -154,9 +163,22 @@ def refused_url(url: str) -> str | None:
     return None
 
 
-def _password(url: str) -> bool:
-    """Whether `url` contains a password, also one that would have to be escaped."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url) is not None
+def _secret(url: str) -> str | None:
+    """What secret `url` contains, in words: a password (also one that would have to be escaped), or a token in the
+    place of the user or in the query; None when it contains none.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url):
+        return "a password"
+    if known_token(url):
+        return "a token"
+    found = re.match(r"https?://([^/?#@]+)@", url, re.IGNORECASE)
+    user = found[1] if found else ""
+    # Users of https that are names: `git`, an organisation, a mail address (%40). Tokens are long, and no words.
+    if len(user) >= TOKEN_LENGTH and re.search("[0-9]", user) and re.fullmatch("[A-Za-z0-9_=.~-]+", user):
+        return "a token"
+    if re.search(r"[?&;](access_token|private_token|token|auth|api_?key)=[^&]", url, re.IGNORECASE):
+        return "a token"
+    return None
 
 
 def _refused_authority(url: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
 from factory_cdk.plan.facts import partitions
+from factory_cdk.plan.findings import shortened
 from factory_cdk.plan.model import (
     Plan,
     Position,
@@ -18,6 +19,7 @@ from factory_cdk.plan.model import (
     StagePlan,
     StageSector,
 )
+from factory_cdk.plan.regional import regional_values
 from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
 
@@ -62,6 +64,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         raise PlanError(missing)
     if region is not None and needs_region(stage):
         _check_default_region(plan, stage, region)
+        _check_regional(plan, stage, region)
     if home_region is not None and stage.home_region is None:
         _check_locked_home(stage, home_region, region)
     sectors = tuple(
@@ -106,6 +109,27 @@ def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:
         message = f"`{others[0].region_name}` and the default region `{region}` are in different AWS partitions"
         hint = "add `region_name` to every aws sector of the stage"
         raise PlanError([diagnose(plan.file, others[0].position, "F506", message, hint)])
+
+
+def _check_regional(plan: Plan, stage: Stage, region: str) -> None:
+    """Refuse ARNs and zones of another region in sectors that use the default `region`; those of other sectors, and
+    ids, are checked with the plan.
+    """
+    found = []
+    for sector in stage.sectors:
+        if sector.type is SectorType.AWS and sector.region_name is None:
+            alarm = plan.alarms.get(sector.alarm or "")
+            for one in (
+                *regional_values(sector.parameters),
+                *(regional_values(alarm.properties) if alarm is not None else ()),
+            ):
+                misfit = one.misfit(region)
+                if misfit is not None:
+                    message = f"`{shortened(one.text, 120)}` {misfit}, the default region of the sector `{sector.name}`"
+                    hint = "add `region_name` to the sector, or use another default region"
+                    found.append(diagnose(plan.file, sector.position, "F516", message, hint))
+    if found:
+        raise PlanError(found)
 
 
 def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:

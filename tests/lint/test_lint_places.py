@@ -148,3 +148,12 @@ def test_what_both_engines_say_of_one_place_is_one_finding_with_the_shorter_mess
     both, long = merged(iter(said))
     assert (both.code, both.message) == ("F720", "wrong [E3012, cfn-lint and CDK]")
     assert (long.code, len(long.message) < 400) == ("F721", True)
+
+
+def test_what_one_engine_says_in_two_messages_stays_two_findings() -> None:
+    place = at("BoxInstance", "Properties")
+    said = [
+        Said(engine, "E3003", True, f"'{name}' is missing", place) for engine in ("CDK", "cfn-lint") for name in "AB"
+    ]
+    found = list(merged(iter(said)))
+    assert [one.message for one in found] == [f"'{name}' is missing [E3003, cfn-lint and CDK]" for name in "AB"]

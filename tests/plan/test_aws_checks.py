@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
-from factory_cdk.plan.checks.aws_checks import ALARM_VERBS
+from factory_cdk.plan.checks.alarms import ALARM_VERBS
 from factory_cdk.plan.facts import partitions
 
 TYPE = "          InstanceType: t3.micro\n"
@@ -559,7 +559,8 @@ def _as_yaml(text: str) -> dict[str, object]:
     ],
 )
 def test_an_action_is_a_verb_or_an_arn(action: str, tmp_path: Path) -> None:
-    assert load(AWS.replace("[terminate]", f"['{action}']"), tmp_path).diagnostics == ()
+    text = AWS.replace("eu-west-2", "cn-north-1") if "cn-north-1" in action else AWS
+    assert load(text.replace("[terminate]", f"['{action}']"), tmp_path).diagnostics == ()
 
 
 @pytest.mark.parametrize("region", sorted(partitions()))

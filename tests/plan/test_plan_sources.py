@@ -235,7 +235,7 @@ CASES = [
         SOURCE,
         source('path: ., subdirectory: §"a\\0b"'),
         ("`subdirectory` of `first`", "non-printable"),
-        "exact path",
+        "use single quotes",
     ),
     Case(
         "a path with a NUL",
@@ -243,7 +243,7 @@ CASES = [
         SOURCE,
         source('path: §"a\\0b"'),
         ("the path of `first`", "non-printable"),
-        "exact path",
+        "use single quotes",
     ),
     # passwords
     Case(
@@ -447,3 +447,38 @@ def test_a_pinned_source_gets_no_warning(pinned: str, tmp_path: Path) -> None:
 def test_a_lock_beside_the_plan_pins_its_sources(tmp_path: Path) -> None:
     (tmp_path / "plan.lock").write_text("{}")
     assert load(LOCAL.replace(SOURCE, source("pypi: tool")), tmp_path).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ghp" + "_0123456789abcdefghijABCDEFGHIJ012345@github.com/o/r.git",
+        "https://glpat" + "-0123456789abcdefghij@gitlab.com/o/r.git",
+        "https://0123456789abcdef0123456789abcdef01234567@git.example.com/r.git",
+        "HTTPS://a1b2c3d4e5f6g7h8i9j0k1l2@host/r",
+        "https://host/r.git?private_token=0123456789",
+        "https://x-access-token:abc@github.com/o/r.git",
+    ],
+)
+def test_a_token_in_a_git_url_is_refused_and_never_quoted(url: str, tmp_path: Path) -> None:
+    secret = url.split("//")[1].split("@", maxsplit=1)[0] if "@" in url else "0123456789"
+    (error,) = errors(load(LOCAL.replace(SOURCE, source(f"url: '{url}'")), tmp_path))
+    assert error.code == "F218" and "insteadOf" in (error.hint or "")
+    assert secret not in error.message + (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://git@host/r", "https://organisation@dev.azure.com/organisation/p/_git/r", "ssh://git@host:22/r"]
+)
+def test_a_user_in_a_git_url_is_no_secret(url: str, tmp_path: Path) -> None:
+    assert errors(load(LOCAL.replace(SOURCE, source(f"url: '{url}'")), tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "old", ["source: {path: .}\n      bot_path: works:first", "path: .}\n      bot_path: works:first"]
+)
+def test_a_url_in_the_wrong_place_is_quoted_without_its_user(old: str, tmp_path: Path) -> None:
+    url = "https://0123456789abcdefghij01234567@host/r.git"
+    new = old.replace("{path: .}", url) if old.startswith("source") else old.replace("path: .", f"pypi: '{url}'")
+    found = errors(load(LOCAL.replace(old, new), tmp_path))
+    assert found and "0123456789abc" not in "".join(f"{one.message}{one.hint}" for one in found)

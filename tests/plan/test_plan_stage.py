@@ -116,7 +116,7 @@ def test_a_sectors_python_holds_for_its_bots_unless_they_name_one(tmp_path: Path
 
 
 def test_a_command_is_a_list_or_a_line_that_no_shell_sees(tmp_path: Path) -> None:
-    text = LOCAL.replace("bot_path: works:first", "command: ./solve 'a b' $HOME; id").replace(
+    text = LOCAL.replace("bot_path: works:first", "command: ./solve 'a b' '$HOME;' id").replace(
         "bot_path: works:second", "command: [./solve, '$(id)', '']"
     )
     bots = plan_of(text, tmp_path).bots

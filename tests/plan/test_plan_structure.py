@@ -132,7 +132,14 @@ CASES = [
     ),
     # types
     Case("a name that YAML reads as a truth", "F103", "name: demo", "name: §no", ("`name`", "text", "false"), "'no'"),
-    Case("a name that YAML reads as a number", "F103", "name: demo", "name: §2", ("`name`", "the number 2"), "'2'"),
+    Case(
+        "a name that YAML reads as a number",
+        "F103",
+        "name: demo",
+        "name: §2",
+        ("`name`", "the number 2"),
+        "start it with a letter",
+    ),
     Case(
         "a queue name of minutes",
         "F103",

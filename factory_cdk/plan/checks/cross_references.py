@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 
 from factory_cdk.plan.arguments import workflow_item
-from factory_cdk.plan.checks.aws_checks import check_tag_count
+from factory_cdk.plan.checks.regions import check_regions
 from factory_cdk.plan.checks.routes import check_routes
+from factory_cdk.plan.checks.shared_resources import check_shared
 from factory_cdk.plan.checks.size import check_size
+from factory_cdk.plan.checks.tags import check_tag_count
 from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import Findings
@@ -38,6 +40,8 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
             hint = "add it to a sector, or remove it"
             findings.at_key(("factory", "bots", name), "F311", f"unused bot `{name}`: no stage uses it", hint)
     _check_unused(plan, findings)
+    check_regions(plan, findings)
+    check_shared(plan, findings)
     if not locked:
         _check_pins(plan, findings)
 

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factory_cdk.plan.checks.property_places import place_of
+from factory_cdk.plan.facts import resource_schema
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.schema.structure import describe
+from factory_cdk.plan.spelling import CUTOFF
 from factory_cdk.plan.yaml.nodes import Path
 from factory_cdk.plan.yaml.scalars import MAX_NUMBER
 
@@ -34,18 +37,30 @@ _HINTS = {
     "object": "write keys and values, indented below it",
 }
 
+CLOSE = 0.8
+"""How alike (of 1) the name of a property must be to be taken for a misspelled one; `KeyNam` and `KeyName` are 0.92."""
+
+FEW = 4
+"""So many allowed values are listed, rather than one of them guessed."""
+
 _ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyCheck:
-    """What is checked (`AWS::EC2::Instance`), its schema, and the codes that its problems get."""
+    """What is checked (`AWS::EC2::Instance`), the name of its schema, and the codes that its problems get."""
 
     resource_type: str
-    schema: Mapping[str, Any]
+    name: str
     unknown: str
     wrong_type: str
     refused: str
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The resource schema."""
+        schema: Mapping[str, Any] = resource_schema(self.name)
+        return schema
 
 
 def check_properties(check: PropertyCheck, data: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -111,7 +126,7 @@ class _Walk:
                 self.value(value, properties[name], (*path, name))
             else:
                 message = f"unknown property `{self.shown((*path, name))}` of {self.check.resource_type}"
-                hint = self.findings.suggest_key((*path, name), properties)
+                hint = self.hint((*path, name), properties)
                 self.findings.at_key((*path, name), self.check.unknown, message, hint)
         where = self.shown(path)
         for name in schema.get("required", ()):
@@ -141,6 +156,15 @@ class _Walk:
             message = f"`{first}` and `{second}` cannot be used together"
             self.findings.at_key((*path, second), self.check.refused, message, "keep one of them")
 
+    def hint(self, path: Path, properties: Mapping[str, Any]) -> str | None:
+        """What to do about the unknown property at `path`, beside which `properties` are known: a spelling that is
+        close is tried last, for a property that belongs elsewhere resembles some other one by chance.
+        """
+        name = str(path[-1])
+        alike = [one for one in properties if one.casefold() == name.casefold()]
+        elsewhere = None if alike else place_of(self.check.name, name)
+        return elsewhere or self.findings.suggest_key(path, alike or properties, cutoff=CLOSE)
+
     def array(self, items: list[Any], schema: Mapping[str, Any], path: Path) -> None:
         """Check a list: how many elements, then every element."""
         least, most = schema.get("minItems", 0), schema.get("maxItems", schema.get("maxUniqueItems"))
@@ -157,7 +181,8 @@ class _Walk:
         problem = None
         self.findings.refuse_control(path, text)
         if "enum" in schema and text not in {str(allowed) for allowed in schema["enum"]}:
-            hint = self.findings.suggest(text, [str(allowed) for allowed in schema["enum"]])
+            allowed = [str(one) for one in schema["enum"]]
+            hint = self.findings.suggest(text, allowed, cutoff=CLOSE if len(allowed) <= FEW else CUTOFF)
             message = f"invalid value `{shortened(text)}` of `{self.shown(path)}`"
             self.findings.at_value(path, self.check.refused, message, hint)
             return

@@ -49,7 +49,12 @@ _SECTIONS = {
 }
 
 _NOTES = {
-    "bot": "Exactly one of `bot_path` and `command` is required. [bots.md](bots.md) explains both.",
+    "bot": (
+        "Exactly one of `bot_path` and `command` is required. [bots.md](bots.md) explains both. A command runs "
+        "without a shell, as the exec form of a Dockerfile does: one line is split into arguments, and what only a "
+        "shell would understand (several lines, `&&`, `|`, `>`, `$VARIABLE`) is refused. Write `[sh, -c, '…']` to run "
+        "a shell."
+    ),
     "source": "The keys after `subdirectory` are options of `git clone`, for a `url`.",
     "stage": "Every other key is the name of a sector.",
     "sector": (
@@ -78,8 +83,10 @@ workflows:
 
 _ALARMS = """## Alarms
 
-An alarm has the properties of AWS::CloudWatch::Alarm, without Dimensions: it watches the instance of its sector. Its
-actions may be `terminate`, `stop`, `reboot`, `recover` or ARNs.
+An alarm has the properties of AWS::CloudWatch::Alarm, without Dimensions: it watches the instance of its sector. In
+`Metrics`, every metric of `AWS/EC2` without `Dimensions` gets the instance, too; other metrics are as you write them.
+Actions are `terminate`, `stop`, `reboot`, `recover` or ARNs. The first four need an alarm on one metric of the
+instance: CloudWatch refuses them for expressions (metric math, anomaly detection) and for several metrics.
 """
 
 

@@ -13,11 +13,15 @@ from cerberus import errors
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE, is_name
+from factory_cdk.plan.schema.key_places import key_place
 from factory_cdk.plan.schema.plan_schema import PLAN, STAGE_KEYS
 from factory_cdk.plan.sources import refuse_git_option
-from factory_cdk.plan.spelling import meant_by
+from factory_cdk.plan.spelling import closest, meant_by
 from factory_cdk.plan.yaml.nodes import Path
 from factory_cdk.plan.yaml.scalars import reads_otherwise
+
+CLOSE = 0.8
+"""How alike (of 1) an unknown key must be to one beside it to be a misspelling of that."""
 
 _TYPES = {
     "dict": "a mapping",
@@ -56,7 +60,7 @@ def check_structure(plan: Mapping[str, Any], findings: Findings) -> None:
     for key in plan:
         if key != "factory" and not key.startswith("x-"):
             close = _only_close(findings.suggest_key((key,), ["factory"]))
-            hint = close or f"keys of your own must start with `x-`: `x-{key}`"
+            hint = close or key_place(key) or f"keys of your own must start with `x-`: `x-{key}`"
             findings.at_key((key,), "F102", f"unknown key `{key}` at the top level", hint)
     validator = _validator()
     validator.validate({key: plan[key] for key in ("factory",) if key in plan}, normalize=False)
@@ -133,7 +137,9 @@ def _unknown(path: Path, error: Any, findings: Findings) -> None:
     parent, name = path[:-1], str(path[-1])
     if _is_source(parent) and refuse_git_option(path, name, findings):
         return
-    hint = findings.suggest_key(path, _schema_above(parent))
+    known = _schema_above(parent)
+    elsewhere = None if closest(name, known, cutoff=CLOSE) else key_place(name)
+    hint = elsewhere or findings.suggest_key(path, known)
     if _is_secret(parent) and not _only_close(hint):
         message = f"unknown key `{shortened(name)}` of the secret `{shortened(str(parent[-1]))}`"
         findings.at_key(path, "F109", message, _NO_VALUES)
@@ -203,12 +209,14 @@ def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) ->
     if value is None:
         return "there is no value after the colon: add one, or indent the next lines"
     if "string" in wanted and text is not None and not isinstance(value, dict | list):
+        if path == ("factory", "name") and not is_name(text):
+            return _name_like(text)
         otherwise = f"YAML reads {shortened(text)} as {describe(value)}; " if reads_otherwise(value, text) else ""
         return f"{otherwise}quote it: '{shortened(text)}'"
     if wanted == ["list"]:
         return "write a list: `[one, two]`, or one element per line after `- `"
     if isinstance(value, str) and {"integer", "number"} & set(wanted) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        return f"write it without quotes: {shortened(value)}"
+        return f"write it without quotes: {shortened(value.lstrip('0') or '0')}"
     if isinstance(value, str) and wanted == ["boolean"]:
         return "write `true` or `false`, without quotes"
     return _about(path)

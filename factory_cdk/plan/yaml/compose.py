@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.lookalikes import fix, has_lookalikes, in_key, in_value, named
 from factory_cdk.plan.yaml.nodes import Entry, Item, MappingNode, Node, ScalarNode, SequenceNode
 from factory_cdk.plan.yaml.scalars import COLLECTION_TAGS, SCALAR_TAGS, evaluated, resolve
 from factory_cdk.plan.yaml.syntax import report_syntax
@@ -35,7 +36,9 @@ def compose(text: str, findings: Findings) -> Node | None:
     loader = _LOADER(text)
     places = Places(text)
     try:
-        return _Composer(loader, places, findings).document()
+        composer = _Composer(loader, places, findings, odd=has_lookalikes(text))
+        root = composer.document()
+        return root if composer.report_lookalikes() else None
     except yaml.MarkedYAMLError as error:
         report_syntax(error, text, places, findings)
     except yaml.reader.ReaderError as error:
@@ -48,13 +51,15 @@ def compose(text: str, findings: Findings) -> Node | None:
 
 
 class _Composer:
-    """Turns the events of one document into nodes; holds the anchors met so far."""
+    """Turns the events of one document into nodes; knows the anchors so far, and whether any character looks `odd`."""
 
-    def __init__(self, loader: Any, places: Places, findings: Findings) -> None:
+    def __init__(self, loader: Any, places: Places, findings: Findings, *, odd: bool) -> None:
         self._loader = loader
         self._place = places.of
         self._findings = findings
         self._anchors: dict[str, Node | None] = {}
+        self._odd = odd
+        self._lookalikes: list[tuple[str, str, str, Any]] = []
 
     def document(self) -> Node | None:
         """The only document of the stream; None when it holds nothing."""
@@ -142,6 +147,20 @@ class _Composer:
                 self._report("F019", f"`{shown}` {error}", hint, event)
         return ScalarNode(value, event.value, line, column, quoted=not event.implicit[0])
 
+    def _check_value(self, node: Node, event: Any) -> None:
+        """Warn (F025) of a character in an unquoted value that looks like another one, or like none."""
+        if self._odd and isinstance(node, ScalarNode) and not node.quoted and (odd := in_value(node.text)):
+            message = f"look-alike character {named(odd)} in the value `{_shown(node.text)}`"
+            self._lookalikes.append(("F025", message, f"{fix(odd)}, or quote the value", event))
+
+    def report_lookalikes(self) -> bool:
+        """Report every character that looks like another one (not before all is read: where the YAML does not parse,
+        one of them may be the reason). False when the structure of the plan depends on one.
+        """
+        for found in self._lookalikes:
+            self._report(*found)
+        return all(code != "F024" for code, *_ in self._lookalikes)
+
     def _weigh(self, node: SequenceNode | MappingNode, child: Node, event: Any) -> None:
         node.weight += child.weight
         node.height = max(node.height, child.height + 1)
@@ -155,6 +174,7 @@ class _Composer:
         node = SequenceNode([], *self._place(event.start_mark))
         while not isinstance(item := self._next(), yaml.SequenceEndEvent):
             child, alias = self._node(item, depth + 1)
+            self._check_value(child, item)
             self._weigh(node, child, item)
             node.items.append(Item(child, alias))
         return node
@@ -168,6 +188,7 @@ class _Composer:
             key, _ = self._node(key_event, depth + 1)
             value_event = self._next()
             value, alias = self._node(value_event, depth + 1)
+            self._check_value(value, value_event)
             self._weigh(node, value, value_event)
             if isinstance(key, ScalarNode) and self._is_merge(key_event):
                 if merge is not None:
@@ -178,6 +199,10 @@ class _Composer:
             elif not isinstance(key, ScalarNode) or not isinstance(key.value, str):
                 self._report_key(key, key_event)
                 node.left_out.add(key.text if isinstance(key, ScalarNode) else "")
+            elif self._odd and not key.quoted and (odd := in_key(key.text)):
+                message = f"look-alike character {named(odd)} in the key `{_shown(key.text)}`"
+                self._lookalikes.append(("F024", message, f"{fix(odd)}, or quote the key", key_event))
+                node.left_out.add(key.value)
             elif key.value in own:
                 first = own[key.value].key.line
                 message = f"duplicate key `{_shown(key.value)}`"

@@ -7,6 +7,7 @@ import re
 import yaml
 
 from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.lookalikes import fix, in_lines, named
 from factory_cdk.plan.yaml.text import Places, split_lines
 
 _HINTS = (
@@ -38,6 +39,12 @@ def report_syntax(error: yaml.MarkedYAMLError, text: str, places: Places, findin
             hint = "indent with spaces: YAML does not allow tabs here"
             findings.add("F011", "tab used for indentation", hint, line=number, column=found.end())
             return
+    odd = in_lines(lines, line)
+    if odd is not None:
+        number, column, character = odd
+        message = f"look-alike character {named(character)} outside quotes: YAML reads it as part of the text"
+        findings.add("F024", message, fix(character), line=number, column=column)
+        return
     parts = [part for part in (error.context, error.problem) if part]
     message = "YAML syntax error: " + ", ".join(parts)
     if error.context_mark and error.problem_mark:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.lookalikes import named
 
 MAX_BYTES = 2 * 1024 * 1024
 """A plan over this size is refused: 1,000 sectors take about 0.4 MB."""
@@ -89,7 +90,7 @@ def _decode(data: bytes, findings: Findings) -> str | None:
     bad = _NOT_YAML.search(text)
     if bad:
         before = split_lines(text[: bad.start()])
-        message = f"{file} contains the character U+{ord(bad[0]):04X}, which YAML does not allow"
+        message = f"{file} contains the character {named(bad[0])}, which YAML does not allow"
         hint = "remove it, or write it as an escape sequence in double quotes; is this file really a plan?"
         findings.add("F005", message, hint, line=len(before), column=len(before[-1]) + 1)
         return None
