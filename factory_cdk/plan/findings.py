@@ -199,10 +199,10 @@ _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 
 def _as_meant(value: bool | int | float, text: str) -> str:
     """The hint for a plain scalar that YAML has read as a `value` that looks different: all that may be meant."""
-    readings = [f"'{text}' if it is text", f"{json.dumps(value)} if it is that"]
-    if not isinstance(value, bool) and re.fullmatch(r"0[0-9]+", text):
-        readings.insert(1, f"{int(text)} if it is a decimal number")
-    return f"write {', '.join(readings)}"
+    if isinstance(value, bool):
+        return f"write '{text}' if it is text, or {json.dumps(value)} if it is a boolean"
+    decimal = f", {int(text)} if it is a decimal number," if re.fullmatch(r"0[0-9]+", text) else ","
+    return f"write '{text}' if it is text{decimal} or {json.dumps(value)} if it is this number"
 
 
 def shortened(text: str, limit: int = 60) -> str:

@@ -115,11 +115,7 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
 def _git(
     url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
 ) -> GitSource | None:
-    secret = _secret(url)
-    if secret is not None:
-        message = f"the git URL of `{path[-2]}` contains {secret}"
-        hint = "remove it, and use a credential helper, an SSH key, or `insteadOf` in the git configuration"
-        findings.at_value((*path, "url"), "F218", message, hint)
+    if refuse_secret(url, (*path, "url"), findings):
         return None
     reason = refused_url(url)
     if reason:
@@ -163,15 +159,25 @@ def refused_url(url: str) -> str | None:
     return None
 
 
+def refuse_secret(text: str, path: Path, findings: Findings) -> bool:
+    """Add F218 when `text`, the value at `path`, is a URL that contains a password or token."""
+    secret = _secret(text) if "://" in text else None
+    if secret is not None:
+        message = f"the git URL of `{path[2] if len(path) > 2 else path[-1]}` contains {secret}"
+        hint = "remove it, and use a credential helper, an SSH key, or `insteadOf` in the git configuration"
+        findings.at_value(path, "F218", message, hint)
+    return secret is not None
+
+
 def _secret(url: str) -> str | None:
     """What secret `url` contains, in words: a password (also one that would have to be escaped), or a token in the
     place of the user or in the query; None when it contains none.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url):
+    if re.search(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url):
         return "a password"
     if known_token(url):
         return "a token"
-    found = re.match(r"https?://([^/?#@]+)@", url, re.IGNORECASE)
+    found = re.search(r"https?://([^/?#@]+)@", url, re.IGNORECASE)
     user = found[1] if found else ""
     # Users of https that are names: `git`, an organisation, a mail address (%40). Tokens are long, and no words.
     if len(user) >= TOKEN_LENGTH and re.search("[0-9]", user) and re.fullmatch("[A-Za-z0-9_=.~-]+", user):
@@ -221,6 +227,8 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
+    if refuse_secret(package, (*path, "pypi"), findings):
+        return None
     try:
         requirement = Requirement(package)
     except InvalidRequirement:

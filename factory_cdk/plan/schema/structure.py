@@ -15,7 +15,7 @@ from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE, is_name
 from factory_cdk.plan.schema.key_places import key_place
 from factory_cdk.plan.schema.plan_schema import PLAN, STAGE_KEYS
-from factory_cdk.plan.sources import refuse_git_option
+from factory_cdk.plan.sources import refuse_git_option, refuse_secret
 from factory_cdk.plan.spelling import closest, meant_by
 from factory_cdk.plan.yaml.nodes import Path
 from factory_cdk.plan.yaml.scalars import reads_otherwise
@@ -193,6 +193,8 @@ def _wrong_type(path: Path, error: Any, findings: Findings) -> None:
         findings.at_key(
             path, "F109", "`secrets` must be a list or a mapping of names, not text", "list the names: `[TOKEN]`"
         )
+        return
+    if isinstance(error.value, str) and refuse_secret(error.value, path, findings):
         return
     constraint = error.constraint if error.code == errors.BAD_TYPE.code else _rules_at(path).get("type", "dict")
     wanted = [constraint] if isinstance(constraint, str) else list(constraint)

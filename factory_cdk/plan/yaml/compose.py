@@ -216,7 +216,12 @@ class _Composer:
 
     def _report_key(self, key: Node, event: Any) -> None:
         if not isinstance(key, ScalarNode):
-            self._report("F016", "a list or mapping is used as a key", "a key must be text: quote it if it is", event)
+            self._report(
+                "F016",
+                "a list or mapping is used as a key",
+                "a key must be text; quote text that starts with `{` or `[`",
+                event,
+            )
             return
         shown = _shown(key.text)
         what = "null" if key.value is None else f"{str(key.value).lower()}, not text"

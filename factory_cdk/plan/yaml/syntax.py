@@ -10,6 +10,9 @@ from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.yaml.lookalikes import fix, in_lines, named
 from factory_cdk.plan.yaml.text import Places, split_lines
 
+_INDENT = "indent this line"
+_NEARLY = re.compile(r" *(?:- +)?([A-Za-z_][A-Za-z0-9_.-]{0,40})(?: *(=) |(:)(?=[^\s:/\\]))")
+
 _HINTS = (
     ("mapping values are not allowed", "quote the value if it contains `: `, or check the indentation of this line"),
     ("found character that cannot start any token", "quote the value: in YAML it cannot start with this character"),
@@ -17,11 +20,18 @@ _HINTS = (
         "found unknown escape character",
         "in double quotes a backslash starts an escape sequence: use single quotes, or write `\\\\`",
     ),
+    (
+        "did not find expected hexdecimal number",
+        "in double quotes `\\x`, `\\u` and `\\U` start an escape sequence: use single quotes",
+    ),
+    ("while scanning an alias", "quote the value: `*` at its start makes it an alias"),
+    ("while scanning an anchor", "quote the value: `&` at its start makes it an anchor"),
+    ("did not find expected node content", "add the missing value, or remove the extra comma"),
     ("invalid Unicode character escape code", "a surrogate is not a character: write the character itself"),
     ("could not find expected ':'", "a key needs a colon after it; check the end of the line before, too"),
     ("did not find expected key", "indent this line like the other keys of its mapping"),
     ("did not find expected '-' indicator", "indent this line like the other elements of the list"),
-    ("did not find expected ',' or", "close the bracket, or add the missing comma"),
+    ("did not find expected ',' or", "close the bracket, add the missing comma, or quote the value"),
     ("block sequence entries are not allowed", "start the list on a line of its own"),
     ("did not find expected whitespace or line break", "put a space after the tag, anchor or alias"),
     ("did not find expected <document start>", "remove the text before `---`, or indent it"),
@@ -57,10 +67,23 @@ def report_syntax(error: yaml.MarkedYAMLError, text: str, places: Places, findin
         return
     fallback = "check the indentation and the quotes on this line and the one before"
     hint = next((hint for words, hint in _HINTS if words in message), fallback)
-    holder = _holder(lines, line) if "did not find expected" in message else None
+    holder = _holder(lines, line) if hint.startswith(_INDENT) else None
+    if "mapping values are not allowed" in message:
+        hint = _no_mapping(lines, line) or hint
     if holder is not None:
         hint += f", and check the indentation of line {holder} above it"
     findings.add("F010", message, hint, line=line, column=column)
+
+
+def _no_mapping(lines: list[str], line: int) -> str | None:
+    """The hint for a line that is no mapping because a line just before it is none: `key:value` or `key = value`."""
+    for number in range(line, max(line - 2, 0), -1):
+        found = _NEARLY.match(lines[number - 1]) if number <= len(lines) else None
+        if found and found[3]:
+            return f"put a space after the colon in line {number}: `{found[1]}: …`"
+        if found:
+            return f"write a colon and a space in line {number}: `{found[1]}: …`"
+    return None
 
 
 def _holder(lines: list[str], line: int) -> int | None:
