@@ -5,19 +5,26 @@ Nothing of a value is ever in a message.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from factory_cdk.lint.finding import Finding, InPlan
-from factory_cdk.plan.tokens import has_random_run, known_token
+from factory_cdk.plan.tokens import token_in
 from factory_cdk.plan.yaml.nodes import Path
+
+_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@]{3,}@")
 
 _NAMED = re.compile(
     r"(?:^|[_\W])(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|private|secret|auth)_?key)$"
 )
 _HARMLESS = re.compile(r"[A-Z][A-Z0-9_]*|[<{$%].*|.*[/:].*|[\d.]+|[*x]+")
 """Values of keys with such names that are no secrets: variable names, placeholders, paths, ARNs, URLs, numbers."""
+
+_RUN = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 
 
 def check_literals(data: Any) -> Iterator[Finding]:
@@ -32,13 +39,39 @@ def check_literals(data: Any) -> Iterator[Finding]:
 
 def looks_like(text: str, name: str = "") -> str | None:
     """What kind of secret `text`, the value of a key `name`, seems to be; None when it seems to be none."""
-    kind = known_token(text)
-    if kind is not None:
+    if (kind := token_in(text)) is not None:
         return kind
+    if _IN_URL.search(text):
+        return "a password in a URL"
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     if len(text) >= 8 and _NAMED.search(words) and not _HARMLESS.fullmatch(text):
         return "a secret, by its name"
-    return "a key or token, by its randomness" if has_random_run(text) else None
+    if any(_is_random(found[0].rstrip("=")) for found in _RUN.finditer(text)):
+        return "a key or token, by its randomness"
+    return None
+
+
+def _is_random(run: str) -> bool:
+    """Whether a run of letters and digits is as mixed as only random ones are.
+
+    Of 24 random characters of base 64 nearly two thirds follow one of another kind (lower case, upper case,
+    digit, other); names, paths and identifiers stay within a kind for whole words. Hexadecimal digits are
+    no sign: digests and commits are public.
+    """
+    kinds = [_kind(character) for character in run]
+    if not {"a", "A", "0"} <= set(kinds):
+        return False
+    # What parts a path into its names is no change of kind.
+    pairs = [pair for pair in pairwise(kinds) if "+" not in pair]
+    counts = Counter(run).values()
+    entropy = -sum(count / len(run) * math.log2(count / len(run)) for count in counts)
+    return sum(one != other for one, other in pairs) >= 0.45 * len(pairs) and entropy >= 3.8
+
+
+def _kind(character: str) -> str:
+    if character.isdigit():
+        return "0"
+    return ("a" if character.islower() else "A") if character.isalpha() else "+"
 
 
 def _skipped(path: Path) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from factory_cdk.plan.findings import ESCAPES, Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
-from factory_cdk.plan.tokens import known_token
+from factory_cdk.plan.tokens import credential_in_url
 from factory_cdk.plan.yaml.nodes import Path
 
 KINDS = ("url", "path", "pypi")
@@ -21,8 +21,7 @@ KINDS = ("url", "path", "pypi")
 GIT_SCHEMES = ("https", "http", "ssh", "git", "file", "git+ssh", "ssh+git")
 """The transports that git itself speaks; every other scheme would start a `git-remote-…` program."""
 
-TOKEN_LENGTH = 20
-"""A user of a git URL that is as long as this, and has digits, is taken for a token."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 REFUSED_GIT_OPTIONS: Mapping[str, str] = {
     "upload-pack": "it names a program that git would run",
@@ -160,31 +159,14 @@ def refused_url(url: str) -> str | None:
 
 
 def refuse_secret(text: str, path: Path, findings: Findings) -> bool:
-    """Add F218 when `text`, the value at `path`, is a URL that contains a password or token."""
-    secret = _secret(text) if "://" in text else None
-    if secret is not None:
-        message = f"the git URL of `{path[2] if len(path) > 2 else path[-1]}` contains {secret}"
+    """Add F218 when `text`, the value at `path`, is or contains a git URL with a password or token."""
+    found = _URL.search(text)
+    credential = credential_in_url(found[0] if found else text)
+    if credential is not None:
+        message = f"the git URL of `{path[2] if len(path) > 2 else path[-1]}` contains {credential}"
         hint = "remove it, and use a credential helper, an SSH key, or `insteadOf` in the git configuration"
         findings.at_value(path, "F218", message, hint)
-    return secret is not None
-
-
-def _secret(url: str) -> str | None:
-    """What secret `url` contains, in words: a password (also one that would have to be escaped), or a token in the
-    place of the user or in the query; None when it contains none.
-    """
-    if re.search(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url):
-        return "a password"
-    if known_token(url):
-        return "a token"
-    found = re.search(r"https?://([^/?#@]+)@", url, re.IGNORECASE)
-    user = found[1] if found else ""
-    # Users of https that are names: `git`, an organisation, a mail address (%40). Tokens are long, and no words.
-    if len(user) >= TOKEN_LENGTH and re.search("[0-9]", user) and re.fullmatch("[A-Za-z0-9_=.~-]+", user):
-        return "a token"
-    if re.search(r"[?&;](access_token|private_token|token|auth|api_?key)=[^&]", url, re.IGNORECASE):
-        return "a token"
-    return None
+    return credential is not None
 
 
 def _refused_authority(url: str) -> str | None:

@@ -194,7 +194,7 @@ def _wrong_type(path: Path, error: Any, findings: Findings) -> None:
             path, "F109", "`secrets` must be a list or a mapping of names, not text", "list the names: `[TOKEN]`"
         )
         return
-    if isinstance(error.value, str) and refuse_secret(error.value, path, findings):
+    if isinstance(error.value, str) and "://" in error.value and refuse_secret(error.value, path, findings):
         return
     constraint = error.constraint if error.code == errors.BAD_TYPE.code else _rules_at(path).get("type", "dict")
     wanted = [constraint] if isinstance(constraint, str) else list(constraint)
