@@ -21,7 +21,7 @@ from factory_cdk.design.release import (
 )
 from factory_cdk.design.values import canonical, ref, sha256, split, sub, tag_list
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS, gets_instance
 from factory_cdk.plan.model import Json, Platform, StageSector
 from factory_cdk.plan.names import logical
 
@@ -249,11 +249,22 @@ class _Sector:
         for key in ALARM_ACTIONS:
             if key in properties:
                 properties[key] = [_action(action) for action in properties[key]]
-        if "Metrics" not in properties:  # a metric formula names the instances itself
-            properties["Dimensions"] = [{"Name": "InstanceId", "Value": ref(instance)}]
+        dimensions = [{"Name": "InstanceId", "Value": ref(instance)}]
+        if "Metrics" in properties:
+            properties["Metrics"] = [_of_instance(metric, dimensions) for metric in properties["Metrics"]]
+        elif "EvaluationCriteria" not in properties:
+            properties["Dimensions"] = dimensions
         taken = {tag.get("Key") for tag in properties.get("Tags", ())}
         own = [tag for tag in tag_list(self.tags) if tag["Key"] not in taken]
         return {**properties, "Tags": [*properties.get("Tags", ()), *own]}
+
+
+def _of_instance(query: Mapping[str, Json], dimensions: Json) -> Json:
+    """A part of an alarm's `Metrics`, with `dimensions` where it is a metric of the instance."""
+    stat = query.get("MetricStat")
+    if not isinstance(stat, Mapping) or not gets_instance(stat.get("Metric")):
+        return query
+    return {**query, "MetricStat": {**stat, "Metric": {**stat["Metric"], "Dimensions": dimensions}}}
 
 
 def _action(action: str) -> Json:

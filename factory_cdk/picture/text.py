@@ -63,7 +63,7 @@ def _workflow(picture: Picture) -> Iterator[str]:
     numbers = range(len(picture.cards))
     rows: list[_Row] = []
     shown: set[int] = set()
-    # What only a circle feeds comes last.
+    # Bots that only a cycle feeds come last.
     for start in (
         *(number for number in numbers if number not in fed),
         *(number for number in numbers if number in fed),

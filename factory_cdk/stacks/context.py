@@ -36,12 +36,12 @@ def app_from_context() -> cdk.App:
 def _design(app: cdk.App, plan: Plan, stage: str, region: str | None) -> StageDesign:
     if app.node.try_get_context("pack") in (False, "false"):
         return compile_at_hand(plan, stage, cache=pack_cache(), region=region)
-    print(f"packing the bots of stage {stage} (leave it out with `-c pack=false`)", file=sys.stderr)
+    print(f"packing the bots of stage {stage} (skip this with `-c pack=false`)", file=sys.stderr)
     return compile_packed(plan, stage, cache=pack_cache(), region=region)
 
 
 def _text(app: cdk.App, key: str, what: str, option: str) -> str:
     value: Any = app.node.try_get_context(key)
     if not isinstance(value, str) or not value:
-        raise FactoryError(f"the context names no `{key}`", f"name {what} with `{option}`, or in cdk.json")
+        raise FactoryError(f"missing context value `{key}`", f"set {what} with `{option}`, or in cdk.json")
     return value

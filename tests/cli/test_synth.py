@@ -115,7 +115,7 @@ def test_what_is_no_assembly_is_refused_and_left_alone(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "thesis.txt").write_text("years of work")
-    assert "holds something else" in refusal(synth(theirs))
+    assert "not a cloud assembly" in refusal(synth(theirs))
     assert "is a file" in refusal(synth(theirs / "thesis.txt"))
     assert "folder that you are in, or one above it" in refusal(synth(".", cwd=tmp_path))
     assert "folder that you are in, or one above it" in refusal(synth("/"))

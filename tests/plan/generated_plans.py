@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from generated_properties import ALARM, INSTANCE, Properties, just, merged, optional, required
+from generated_properties import ALARM, INSTANCE, Properties, at_home, just, merged, optional, required
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from repeatable import SOAK
@@ -294,5 +294,9 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
         ),
         **draw(SETTINGS),
     }
+    for bot in factory["bots"].values():
+        if "pypi" in bot["source"]:
+            bot.pop("requirements_path", None)  # a package declares its own
+    at_home(factory)
     order = draw(st.permutations(list(factory)))
     return {"factory": {key: factory[key] for key in order}, **draw(optional(**{"x-mine": JSON}))}

@@ -287,7 +287,7 @@ def test_a_bundle_that_is_gone_or_changed_is_refused_with_its_remedy(tmp_path: P
     with pytest.raises(FactoryError, match="has changed since it was packed"):
         synthesized(design_stage(plan, bundles), tmp_path / "one")
     archive.unlink()
-    with pytest.raises(FactoryError, match="cannot be read"):
+    with pytest.raises(FactoryError, match="cannot read the packed bundle"):
         synthesized(design_stage(plan, bundles), tmp_path / "two")
     assert not list((tmp_path / "two").glob(".asset*"))
 

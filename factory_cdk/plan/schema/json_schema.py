@@ -2,7 +2,7 @@
 
 Generated from the Cerberus schema (`schema`), CloudFormation's resource schemas (`jsonproperties`) and those rules of
 the reading modules that concern one place of a plan. What the JSON Schema refuses, `factory-cdk validate` refuses; what
-relates two places (a bot that is not defined, a circle) only `validate` finds.
+relates two places (a bot that is not defined, a cycle) only `validate` finds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory_cdk.launchers.base import CLASS_ARGUMENTS
-from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS, ALARM_VERBS, MAX_TAGS, REQUIRED_PARAMETERS
+from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.checks.aws_checks import REQUIRED_PARAMETERS
+from factory_cdk.plan.checks.tags import MAX_TAGS
 from factory_cdk.plan.facts import partitions, resource_schema
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.names import NAME_PATTERN
@@ -173,6 +175,8 @@ def _refine_bots(definitions: dict[str, Schema]) -> None:
         if source["properties"][option]["type"] != "boolean":
             source["properties"][option]["pattern"] = "^(?!-)"
     bot["oneOf"] = [{"required": ["bot_path"]}, {"required": ["command"]}]
+    of_pypi = {"properties": {"source": {"required": ["pypi"]}}, "required": ["source"]}
+    bot["allOf"] = [{"if": of_pypi, "then": excluding("requirements_path")}]
     bot["properties"]["bot_path"]["pattern"] = _TARGET
     bot["properties"]["requirements_path"]["pattern"] = _INNER_PATH
 
