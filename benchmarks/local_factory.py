@@ -137,14 +137,10 @@ def killed(folder: Path | None, count: int) -> Figure:
 def idling(folder: Path | None, bots: int, seconds: float) -> list[Figure]:
     """What a factory of so many bots with a worker each uses while nothing happens."""
     with tempfile.TemporaryDirectory(dir=folder) as own, Running(Path(own), names(bots)) as running:
-        running.idle(min(2, seconds))  # spare processes come a moment later
+        running.idle(min(2, seconds))  # what starting leaves to be done comes before
         idle = running.idle(seconds)
-    who = f"{idle.workers} workers, {idle.spares} spare processes and the runner"
-    found = [
-        Figure(
-            f"CPU of {idle.workers} idle workers", idle.cpu_percent, "%", 0.5, beside=f"of a core: {who}, {seconds:g} s"
-        )
-    ]
+    who = f"of a core: {idle.workers} workers and the runner, {seconds:g} s"
+    found = [Figure(f"CPU of {idle.workers} idle workers", idle.cpu_percent, "%", 0.5, beside=who)]
     return found + [
         Figure(f"memory of {'the' if name == 'runner' else 'each'} {name}", pss, "MB", beside=f"PSS; USS {uss:.1f} MB")
         for name, (pss, uss) in idle.megabytes.items()

@@ -39,12 +39,12 @@ def test_the_local_factory_is_measured_beside_its_floors(tmp_path: Path) -> None
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     figures = {figure["what"]: figure for figure in json.loads(file.read_text())}
     assert all(what in said for what in figures)
-    assert {"memory of the runner", "memory of each worker", "memory of each understudy"} <= figures.keys()
+    assert {"memory of the runner", "memory of each worker"} <= figures.keys()
     for batch in (1, 10):
         figure = figures[f"chains, 1 worker per bot, batch {batch}"]
         assert figure["value"] > 0
         assert (figure["goal"], figure["at_least"]) == (0.5, True)
-    assert "2 workers, 2 spare processes and the runner" in figures["CPU of 2 idle workers"]["beside"]
+    assert "2 workers and the runner" in figures["CPU of 2 idle workers"]["beside"]
 
 
 @pytest.mark.skipif(shutil.which("py-spy", path=Path(sys.executable).parent) is None, reason="needs the extra `bench`")

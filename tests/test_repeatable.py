@@ -11,7 +11,7 @@ from hypothesis import settings
 from repeatable import SOAK
 
 SCRIPT = Path(__file__).with_name("drawn_examples.py")
-MODULES = ("factory_cdk.plan.load", "factory_cdk.cli.validate", "factory_cdk.local.runner")
+MODULES = ("factory_cdk.plan.load", "factory_cdk.cli.commands.validate", "factory_cdk.runner.runner")
 
 
 def digest(*arguments: str, seed: int = 0) -> str:

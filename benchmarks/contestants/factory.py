@@ -19,7 +19,6 @@ from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.state.status import read_status, runner_pid
 
 CHAIN = ("a", "b", "c")
-TICKS = os.sysconf("SC_CLK_TCK")
 NAME, STAGE = "bench", "chains"
 
 ADD = "def add(number):\n    return number + 1\n"
@@ -60,14 +59,13 @@ class Chains:
 
 @dataclass(frozen=True)
 class Idle:
-    """What an idle factory uses: CPU in percent of one core, and the megabytes of the runner, of each worker and of
-    each spare process (proportional and unique set sizes).
+    """What an idle factory uses: CPU in percent of one core, and the megabytes of the runner and of each worker
+    (proportional and unique set sizes).
     """
 
     cpu_percent: float
     megabytes: dict[str, tuple[float, float]]
     workers: int
-    spares: int
 
 
 class Running:
@@ -151,11 +149,8 @@ class Running:
         time.sleep(seconds)
         used = (sum(_cpu_seconds(pid) for pid in everybody) - before) / (time.perf_counter() - begun)
         workers = self._worker_pids()
-        spares = [pid for pid in _children(runner) if pid not in workers and b"worker" in _command_line(pid)]
         megabytes = {"runner": _megabytes([runner]), "worker": _megabytes(workers)}
-        if spares:
-            megabytes["understudy"] = _megabytes(spares)
-        return Idle(100 * used, megabytes, len(workers), len(spares))
+        return Idle(100 * used, megabytes, len(workers))
 
     def _command(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "factory_cdk", *arguments]
@@ -180,17 +175,14 @@ class Running:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process, from /proc."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """User and system time of a process, by its CPU clock (clock_getcpuclockid(3)): /proc counts ticks of 10 ms, and an
+    idle runner uses one of them in ten seconds.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _command_line(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _megabytes(pids: Sequence[int]) -> tuple[float, float]:

@@ -23,11 +23,11 @@ def hold(job):
         time.sleep(1)
 """
 PAUSE = 0.5
-"""Seconds between two kills: time enough for the next spare process."""
+"""Seconds between two kills: time enough for the runner to have nothing else to do."""
 
 
 def milliseconds(folder: Path, kills: int) -> list[float]:
-    """From each kill to the first line of the second attempt, with one worker and its spare process; sorted."""
+    """From each kill to the first line of the second attempt, with one worker; sorted."""
     with Running(folder, ("hold",), code=HOLD, target="hold") as running:
         return sorted(_kill(running.home, folder) for _ in range(kills))
 

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.atomic import replace_file
 from factory_cdk.home import disk
 from factory_cdk.pack.archive import sha256_of, write_archive
 from factory_cdk.pack.command import Stopped
@@ -140,13 +141,9 @@ class BundleCache:
         return self.folder / "records" / kind / f"{key}.json"
 
     def _write(self, target: Path, said: Mapping[str, Any], workspace: Path) -> None:
-        handle, name = tempfile.mkstemp(dir=workspace)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(said, file, sort_keys=True, indent=1)
-            file.write("\n")
-        _flush(Path(name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        Path(name).replace(target)
+        content = f"{json.dumps(said, sort_keys=True, indent=1)}\n".encode()
+        replace_file(target, content, mode=0o600, workspace=workspace)
 
     @contextlib.contextmanager
     def _cleaning(self) -> Iterator[None]:

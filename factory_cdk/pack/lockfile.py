@@ -7,14 +7,13 @@ credential, no address of an index, no path of a machine, no time.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.atomic import replace_file
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.requirements.locking import is_locked
 from factory_cdk.plan.model import Bot, Plan
@@ -133,18 +132,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
     try:
         if path.is_file() and path.read_text("utf-8") == text:
             return False
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            Path(name).chmod(mode)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode())
     except OSError as error:
         raise FactoryError(f"{path} cannot be written: {error.strerror}", "see who may write there") from error
     return True
@@ -257,9 +245,3 @@ def _text(value: Any, where: str, pattern: re.Pattern[str] | None = None) -> str
     if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
         raise ValueError(f"{where} is {str(value)[:80]!r}, which is not valid there")
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -46,6 +46,20 @@ class BotSummary:
     fetched: bool
     seconds: float
 
+    def __str__(self) -> str:
+        """All of it in one line."""
+        parts = [f"{self.size:,} bytes in {self.files:,} {'file' if self.files == 1 else 'files'}"]
+        if self.read or self.requirements:
+            read = f" from {', '.join(self.read)}" if self.read else ""
+            count = self.requirements
+            parts.append(f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}{read}")
+        if self.version is not None:
+            parts.append(f"version {self.version}")
+        if self.left_out:
+            parts.append(f"ignore files left out {self.left_out}")
+        parts.append(f"packed in {self.seconds:.1f} s" if self.fetched else f"{self.seconds:.1f} s, nothing to fetch")
+        return f"{self.digest[:12]}  {self.kind} {self.origin}: {'; '.join(parts)}"
+
 
 @dataclass(frozen=True, slots=True)
 class PackedBot:

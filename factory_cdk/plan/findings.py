@@ -96,17 +96,11 @@ class Findings:
         return any(path[-1] == key and path[: len(under)] == under for path in self._meant)
 
     def is_undefined(self, path: Path) -> bool:
-        """Whether it is unknown which keys are meant to be in the mapping at `path`, for it is misspelled or an entry
-        has been left out (`MappingNode.left_out`): what lacks there is not told, for that entry may be it.
+        """Whether it is unknown which keys are meant to be in the mapping at `path`: its own key is misspelled, or an
+        entry has been left out (`MappingNode.left_out`) there, or where it lacks. What lacks there is not told.
         """
-        owner, value = locate(self.root, path[:-1]).node, locate(self.root, path).node
-        lost = isinstance(owner, MappingNode) and bool(owner.left_out) and path[-1] not in owner.entries
-        return (
-            lost
-            or path in self._meant
-            or self._is_repeated(path)
-            or (isinstance(value, MappingNode) and bool(value.left_out))
-        )
+        node = locate(self.root, path).node  # where there is none, the mapping that lacks it
+        return path in self._meant or self._is_repeated(path) or (isinstance(node, MappingNode) and bool(node.left_out))
 
     def is_partial(self, path: Path) -> bool:
         """Whether anything in the value at `path` has been left out: what lacks in it is not told."""

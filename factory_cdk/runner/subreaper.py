@@ -109,12 +109,11 @@ class Orphans:
         self._unsaid: int | None = None
         self._again: asyncio.TimerHandle | None = None
 
-    def expect(self, pid: int, mark: str | None) -> None:
-        """`pid` is a process of our own, and with its `mark` a worker: it runs a bot from now on."""
-        self._ours.setdefault(pid, None)
-        if mark:
-            self.look()  # whoever is here already does not come from it
-            self._ours[pid] = mark
+    def expect(self, pid: int, mark: str) -> None:
+        """`pid`, known by its `mark`, is a worker of ours from now on."""
+        self._ours[pid] = None
+        self.look()  # whoever is here already does not come from it
+        self._ours[pid] = mark
 
     def forget(self, pid: int) -> None:
         """`pid` has ended, and was waited for: end what it left behind."""

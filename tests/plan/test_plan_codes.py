@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import test_plan_amazon
+import test_aws_checks
 import test_plan_sources
 import test_plan_stage
 import test_plan_structure
@@ -13,7 +13,7 @@ import test_plan_yaml
 
 from factory_cdk.codes import CODES
 
-SUITES = (test_plan_yaml, test_plan_structure, test_plan_sources, test_plan_workflows, test_plan_amazon)
+SUITES = (test_plan_yaml, test_plan_structure, test_plan_sources, test_plan_workflows, test_aws_checks)
 
 BY_TABLES = {case.code for suite in SUITES for case in suite.CASES}
 
@@ -22,7 +22,7 @@ BY_TESTS = {
     *test_plan_stage.STAGE_CODES,
     "F211",  # test_plan_sources: urls that run a command
     "F212",  # test_plan_sources: clone options
-    "F514",  # test_plan_amazon: an alarm that no sector uses
+    "F514",  # test_aws_checks: an alarm that no sector uses
 }
 
 ELSEWHERE = {

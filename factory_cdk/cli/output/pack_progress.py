@@ -16,7 +16,6 @@ from factory_cdk.home import find_home, pack_cache
 from factory_cdk.pack import Lock, PackedBot, PackReport, Progress, pack
 from factory_cdk.pack.report import OnProgress
 from factory_cdk.plan.model import Bot, Plan
-from factory_cdk.plan.stage import find_stage
 
 PACK_DIR = "FACTORY_PACK_DIR"
 """Names the folder for the unpacked trees that `pack --no-delete` leaves."""
@@ -28,19 +27,11 @@ def pack_folder() -> Path:
     return Path(named).absolute() if named else find_home() / "packed"
 
 
-def bots_of(plan: Plan, stage: str | None) -> Sequence[Bot]:
-    """The bots of a stage, or all of the plan's; PlanError where there is no such stage."""
-    if stage is None:
-        return tuple(plan.bots.values())
-    named = {bot.name for sector in find_stage(plan, stage).sectors for bot in sector.bots}
-    return tuple(bot for bot in plan.bots.values() if bot.name in named)
-
-
 def packed(
     plan: Plan,
     bots: Sequence[Bot],
-    *,
     lock: Lock | None = None,
+    *,
     fresh: Collection[str] = (),
     keep: Path | None = None,
     quiet: bool = False,
@@ -63,25 +54,7 @@ def print_packed(report: PackReport, *, quiet: bool = False) -> None:
 
 
 def _line(made: PackedBot) -> str:
-    return summary_line(made) or coloured("failed", fg="red", bold=True)
-
-
-def summary_line(made: PackedBot) -> str | None:
-    """What was packed of a bot, in one line; None where it could not be."""
-    found = made.summary
-    if found is None:
-        return None
-    count = found.requirements
-    parts = [f"{found.size:,} bytes in {found.files:,} {'file' if found.files == 1 else 'files'}"]
-    if found.read or count:
-        read = f" from {printable(', '.join(found.read))}" if found.read else ""
-        parts.append(f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}{read}")
-    if found.version is not None:
-        parts.append(f"version {found.version}")
-    if found.left_out:
-        parts.append(f"ignore files left out {printable(found.left_out)}")
-    parts.append(f"packed in {found.seconds:.1f} s" if found.fetched else f"{found.seconds:.1f} s, nothing to fetch")
-    return f"{found.digest[:12]}  {found.kind} {printable(found.origin)}: {'; '.join(parts)}"
+    return printable(str(made.summary)) if made.summary else coloured("failed", fg="red", bold=True)
 
 
 @contextmanager
