@@ -23,6 +23,7 @@ class Bundle:
     `requirements` are the locked requirements, one line each, with hashes; `lock_digest` is their SHA-256.
     `size` is in bytes and `files` a count, both of the unpacked tree; `archive` is the zip in the cache, as an
     absolute path, or None where nothing is packed; `archive_sha256` is the SHA-256 of that file in hex.
+    `left_out` are the first paths that ignore files kept out of it, a folder's with a `/` at its end.
     """
 
     bot: str
@@ -37,6 +38,7 @@ class Bundle:
     files: int = 0
     archive: str | None = None
     archive_sha256: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def unpacked(bot: Bot) -> Bundle:

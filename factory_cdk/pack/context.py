@@ -21,6 +21,10 @@ LARGE = 50 * 1024**2
 """Bytes from which on a bundle's size is a warning."""
 
 
+MOST_LEFT_OUT = 1_000
+"""Paths that a bundle remembers of what was left out of it."""
+
+
 class NotAtHand(Exception):
     """What is asked for is not in the cache, and nothing may be fetched."""
 
@@ -94,6 +98,7 @@ class PackContext:
             files=stored.files,
             archive=str(stored.archive.absolute()),
             archive_sha256=stored.archive_sha256,
+            left_out=tuple(one.path for one in self.left_out[:MOST_LEFT_OUT]),
         )
 
 

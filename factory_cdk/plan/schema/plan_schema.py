@@ -132,7 +132,9 @@ BOT: Rules = {
             "schema": {"type": "string"},
             "meta": _meta("A program to run instead of bot_path: its arguments, or one line of them", (["./solve"],)),
         },
-        "requirements_path": _text("The requirements file, relative to the source", "requirements.txt"),
+        "requirements_path": _text(
+            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+        ),
         **SETTINGS,
     },
     "meta": _meta("A bot: where its code comes from and what of it is called", ()),
