@@ -85,7 +85,8 @@ def archive_of(bundle: Bundle) -> Path:
 def _code(paths: Collection[str], read: Reader, bot: BotDesign) -> Code:
     module = bot.bot_path.partition(":")[0] if bot.bot_path else None
     file = module_file(paths, module) if module else None
-    manifest = locate(paths, read, bot.requirements_path, file)
+    is_package = bot.bundle.kind == "pypi"  # what the plan adds to it is locked with it, and no file of the bundle
+    manifest = None if is_package else locate(paths, read, bot.requirements_path, file)
     facts = facts_of(read(SOURCE) if SOURCE in paths else None)
     lines, options = _said(manifest, paths, read, bot, facts.subdirectory) if manifest else ((), ())
     return Code(_starts(file, module), manifest, facts, lines, options)

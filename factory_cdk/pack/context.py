@@ -31,8 +31,8 @@ class NotAtHand(Exception):
 
 @dataclass(slots=True)
 class PackContext:
-    """One bot's packing. `locked` is what plan.lock says of it where that still holds; `older` what an
-    outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
+    """One bot's packing. `folder` is that of the plan. `locked` is what plan.lock says of it where that still holds;
+    `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
     to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
     `read` for the requirements tell in the end what happened.
     """
@@ -43,6 +43,7 @@ class PackContext:
     git: Git
     uv: Uv
     workspace: Path
+    folder: Path
     on_progress: OnProgress
     locked: LockedBot | None = None
     older: LockedBot | None = None
