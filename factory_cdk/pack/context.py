@@ -32,8 +32,8 @@ class NotAtHand(Exception):
 @dataclass(slots=True)
 class PackContext:
     """One bot's packing. `folder` is that of the plan. `locked` is what plan.lock says of it where that still holds;
-    `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
-    to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
+    `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline`
+    forbids to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
     `read` for the requirements tell in the end what happened.
     """
 
