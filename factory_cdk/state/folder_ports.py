@@ -44,7 +44,6 @@ class FolderSpecs:
 
     def read(self) -> RunnerSpec:
         """The present spec. FactoryError."""
-        stage = f"--name {self._folder.factory} --stage {self._folder.stage}"
         content = read_json(self._folder.spec)
         if is_outdated(self._folder, content):
             raise outdated(self._folder)
@@ -54,7 +53,8 @@ class FolderSpecs:
             return spec_from_json(content)
         except ValueError as error:
             raise FactoryError(
-                f"{self._folder.spec} is damaged: {error}", f"factory-cdk demolish {stage}, then build it again"
+                f"{self._folder.spec} is damaged: {error}",
+                f"factory-cdk demolish {self._folder.options}, then build it again",
             ) from error
 
     def take_next(self) -> tuple[str, RunnerSpec] | None:

@@ -305,7 +305,7 @@ def test_a_plan_that_changes_is_taken_as_far_as_a_reload_can(start: Callable[...
     )
     said = watching.reloads(lambda: save(watching, plan, more), "the next save tries again")
     assert "an update cannot change this: more/cut is new" in said
-    assert "factory-cdk demolish --name journey --stage test, then build again" in said
+    assert "factory-cdk demolish --name journey --stage test, then build it again" in said
     said = watching.reloads(lambda: save(watching, plan, "factory: {name: journey"), "the plan is not applied")
     assert "error[F010]" in said
     (watching.folder / "elsewhere").mkdir()

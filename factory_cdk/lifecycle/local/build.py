@@ -106,7 +106,7 @@ def _start_again(
     if reason := unsupported_change(before, spec):
         raise FactoryError(
             f"{folder.name} is built already, and this is more than code that changed: {reason}",
-            f"factory-cdk demolish {folder.options}, then build again",
+            f"factory-cdk demolish {folder.options}, then build it again",
         )
     if trouble := queues_trouble(folder):
         raise trouble

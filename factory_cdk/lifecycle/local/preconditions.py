@@ -33,7 +33,7 @@ def refuse_built(folder: StageFolder) -> None:
         )
     raise FactoryError(
         f"{folder.name} is built already and runs (process {pid})",
-        f"factory-cdk demolish {folder.options}, then build again",
+        f"factory-cdk demolish {folder.options}, then build it again",
     )
 
 
@@ -49,7 +49,7 @@ def spec_of_built(factory: Factory) -> RunnerSpec:
     if factory.state == "damaged":
         raise FactoryError(
             f"{folder.name} is damaged: {folder.spec} cannot be read",
-            f"factory-cdk demolish {folder.options}, then build again",
+            f"factory-cdk demolish {folder.options}, then build it again",
         )
     if factory.spec is None:
         raise _unfinished(factory)

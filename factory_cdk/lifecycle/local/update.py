@@ -67,7 +67,7 @@ def request_update(
     if reason := unsupported_change(present, wanted):
         raise FactoryError(
             f"an update cannot change this: {reason}",
-            f"factory-cdk demolish {factory.folder.options}, then build again",
+            f"factory-cdk demolish {factory.folder.options}, then build it again",
         )
     changed = tuple(changed_pools(present, wanted))
     places = {pool_spec.place for pool_spec in changed}
