@@ -64,7 +64,8 @@ class Bundle:
     `requirements` are the locked requirements, one line each, with hashes; `lock_digest` is their SHA-256.
     `size` is in bytes and `files` a count, both of the unpacked tree; `archive` is the zip in the cache, as an
     absolute path, or None where nothing is packed; `archive_sha256` is the SHA-256 of that file in hex. `layout` says
-    how the code is run, so that nobody has to open the archive to find out.
+    how the code is run, so that nobody has to open the archive to find out. `left_out` are the first paths that ignore
+    files kept out of it, a folder's with a `/` at its end.
     """
 
     bot: str
@@ -80,6 +81,7 @@ class Bundle:
     archive: str | None = None
     archive_sha256: str | None = None
     layout: Layout = field(default_factory=Layout)
+    left_out: tuple[str, ...] = ()
 
 
 def unpacked(bot: Bot) -> Bundle:

@@ -21,15 +21,19 @@ LARGE = 50 * 1024**2
 """Bytes from which on a bundle's size is a warning."""
 
 
+MOST_LEFT_OUT = 1_000
+"""Paths that a bundle remembers of what was left out of it."""
+
+
 class NotAtHand(Exception):
     """What is asked for is not in the cache, and nothing may be fetched."""
 
 
 @dataclass(slots=True)
 class PackContext:
-    """One bot's packing. `locked` is what plan.lock says of it where that still holds; `older` what an
-    outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
-    to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
+    """One bot's packing. `folder` is that of the plan. `locked` is what plan.lock says of it where that still holds;
+    `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline`
+    forbids to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
     `read` for the requirements tell in the end what happened.
     """
 
@@ -39,6 +43,7 @@ class PackContext:
     git: Git
     uv: Uv
     workspace: Path
+    folder: Path
     on_progress: OnProgress
     locked: LockedBot | None = None
     older: LockedBot | None = None
@@ -95,6 +100,7 @@ class PackContext:
             archive=str(stored.archive.absolute()),
             archive_sha256=stored.archive_sha256,
             layout=layout,
+            left_out=tuple(one.path for one in self.left_out[:MOST_LEFT_OUT]),
         )
 
 

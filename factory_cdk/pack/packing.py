@@ -140,7 +140,16 @@ class _Work:
         """What one bot is packed with."""
         python = lowest_python(self.plan, bot)
         context = PackContext(
-            bot, python, self.cache, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
+            bot,
+            python,
+            self.cache,
+            self.git,
+            self.uv,
+            workspace,
+            self.plan.folder,
+            self.on_progress,
+            fresh=fresh,
+            offline=offline,
         )
         if lock is not None:
             context.locked = lock.bots.get(bot.name)

@@ -118,7 +118,7 @@ class Bot:
     """A bot of the factory: where its code comes from and what of it is called.
 
     Exactly one of `bot_path` (`package.module:attribute`) and `command` (an argument vector) is set.
-    `requirements_path` is relative to the source's root.
+    `requirements_path` is relative to the source's root, for a package to the plan's folder.
     """
 
     name: str

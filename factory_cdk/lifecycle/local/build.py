@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
@@ -22,6 +24,7 @@ from factory_cdk.lifecycle.local.installation import install, installations_of, 
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
+from factory_cdk.pack.left_out import missed
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
@@ -133,17 +136,27 @@ def _start(
     elif design.demolish_on_failure:
         launch.hang_up()
         force_end(folder)
-        raise FactoryError(said(trouble), "everything that was started has been taken down")
+        raise FactoryError(said(trouble), f"{_missed(design, trouble)}everything that was started has been taken down")
     else:
         folder.unfinished.unlink()
         launch.keep()
         stage = folder.options
         raise FactoryError(
             said(trouble),
-            f"demolish_on_failure is false, so the rest runs with its gate closed: look with `factory-cdk ps {stage}` "
+            f"{_missed(design, trouble)}demolish_on_failure is false, so the rest runs with its gate closed: look with "
+            f"`factory-cdk ps {stage}` "
             f"and `factory-cdk logs {stage}`, clean up with `factory-cdk demolish {stage}`",
         )
     if foreground:
         return launch
     launch.keep()
     return None
+
+
+def _missed(design: StageDesign, trouble: Mapping[str, Any]) -> str:
+    """The beginning of a remedy where what a bot misses is what an ignore file left out of its bundle."""
+    bundles = [bot.bundle for sector in design.sectors for bot in sector.bots if bot.name == trouble["bot"]]
+    for bundle in bundles:
+        if (path := missed(bundle.left_out, f"{trouble['reason']}\n{trouble['log']}")) is not None:
+            return f"{path} is in the source of {bundle.bot}, but an ignore file leaves it out of the bundle; "
+    return ""

@@ -192,10 +192,12 @@ def _unpacked(context: PackContext, source: GitSource, commit: str) -> Tree | No
     if source.subdirectory is not None:
         around = context.workspace / "code" / native(AROUND)
         module = module_path(code, context.bot)
-        if reaches_outside(code, context.bot, module, source.subdirectory, lambda path: _read(around / native(path))):
+        located = locate(code.paths, reader_of(code), context.bot.requirements_path, module)
+        if len(whole.files) == len(code.files):  # without what is around it, a uv workspace is not to be seen
+            if located is not None and located.kind != "script":
+                return None
+        elif reaches_outside(code, context.bot, module, source.subdirectory, lambda path: _read(around / native(path))):
             code = whole
-        elif len(whole.files) == len(code.files):
-            return None  # whether this bot needs what is around is not to be seen in a bundle without it
     context.notes.extend(record["notes"])
     context.left_out = tuple(LeftOut(path, files) for path, files in record["left_out"])
     return code

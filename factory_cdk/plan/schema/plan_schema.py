@@ -136,7 +136,9 @@ BOT: Rules = {
                 (["./solve"],),
             ),
         },
-        "requirements_path": _text("The requirements file, relative to the source", "requirements.txt"),
+        "requirements_path": _text(
+            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+        ),
         **SETTINGS,
     },
     "meta": _meta("A bot: where its code comes from and what to run", ()),
