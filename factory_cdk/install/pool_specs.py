@@ -28,10 +28,10 @@ def variables(release: SectorRelease, bot: BotRelease, config: Mapping[str, Json
 
 
 def pool_spec(
-    release: SectorRelease, bot: BotRelease, given: BotRuntime, config: Mapping[str, Json], bytecode: Path
+    release: SectorRelease, bot: BotRelease, given: BotRuntime, config: Mapping[str, Json], bytecode: Path, work: Path
 ) -> PoolSpec:
-    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`. FactoryError
-    when there is no such launcher.
+    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`; its
+    working folder is in `work`. FactoryError when there is no such launcher.
     """
     launcher = launcher_of(bot.arguments.launcher, bot.command)
     installed = ProcessEnvironment(
@@ -50,7 +50,8 @@ def pool_spec(
         start=launcher.command(bot),
         transport=launcher.transport,
         processes=launcher.processes(bot.arguments),
-        folder=str(given.root),
+        bundle=str(given.root),
+        folder=str(work / f"{release.sector}.{bot.name}" / bot.digest[:12]),
         roots=runs_in.roots,
         python=runs_in.python,
         bins=runs_in.bins,

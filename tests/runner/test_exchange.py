@@ -151,6 +151,7 @@ def pool_spec(folder: Path, processes: int = 1) -> PoolSpec:
         processes=processes,
         target="slow_bots:work",
         command=None,
+        bundle="/bundle",
         folder=str(folder),
         roots=(str(folder),),
         python=sys.executable,

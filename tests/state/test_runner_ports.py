@@ -78,6 +78,7 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         start=Start("target", (target,)),
         transport=FACTORY_QUEUES,
         processes=1,
+        bundle="/bundle",
         folder=str(code),
         roots=(str(code),),
         python=sys.executable,
