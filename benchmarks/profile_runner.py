@@ -34,14 +34,16 @@ LINES = 12
 
 PARTS = {
     "Writing.__enter__": "queues: beginning a transaction",
+    "Writing.begin_at_once": "queues: beginning a transaction",
     "Writing.__exit__": "queues: commits, and the disk",
+    "QueueFile.checkpoint": "queues: checkpoints, in a thread",
     "Steps._insert": "queues: sending on (SQLite)",
     "Steps._settle": "queues: finishing (SQLite)",
     "Steps._claim": "queues: claiming (SQLite)",
-    "SqliteQueues.exchange": "queues: the rest, in Python",
+    "SqliteQueues.settle_and_claim": "queues: the rest, in Python",
     "WorkerProcess._read_messages": "what workers say: sockets, frames, hands, routes",
     "WorkerProcess._read_output": "what bots print",
-    "Runner._give": "jobs for workers: hands, frames",
+    "QueueExchange._give": "jobs for workers: hands, frames",
     "WorkerProcess.send": "jobs for workers: sockets",
     "Runner._publish": "the status",
 }

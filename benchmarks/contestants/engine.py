@@ -1,7 +1,8 @@
-"""The queue engine alone: a loop in one process over `exchange`, and what a durable submission costs."""
+"""The queue engine alone: a loop in one process over `settle_and_claim`, and what a durable submission costs."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
@@ -21,13 +22,19 @@ def fused(folder: Path, chains: int, batch: int) -> float:
         queues.send("a", [Job(f"{run}.{number}", "a", number, run) for number in range(chains)])
         wanted = [Wanted(queue, batch, LEASE) for queue in "cba"]
         begun = time.perf_counter()
-        leases = queues.exchange((), wanted)[1]
-        done = 0
-        while leases:
-            done += sum(lease.queue == "c" for lease in leases)
-            leases = queues.exchange([_finished(lease) for lease in leases], wanted)[1]
+        done = asyncio.run(_work(queues, wanted))
         assert done == chains
         return time.perf_counter() - begun
+
+
+async def _work(queues: SqliteQueues, wanted: list[Wanted]) -> int:
+    """Do all jobs; how many chains came to their ends."""
+    leases = (await queues.settle_and_claim((), wanted))[1]
+    done = 0
+    while leases:
+        done += sum(lease.queue == "c" for lease in leases)
+        leases = (await queues.settle_and_claim([_finished(lease) for lease in leases], wanted))[1]
+    return done
 
 
 def _finished(lease: Lease) -> Finished:

@@ -16,6 +16,7 @@ from types import TracebackType
 from factory_cdk.home import VARIABLE
 from factory_cdk.jobs.submit import open_queues
 from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.queues.client import Search
 from factory_cdk.state.status import read_status, runner_pid
 
 CHAIN = ("a", "b", "c")
@@ -119,7 +120,7 @@ class Running:
         with open_queues(factory.find(self.home, NAME).folder) as queues:
             while queues.history.remaining(run):
                 time.sleep(0.01)
-            records = queues.history.run_jobs(run)
+            records = queues.history.find(Search(run=run))
         begun = min(record.first_started or 0 for record in records)
         ended = max(record.finished or 0 for record in records)
         runner, workers = (after - earlier for after, earlier in zip(self._cpu_seconds(), before, strict=True))

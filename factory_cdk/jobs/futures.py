@@ -13,8 +13,8 @@ from typing import Any
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import LATEST, LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
 from factory_cdk.plan.model import Json
+from factory_cdk.queues.client import History
 from factory_cdk.queues.port import JobRecord, Outcome
-from factory_cdk.queues.sqlite.history import History
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import open_queues

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import staying
+from factory_cdk.queues.client import BotStatistics, History, Search
 from factory_cdk.queues.port import JobRecord
-from factory_cdk.queues.sqlite.history import History
-from factory_cdk.queues.sqlite.search import Search
-from factory_cdk.queues.sqlite.statistics import BotStatistics
 from factory_cdk.state.runner_spec import refuse_unknown_bot
 from factory_cdk.state.stage_queues import open_queues
 from factory_cdk.state.stages import Factory

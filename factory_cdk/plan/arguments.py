@@ -6,20 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from factory_cdk.launchers import DEFAULT, LAUNCHERS
+from factory_cdk.launchers.base import CLASS_ARGUMENTS
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.schema.plan_schema import ARGUMENTS, argument_name
 from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target
-from factory_cdk.plan.yaml.nodes import Path, ScalarNode, SequenceNode, locate
-
-CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
-
-UNUSED_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "python": (*CLASS_ARGUMENTS, "skip-ini"),
-    "qalx": ("max-attempts", "timeout", "visibility-timeout", "batch"),
-}
-"""The arguments that have no effect with each launcher."""
+from factory_cdk.plan.yaml.nodes import MappingNode, Path, ScalarNode, SequenceNode, locate
 
 _PYTHON_TYPES: Mapping[str, Any] = {
     "string": str,
@@ -68,12 +62,22 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
 
 
 def _check_unused(given: Mapping[str, Any], path: Path, spelled: Mapping[str, str], findings: Findings) -> None:
-    launcher = given.get("launcher", "python")
-    hint = "remove it, or write `launcher: qalx`" if launcher == "python" else "remove it: qalx has its own setting"
-    for name in UNUSED_ARGUMENTS.get(launcher, ()):
+    launcher = LAUNCHERS.get(given.get("launcher", DEFAULT))
+    if launcher is None:
+        return
+    for name in launcher.idle_arguments:
         if given.get(name) not in (None, False):
-            message = f"`{name}` has no effect with `launcher: {launcher}`"
-            findings.at_key((*path, spelled[name]), "F312", message, hint)
+            message = f"`{name}` has no effect with `launcher: {launcher.name}`"
+            findings.at_key((*path, spelled[name]), "F312", message, launcher.idle_hint)
+
+
+def argument_path(bot: Path, name: str, findings: Findings) -> Path:
+    """The path of the argument `name` of the sector's bot at `bot`, however it is spelled; `bot` itself when it has
+    none.
+    """
+    node = locate(findings.root, bot).node
+    given = node.entries if isinstance(node, MappingNode) else ()
+    return next(((*bot, key) for key in given if argument_name(key) == name), bot)
 
 
 def workflow_item(bot: Path, name: str, findings: Findings, *, last: bool = False) -> Path:

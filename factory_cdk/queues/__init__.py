@@ -1,1 +1,1 @@
-"""Job queues: the port that every engine fulfils, and the engines."""
+"""Job queues: the port that every engine fulfils (port.py, client.py), the engines, and what opens them."""

@@ -1,21 +1,31 @@
-"""The Queue port: what every queue engine promises (SQLite here, SQS there, one contract).
+"""The port of the queues: what every engine promises to a runner, and what a job is on its way through it.
 
 An engine holds all queues of one stage of one factory and addresses them by the queue names of the plan.
-Delivery is at least once: a lease that is neither finished nor failed before its deadline makes the job ready
-again, with its attempt counted. Nothing that `send` has returned for is ever lost.
+Delivery is at least once: a lease that is neither settled nor extended before its deadline makes the job ready
+again, with its attempt counted. Nothing that `send` has returned for is ever lost. What clients may do is in
+client.py, and opening.py opens the engine of a location.
 
 What is made anew at every step of every job is a named tuple: as frozen as a dataclass and made in a third of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
+
+
+class DamagedError(FactoryError):
+    """The queues themselves are damaged, or not there: trying again is of no use."""
+
+
+class UnstorableError(FactoryError):
+    """One value can never be stored, for what it is: trying again is of no use, the queues themselves are well."""
 
 
 class Job(NamedTuple):
@@ -65,15 +75,6 @@ class Forward(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A job that will not be tried again by itself, with every failure it had, oldest first."""
-
-    job: Job
-    queue: str
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Depth:
     """How many jobs of a queue are ready, delayed, leased and dead."""
 
@@ -81,49 +82,6 @@ class Depth:
     delayed: int
     leased: int
     dead: int
-
-
-class Queues(Protocol):
-    """A queue engine. Every method raises FactoryError, with a remedy, when the engine cannot be reached or
-    written (full disk, read-only, throttled for longer than its own retries).
-    """
-
-    def send(self, queue: str, jobs: Sequence[Job], *, delay: float = 0.0) -> None:
-        """Make `jobs` durable; they are ready after `delay` seconds. Returns when they are on disk (or held
-        by SQS). Sending a job whose id the queue has seen is a no-op.
-        """
-
-    def receive(self, queue: str, n: int, *, lease: float, wait: float = 0.0) -> list[Lease]:
-        """Up to `n` ready jobs, oldest first, each leased for `lease` seconds; waits up to `wait` seconds for
-        the first one and returns an empty list when none came.
-        """
-
-    def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
-        """Move the deadlines of `leases` to `seconds` from now; returns those still held, renewed. One that
-        is missing from the answer was lost to another holder.
-        """
-
-    def finish(self, lease: Lease, forwards: Sequence[Forward], result: Json = None) -> bool:
-        """Acknowledge the job as a success and send `forwards`, in one atomic step where the engine can.
-        False, and nothing sent, when the lease was lost.
-        """
-
-    def fail(self, lease: Lease, failure: Failure, *, delay: float | None) -> bool:
-        """Record the failure; ready again after `delay` seconds as the next attempt, or a dead letter when
-        `delay` is None. False when the lease was lost.
-        """
-
-    def release(self, lease: Lease) -> bool:
-        """Put the job back, ready at once, without counting the attempt (cold termination)."""
-
-    def dead_letters(self, queue: str, n: int) -> list[DeadLetter]:
-        """Up to `n` dead letters of `queue`, oldest first."""
-
-    def depth(self, queue: str) -> Depth:
-        """How many jobs are in `queue`; exact for SQLite, approximate for SQS."""
-
-    def close(self) -> None:
-        """Let go of files and connections; leases stay until their deadlines."""
 
 
 class Outcome(StrEnum):
@@ -158,20 +116,6 @@ class Wanted(NamedTuple):
     lease: float
 
 
-@runtime_checkable
-class Exchange(Protocol):
-    """An engine that settles many jobs and claims the next ones in a single transaction."""
-
-    def exchange(
-        self, settled: Sequence[Finished | Failed], wanted: Sequence[Wanted]
-    ) -> tuple[list[bool], list[Lease]]:
-        """Settle every job of `settled`, send its forwards, then claim what is `wanted` (the forwards just
-        sent included), all or nothing. Answers whether each settled lease was still held (a lost one sends
-        nothing), and the new leases in the order of `wanted`, oldest first within a queue. `wanted` names a queue
-        once at most; a job that was just sent comes back as it was given.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """What is known of a job, live or final.
@@ -195,3 +139,83 @@ class JobRecord:
     started: float | None
     finished: float | None
     cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do that others cannot. Seconds and bytes; None: there is no limit.
+
+    `atomic`: a job is acknowledged, its forwards are sent and the next jobs are leased in one transaction, so that
+    nothing is ever forwarded twice. `ordered`: a queue gives its jobs in the order in which they were sent.
+    `exact_depths`: depths are counted, not estimated. `exclusive_runner`: one runner alone has the queues, so that a
+    new one may `reclaim` what the last one had in hand. `largest_payload` is in bytes of JSON.
+    """
+
+    atomic: bool
+    ordered: bool
+    exact_depths: bool
+    exclusive_runner: bool
+    longest_lease: float | None
+    longest_delay: float | None
+    largest_payload: int | None
+
+
+class Subscription(Protocol):
+    """Wake-ups that somebody has asked for."""
+
+    def close(self) -> None:
+        """No more wake-ups; closing twice is allowed."""
+
+
+class RunnerQueues(Protocol):
+    """The queues as a runner uses them, on its event loop, which no call may hold up: what has to wait for a disk, a
+    lock or a network suspends. FactoryError, with a remedy, when the engine cannot be reached or written (full disk,
+    read-only, throttled for longer than its own retries); DamagedError when that will not change by itself.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+
+    async def settle_and_claim(
+        self, settled: Sequence[Finished | Failed], wanted: Sequence[Wanted]
+    ) -> tuple[list[bool], list[Lease]]:
+        """Settle every job of `settled`, send its forwards, then lease what is `wanted`, the forwards just sent
+        included: all or nothing where the engine is `atomic`.
+
+        Answers whether each settled lease was still held (one that was lost sends nothing), and the new leases in the
+        order of `wanted`, oldest first within a queue. `wanted` names a queue once at most; a job that was just sent
+        comes back as it was given. Fewer may come than there are: an engine that was held up for longer than a quarter
+        of a lease leases nothing, and wakes its subscribers, for a runner has to extend first what it has in hand.
+
+        UnstorableError, and nothing done, when one value can never be stored.
+        """
+
+    def unstorable(self, settled: Finished | Failed) -> str | None:
+        """Why `settled` can never be stored (its result is not JSON, or too large), in words; None when it can be."""
+
+    async def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
+        """Move the deadlines of `leases` to `seconds` from now; returns those still held, renewed. One that is missing
+        from the answer was lost to another holder, or settled meanwhile.
+        """
+
+    async def release(self, leases: Sequence[Lease]) -> list[bool]:
+        """Put jobs back at their places, ready at once, without counting the attempt; answers for each whether its
+        lease was still held.
+        """
+
+    async def reclaim(self) -> int:
+        """Make every leased job ready at once, the attempt counted as failed; answers how many there were.
+
+        For a runner that starts, where the engine has an `exclusive_runner`: whoever leased these jobs is dead, and
+        nobody need wait for the leases to end. A holder that lived after all loses its leases as if they had ended.
+        """
+
+    def subscribe(self, queues: Iterable[str], notify: Callable[[], None]) -> Subscription:
+        """Call `notify` on the running loop soon after jobs may have become ready in one of `queues`, until the
+        subscription is closed. What this engine object settles and forwards itself need not wake it: its caller asks
+        for it in the same step. A wake-up may be missed, or be for nothing: delays and leases end without one.
+        """
+
+    def close(self) -> None:
+        """Let go of files and connections; leases stay until their deadlines."""

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.port import RunnerQueues
 from factory_cdk.runner.guardian import Guardian, guard
 from factory_cdk.runner.purge import tidy
 from factory_cdk.runner.runner import Runner
@@ -28,7 +28,7 @@ from factory_cdk.state.ports import RunnerPorts
 from factory_cdk.state.runner_spec import RunnerSpec
 from factory_cdk.state.secrets import Values, shut_memory, variables_of
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import open_queues
+from factory_cdk.state.stage_queues import open_queues, queues_location
 from factory_cdk.state.status import Status, read_status, write_status
 
 LOCK_PATIENCE = 3.0
@@ -88,7 +88,7 @@ async def run(
     ports: RunnerPorts,
     spec: RunnerSpec,
     secrets: Values,
-    queues: SqliteQueues,
+    queues: RunnerQueues,
     guardian: Guardian,
     launcher: socket.socket | None,
 ) -> None:
@@ -99,7 +99,7 @@ async def run(
         secrets,
         queues,
         guardian,
-        tidy=functools.partial(tidy, folder.database / "queues.sqlite3"),
+        tidy=functools.partial(tidy, queues_location(folder)),
         queues_are_shared=folder.shares_queues,
         launcher=launcher,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from factory_cdk.runner.pool import PoolEvents
+from factory_cdk.runner.pool import PoolEvents, WorkerPool
 from factory_cdk.runner.pool_set import PoolSet
 from factory_cdk.runner.ports import Clock
 from factory_cdk.runner.rolling_update import ENDING
@@ -18,8 +18,8 @@ StartTask = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 class Gate:
     """The gate before `pool_set`. `state` is `closed`, `open`, `closing`, `ending` or `ended`.
 
-    `unsettled` says whether results wait for the queues, `publish` is called when the gate is closed, for which
-    somebody may wait, and `grace` is how many seconds an idle worker may take to end.
+    `unsettled` says whether results of pools wait for the queues, `publish` is called when the gate is closed, for
+    which somebody may wait, and `grace` is how many seconds an idle worker may take to end.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Gate:
         clock: Clock,
         start_task: StartTask,
         *,
-        unsettled: Callable[[], bool],
+        unsettled: Callable[[Iterable[WorkerPool]], bool],
         publish: Callable[[], None],
         grace: float,
     ) -> None:
@@ -66,7 +66,7 @@ class Gate:
             self._closing = None
         self.state = "open"
         for pool in self._pool_set.at_work:
-            pool.open = not (keep_stopped and pool.pool_spec.stopped)
+            pool.open = not (keep_stopped and pool.pool_spec.arguments.stop)
             if not keep_stopped:
                 pool.resume()
             elif pool.broken or not pool.alive:
@@ -113,7 +113,7 @@ class Gate:
         for pools in self._pool_set.in_order():
             for pool in pools:
                 pool.open = False
-            await self._wait_for(lambda: not any(pool.in_hand for pool in pools) and not self._unsettled())  # noqa: B023
+            await self._wait_for(lambda: not any(pool.in_hand for pool in pools) and not self._unsettled(pools))  # noqa: B023
         self.state = then
         self._publish()  # someone waits for this
         self._events.changed()

@@ -1,7 +1,7 @@
 """The runner: the one process of a stage that talks to its queues, for all bots of its local sectors.
 
 Everything happens on one event loop, one step at a time. What workers finished since the last step is settled,
-forwarded and replaced by new jobs in a single transaction (`_exchange`), so that a busy factory commits in
+forwarded and replaced by new jobs in a single transaction (exchange.py), so that a busy factory commits in
 batches by itself and an idle one answers at once.
 """
 
@@ -15,18 +15,15 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.doorbell import Doorbell
-from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Wanted
-from factory_cdk.queues.sqlite.bodies import UnstorableError
-from factory_cdk.queues.sqlite.engine import SqliteQueues
-from factory_cdk.queues.sqlite.faults import DamagedError
+from factory_cdk.queues.port import DamagedError, RunnerQueues
+from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.guardian import Guardian
-from factory_cdk.runner.pool import DEAD, PoolEvents, StartFailure, WorkerPool, pool_status, worker_statuses
+from factory_cdk.runner.pool import PoolEvents, StartFailure, WorkerPool, pool_status, worker_statuses
 from factory_cdk.runner.pool_set import PoolSet
 from factory_cdk.runner.ports import LoopClock
 from factory_cdk.runner.process import start_worker
@@ -41,9 +38,6 @@ from factory_cdk.state.status import Status
 
 PUBLISH_EVERY = 0.2
 """Seconds between two writings of the status, at least."""
-
-QUEUE_TROUBLE_PAUSE = 0.5
-"""Seconds before the queues are tried again after they refused (a full disk)."""
 
 ORPHANS_EVERY = 4
 """Polls between two looks at what bots left behind: each costs an idle runner as much as half of a poll."""
@@ -62,14 +56,14 @@ class Runner:
         ports: RunnerPorts,
         spec: RunnerSpec,
         secrets: Values,
-        queues: SqliteQueues,
+        queues: RunnerQueues,
         guardian: Guardian,
         *,
         tidy: Callable[[float, threading.Event], object],
         queues_are_shared: bool = False,
         launcher: socket.socket | None = None,
     ) -> None:
-        self._ports, self._spec, self._queues, self._guardian = ports, spec, queues, guardian
+        self._ports, self._spec, self._guardian = ports, spec, guardian
         self._secrets, self._timings = secrets, spec.timings
         self._tidy_queues, self._shares_queues, self._lost = tidy, queues_are_shared, False
         self._loop = asyncio.get_running_loop()
@@ -77,36 +71,42 @@ class Runner:
         self._stream = Stream(ports.logs)
         self._log = self._stream.log(RUNNER)
         guardian.report_to(self._log.say)
+        self._exchange = QueueExchange(
+            queues,
+            ExchangeEvents(
+                task=self._task,
+                say=self._log.say,
+                changed=self._note_change,
+                settled=self._note_exchange,
+                damaged=self._leave_damaged,
+            ),
+        )
         self._events = PoolEvents(
-            settle=self._settle,
-            release=self._release,
-            fetch=self._look,
+            settle=self._exchange.settle,
+            release=self._exchange.release,
+            fetch=self._exchange.look,
             log=self._log.say,
             changed=self._note_change,
             start_failed=self._tell_trouble,
         )
         self._clock = LoopClock(self._loop)
         self._pool_set = PoolSet(ports.specs, spec, self._pool, self._events, self._clock, self._publish)
-        self._settled: list[Finished | Failed] = []
-        self._looking: asyncio.Handle | None = None
         self._publishing: asyncio.TimerHandle | None = None
         self._published_at = 0.0
-        self._beaten_at = self._loop.time()
         self._started_at = time.time()
         self._gate = Gate(
             self._pool_set,
             self._events,
             self._clock,
             self._task,
-            unsettled=lambda: bool(self._settled),
+            unsettled=self._exchange.has_unsettled,
             publish=self._publish,
             grace=spec.timings.grace,
         )
         self._request = RunnerRequest()
         self._kept = launcher is None
         self._told_ready = False
-        self._trouble: str | None = None
-        self._lost_leases = 0
+        self._unpublished: str | None = None
         self._end_tidying = threading.Event()
 
     async def run(self) -> None:
@@ -114,17 +114,13 @@ class Runner:
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._gate.on_signal)
-        bells = [self._queues.doorbell(queue) for queue in {pool.pool_spec.queue for pool in self._pool_set.at_work}]
-        for bell in bells:
-            self._loop.add_reader(bell, self._hear_bell, bell)
         unsubscribe = self._ports.requests.subscribe(self._hear_request)
         self._log.say(f"runner {os.getpid()} of {self._spec.factory}/{self._spec.stage} started")
-        if not self._shares_queues and (found := self._queues.reclaim()):
-            self._log.say(f"{found} {'job' if found == 1 else 'jobs'} of a runner that died: ready again", "WARNING")
+        await self._exchange.start(self._pool_set)
         self._pool_set.start()
         self._carry_out(self._fetch_request())
         self._publish()
-        beating = self._task(self._beat())
+        beating = self._task(self._exchange.extend_regularly())
         polling = self._task(self._poll())
         tidying = self._task(self._tidy())
         try:
@@ -135,10 +131,7 @@ class Runner:
             tidying.cancel()
             self._end_tidying.set()
             unsubscribe()
-            for bell in bells:
-                self._loop.remove_reader(bell)
-                bell.close()
-        self._exchange()
+        await self._exchange.end()
         self._gate.state = "ended"
         self._log.say("runner ended")
         self._publish()
@@ -168,119 +161,17 @@ class Runner:
 
     # Jobs
 
-    def _settle(self, settled: Finished | Failed) -> None:
-        self._settled.append(settled)
-        self._look()
+    def _note_exchange(self) -> None:
+        if self._gate.state != "open":
+            self._gate.note_change()
 
-    def _release(self, leases: Sequence[Lease]) -> None:
-        for lease in leases:
-            try:
-                self._queues.release(lease)
-            except FactoryError as error:  # its lease will end
-                self._log.say(f"job {lease.job.id} could not be given back: {error.message}", "WARNING", lease.job.id)
-        self._look()  # another worker may be free
-
-    def _look(self) -> None:
-        """Exchange with the queues soon, once for all that happens until then."""
-        if self._looking is None:
-            self._looking = self._loop.call_soon(self._exchange)
-
-    def _exchange(self) -> None:
-        """Settle what was done, and take what the pools have room for, in one transaction."""
-        if self._looking:
-            self._looking.cancel()
-            self._looking = None
-        if self._loop.time() - self._beaten_at > self._pool_set.lease / 2:
-            self._extend()  # this process was held up: keep what is in hand before taking more
-        room: dict[str, Wanted] = {}
-        for pool in self._pool_set.at_work:
-            if free := pool.free:
-                queue = pool.pool_spec.queue
-                wanted = room.get(queue)
-                room[queue] = Wanted(queue, free + (wanted.n if wanted else 0), pool.lease)
-        if not self._settled and not room:
-            return
-        try:
-            try:
-                held, leases = self._queues.exchange(self._settled, list(room.values()))
-            except UnstorableError:  # one of many: it fails, the others go on
-                self._settled = [self._storable(settled) for settled in self._settled]
-                held, leases = self._queues.exchange(self._settled, list(room.values()))
-        except FactoryError as error:
-            self._be_refused(error)
-            return
-        if not all(held):
-            self._note_lost(held)
-        if self._settled:
-            self._settled = []
-            if self._gate.state != "open":
-                self._gate.note_change()
-        self._trouble = None
-        if leases:
-            self._give(leases)
-
-    def _storable(self, settled: Finished | Failed) -> Finished | Failed:
-        """`settled`, or, when its result can never be stored, the failure of its job, which is then dead."""
-        reason = self._queues.unstorable(settled)
-        if reason is None:
-            return settled
-        self._log.say(f"ResultNotJson: {reason}; {DEAD}", "ERROR", settled.lease.job.id)
-        return Failed(settled.lease, Failure("ResultNotJson", reason, "", settled.lease.job.attempt), None)
-
-    def _give(self, leases: Sequence[Lease]) -> None:
-        takers: dict[str, list[WorkerPool]] = {}
-        for pool in self._pool_set.at_work:
-            takers.setdefault(pool.pool_spec.queue, []).append(pool)
-        for lease in leases:
-            able = takers[lease.queue]
-            taker = able[0] if len(able) == 1 else max(able, key=lambda pool: pool.free)
-            taker.assign(lease)
-        for pool in self._pool_set.at_work:
-            pool.flush()
-        self._note_change()
-
-    def _be_refused(self, error: FactoryError) -> None:
-        """The queues cannot be written: keep everything that is done, and try again. From damaged ones nothing can be
-        hoped for: end, and what was not settled is done again once they are put right.
+    def _leave_damaged(self, error: DamagedError) -> None:
+        """From damaged queues nothing can be hoped for: end, and what was not settled is done again once they are put
+        right.
         """
-        if isinstance(error, DamagedError):
-            self._trouble = error.message
-            if not self._gate.ending:
-                self._log.say(f"{error.message}; the runner ends", "ERROR")
-                self._gate.end(cold=True)
-            return
-        if self._trouble != error.message:
-            self._log.say(f"{error.message}; trying again ({error.remedy})", "ERROR")
-            self._trouble = error.message
-            self._note_change()
-        self._looking = self._loop.call_later(QUEUE_TROUBLE_PAUSE, self._exchange)
-
-    def _note_lost(self, held: Sequence[bool]) -> None:
-        for settled, kept in zip(self._settled, held, strict=True):
-            if not kept:
-                self._lost_leases += 1
-                self._log.say(
-                    "the job was cancelled, or taken by another runner; what became of it here is dropped",
-                    "WARNING",
-                    settled.lease.job.id,
-                )
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self._pool_set.lease / 3)
-            self._extend()
-
-    def _extend(self) -> None:
-        """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
-        self._beaten_at = self._loop.time()
-        unsettled = [settled.lease for settled in self._settled]
-        leases = [lease for pool in self._pool_set.all_pools for lease in pool.in_hand] + unsettled
-        if not leases:
-            return
-        try:
-            self._queues.extend(leases, self._pool_set.lease)
-        except FactoryError as error:
-            self._log.say(f"leases could not be renewed: {error.message}", "WARNING")
+        if not self._gate.ending:
+            self._log.say(f"{error.message}; the runner ends", "ERROR")
+            self._gate.end(cold=True)
 
     async def _poll(self) -> None:
         """Look at the queues now and then: delays and leases end without a bell."""
@@ -290,7 +181,7 @@ class Runner:
                 self._lose_stage(reason)
             if turn % ORPHANS_EVERY == 0:
                 self._guardian.look()
-            self._look()
+            self._exchange.look()
 
     def _lose_stage(self, reason: str) -> None:
         """End: the stage was removed, and nobody will find this runner. Jobs in hand are finished where the queues are
@@ -311,10 +202,6 @@ class Runner:
             await asyncio.sleep(timings.tidy)
 
     # Requests
-
-    def _hear_bell(self, bell: Doorbell) -> None:
-        bell.drain()
-        self._look()
 
     def _hear_request(self) -> None:
         self._carry_out(self._fetch_request())
@@ -376,9 +263,11 @@ class Runner:
         try:
             self._ports.status.publish(self._status())
         except FactoryError as error:
-            if self._trouble is None:
-                self._trouble = error.message
+            if self._unpublished is None:
                 self._log.say(f"the status could not be published: {error.message}", "ERROR")
+            self._unpublished = error.message
+        else:
+            self._unpublished = None
 
     def _status(self) -> Status:
         return Status(
@@ -388,8 +277,8 @@ class Runner:
             request=self._request.request,
             workers=tuple(status for pool in self._pool_set.all_pools for status in worker_statuses(pool)),
             pools=tuple(pool_status(pool) for pool in self._pool_set.at_work),
-            trouble=self._trouble,
+            trouble=self._exchange.trouble or self._unpublished,
             lost_log_bytes=self._stream.lost,
-            lost_leases=self._lost_leases,
+            lost_leases=self._exchange.lost_leases,
             update=self._pool_set.update_status,
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from factory_cdk.plan.model import Json
+from factory_cdk.queues.client import BotStatistics, Spread
 from factory_cdk.queues.port import Failure, JobRecord, Outcome
-from factory_cdk.queues.sqlite.statistics import BotStatistics, Spread
 from factory_cdk.state.logs import stamp
 
 

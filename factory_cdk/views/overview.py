@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.queues.client import FailedAttempt
 from factory_cdk.queues.port import Depth
-from factory_cdk.queues.sqlite.history import FailedAttempt
 from factory_cdk.state.outdated import outdated
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_queues import has_queues, open_queues

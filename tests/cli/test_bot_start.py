@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from patience import PATIENCE, until
+from queue_calls import depth, run_jobs
 
 from factory_cdk.lifecycle.local.single_bot import FACTORY, queues_folder
 from factory_cdk.queues.sqlite.engine import SqliteQueues
@@ -138,7 +139,7 @@ def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shel
     assert "| welding 7" in out
     assert stage_folders(shell.home) == []
     with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
-        assert [record.queue for record in queues.history.run_jobs(job["id"].partition("-")[0])] == ["parts"]
+        assert [record.queue for record in run_jobs(queues, job["id"].partition("-")[0])] == ["parts"]
 
 
 def test_results_go_on_to_a_bot_that_was_started_so(shell: Shell) -> None:
@@ -156,7 +157,7 @@ def test_jobs_are_kept_for_the_next_start(shell: Shell) -> None:
     assert "1 job is kept in queue parts" in err
     shell.start("-q", "parts", "bots:weld")
     with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
-        until(lambda: queues.depth("parts").ready == 0 and queues.depth("parts").leased == 0)
+        until(lambda: depth(queues, "parts").ready == 0 and depth(queues, "parts").leased == 0)
 
 
 def test_demolishing_one_keeps_its_jobs_and_asks_nothing_about_them(shell: Shell) -> None:
@@ -165,7 +166,7 @@ def test_demolishing_one_keeps_its_jobs_and_asks_nothing_about_them(shell: Shell
     assert "discarding" not in shell.run("demolish", "--name", FACTORY, "--yes")[1]
     assert bot.wait(PATIENCE) == 0
     with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
-        assert queues.depth("parts").ready == 1
+        assert depth(queues, "parts").ready == 1
 
 
 def test_a_stopped_bot_is_resumed(shell: Shell) -> None:
@@ -250,5 +251,5 @@ def test_a_bot_whose_folder_is_removed_finishes_its_job_in_the_queue_that_others
     gate.touch()
     bot.communicate(timeout=PATIENCE)
     with SqliteQueues(queues_folder(shell.home) / "queues.sqlite3") as queues:
-        assert queues.depth("heats").leased == queues.depth("heats").ready == 0
-        assert queues.depth("weld").ready == 1
+        assert depth(queues, "heats").leased == depth(queues, "heats").ready == 0
+        assert depth(queues, "weld").ready == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from local_works import lives, until
+from queue_calls import run_jobs
 from shell import Shell, fill
 
 from factory_cdk.queues.sqlite.engine import SqliteQueues
@@ -35,7 +36,7 @@ def test_on_a_full_disk_every_command_says_so_and_what_was_acknowledged_is_done_
     filler.unlink()
     shell.run("resume", "--name", "journey")
     with SqliteQueues(small_disk / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
-        until(lambda: [str(record.outcome) for record in queues.history.run_jobs(run)] == ["success"])
+        until(lambda: [str(record.outcome) for record in run_jobs(queues, run)] == ["success"])
 
 
 def test_on_a_full_disk_a_stage_can_be_stopped_and_goes_on_once_there_is_room(shell: Shell, small_disk: Path) -> None:

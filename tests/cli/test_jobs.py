@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from queue_calls import claim, fail, finish
 
 from factory_cdk.cli import main
-from factory_cdk.queues.port import Failure, Finished, Forward, Job
+from factory_cdk.queues.port import Failure, Forward, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.state.files import write_json
 from factory_cdk.state.requests import ask
@@ -58,9 +59,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     ask(state, gate="closed")
     with made.queues() as queues:
         queues.send("weld", [Job("aa-1", "weld", {"n": 1}, "aa", tags={"k": "v"}), Job("aa-2", "weld", "x", "aa")])
-        first, second = queues.receive("weld", 2, lease=60)
-        queues.exchange([Finished(first, [Forward("paint", Job("aa-1-next", "paint", [2], "aa", "aa-1"))], [2])], [])
-        queues.fail(second, Failure("ValueError", "too \x1b[31mhot", TRACEBACK, 1), delay=None)
+        first, second = claim(queues, "weld", 2, lease=60)
+        finish(queues, first, [Forward("paint", Job("aa-1-next", "paint", [2], "aa", "aa-1"))], [2])
+        fail(queues, second, Failure("ValueError", "too \x1b[31mhot", TRACEBACK, 1), delay=None)
     return made
 
 
@@ -116,8 +117,8 @@ def test_cells_of_csv_are_neither_formulas_nor_escape_sequences(shell: Shell) ->
     said = "=HYPERLINK(1)\x1b[2J\r\nnext"
     with shell.queues() as queues:
         queues.send("-weld", [Job("bb-1", "weld", said, "bb", tags={"=1+1": "@x"})])
-        (lease,) = queues.receive("-weld", 1, lease=60)
-        queues.fail(lease, Failure("ValueError", said, "", 1), delay=None)
+        (lease,) = claim(queues, "-weld", 1, lease=60)
+        fail(queues, lease, Failure("ValueError", said, "", 1), delay=None)
     out, _ = shell.run("list", "--run", "bb", "--format", "csv")
     assert "\x1b" not in out
     (row,) = csv.DictReader(io.StringIO(out))
@@ -130,8 +131,8 @@ def test_cells_of_csv_are_neither_formulas_nor_escape_sequences(shell: Shell) ->
 def test_a_failure_without_a_traceback_is_shown_with_what_it_said(shell: Shell) -> None:
     with shell.queues() as queues:
         queues.send("weld", [Job("bb-1", "weld", "text", "bb")])
-        (lease,) = queues.receive("weld", 1, lease=60)
-        queues.fail(lease, Failure("WorkerDied", "the worker exited with 3", "last words", 1), delay=None)
+        (lease,) = claim(queues, "weld", 1, lease=60)
+        fail(queues, lease, Failure("WorkerDied", "the worker exited with 3", "last words", 1), delay=None)
     text, _ = shell.run("show", "bb-1")
     assert text.endswith("attempt 1 failed\nWorkerDied: the worker exited with 3\nlast words\n")
     assert '  "text"\n' in text, "a payload is shown as JSON"
@@ -141,8 +142,8 @@ def test_attempts_after_a_retry_are_told_from_those_before(shell: Shell) -> None
     shell.run("retry", "aa-2")
     with shell.queues() as queues:
         for delay in (0.0, None):
-            (lease,) = queues.receive("weld", 1, lease=60)
-            queues.fail(lease, Failure("ValueError", "again", "", lease.job.attempt), delay=delay)
+            (lease,) = claim(queues, "weld", 1, lease=60)
+            fail(queues, lease, Failure("ValueError", "again", "", lease.job.attempt), delay=delay)
     lines = shell.run("show", "aa-2")[0].splitlines()
     titles = ["attempt 1 failed", "attempt 1 after retry 1 failed", "attempt 2 after retry 1 failed"]
     assert [line for line in lines if line.endswith(" failed")] == titles
@@ -182,8 +183,8 @@ def test_a_retried_dead_letter_keeps_its_id_and_its_history(shell: Shell) -> Non
     row = shell.json("show", "aa-2")
     assert (row["state"], row["attempts"], len(row["failures"])) == ("ready", 1, 1)
     with shell.queues() as queues:
-        (lease,) = queues.receive("weld", 1, lease=60)
-        queues.finish(lease, [], "done")
+        (lease,) = claim(queues, "weld", 1, lease=60)
+        finish(queues, lease, [], "done")
     row = shell.json("show", "aa-2")
     assert (row["state"], row["attempts"], row["result"], len(row["failures"])) == ("success", 2, "done", 1)
 
@@ -242,8 +243,8 @@ def test_wrong_usage_is_told(shell: Shell, arguments: tuple[str, ...], said: str
 def test_a_thousand_jobs_are_counted_at_once(shell: Shell) -> None:
     with shell.queues() as queues:
         queues.send("many", [Job(f"m-{number}", "many", None, "m") for number in range(1000)])
-        for lease in queues.receive("many", 1000, lease=60):
-            queues.finish(lease, [])
+        for lease in claim(queues, "many", 1000, lease=60):
+            finish(queues, lease, [])
     began = time.monotonic()
     (many,) = shell.json("stats", "--bot", "many")
     assert many["success"] == 1000

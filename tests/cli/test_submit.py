@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from local_works import lives, until
 from patience import PATIENCE
+from queue_calls import run_jobs
 from shell import Shell
 
 from factory_cdk.cli.commands.submit import _line
@@ -33,7 +34,7 @@ def test_submit_takes_a_payload_a_file_or_lines_and_prints_the_run_once_it_is_on
         shell.run(*base, "--file", "-", input_="[]")[0].strip(),
     ]
     with SqliteQueues(shell.home / "factories" / "journey" / "test" / "queues" / "queues.sqlite3") as queues:
-        found = [[record.job for record in queues.history.run_jobs(run)] for run in runs]
+        found = [[record.job for record in run_jobs(queues, run)] for run in runs]
     assert [[job.payload for job in jobs] for jobs in found] == [[None], [{"ö": [1]}], ["a", "b"], [[]]]
     assert [dict(jobs[0].tags) for jobs in found] == [{}, {"a": "b=c"}, {"k": ""}, {}]
 

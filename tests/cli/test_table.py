@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from queue_calls import claim, fail, settle_and_claim
 from terminal import on_terminal
 
-from factory_cdk.plan.model import Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, Successor
 from factory_cdk.queues.port import Failure, Finished, Forward, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.state.files import write_json
@@ -39,8 +41,8 @@ HEADERS = ("factory         ", "sector ", "bot ", "id ")
 def pool_spec(bot: str, *successors: str) -> PoolSpec:
     to = tuple(Successor("workshop_sector", one, f"{one}-images") for one in successors)
     return PoolSpec(
-        *("workshop_sector", bot, f"{bot}-images", to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None),
-        *({}, {}, 3, None, 60, 1, False),
+        *("workshop_sector", bot, f"{bot}-images", to, BotArguments(processes=2)),
+        *(Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2, "/", (), "/bin/python", (), None, {}, {}),
     )
 
 
@@ -62,12 +64,12 @@ def home(tmp_path: Path) -> Path:
     ask(state, gate="open")
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.send("thumbnailer-images", [Job(f"{RUN}-1", "thumbnailer", None, RUN)])
-        (lease,) = queues.receive("thumbnailer-images", 1, lease=1000)
+        (lease,) = claim(queues, "thumbnailer-images", 1, lease=1000)
         child = Forward("publisher-images", Job(CHILD, "publisher", None, RUN, f"{RUN}-1"))
-        queues.exchange([Finished(lease, [child], None)], [])
-        (lease,) = queues.receive("publisher-images", 1, lease=1000)
+        settle_and_claim(queues, [Finished(lease, [child], None)], [])
+        (lease,) = claim(queues, "publisher-images", 1, lease=1000)
         error = "the picture has an unexpected colour space: CMYK where sRGB was wanted"
-        queues.fail(lease, Failure("ValueError", error, "", 1), delay=None)
+        fail(queues, lease, Failure("ValueError", error, "", 1), delay=None)
     return tmp_path
 
 

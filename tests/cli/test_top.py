@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from queue_calls import claim, fail
 from rich.console import Console
 
 from factory_cdk.cli.output.screen import draw
-from factory_cdk.plan.model import Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, Successor
 from factory_cdk.queues.port import Failure, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.state.files import write_json
@@ -42,7 +44,8 @@ class Clock:
 
 def pool_spec(bot: str, to: tuple[Successor, ...] = ()) -> PoolSpec:
     return PoolSpec(
-        *("here", bot, bot, to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None, {}, {}, 3, None, 60, 1, False)
+        *("here", bot, bot, to, BotArguments(processes=2), Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2),
+        *("/", (), "/bin/python", (), None, {}, {}),
     )
 
 
@@ -66,9 +69,9 @@ def state(tmp_path: Path) -> StageFolder:
     with SqliteQueues(found.database / "queues.sqlite3") as queues:
         queues.send("weld", [Job(f"w-{number}", "weld", None, "w") for number in range(4)])
         queues.send("weld", [Job("w-late", "weld", None, "w")], delay=1000)
-        dead, again, _ = queues.receive("weld", 3, lease=1000)
-        queues.fail(dead, Failure("ValueError", "too\nhot \x1b[31m", "", 1), delay=None)
-        queues.fail(again, Failure("OSError", "rod [stuck]", "", 1), delay=1000)
+        dead, again, _ = claim(queues, "weld", 3, lease=1000)
+        fail(queues, dead, Failure("ValueError", "too\nhot \x1b[31m", "", 1), delay=None)
+        fail(queues, again, Failure("OSError", "rod [stuck]", "", 1), delay=1000)
     write_status(found, done=10)
     return found
 
@@ -188,8 +191,8 @@ def test_a_stage_whose_build_was_killed_is_shown_without_bots(state: StageFolder
 def test_of_a_job_that_failed_again_and_again_the_last_failure_is_shown(state: StageFolder, tmp_path: Path) -> None:
     with SqliteQueues(state.database / "queues.sqlite3") as queues:
         queues.history.retry(["w-0"])
-        (lease,) = queues.receive("weld", 1, lease=1000)
-        queues.fail(lease, Failure("OSError", "once more", "", 1), delay=None)
+        (lease,) = claim(queues, "weld", 1, lease=1000)
+        fail(queues, lease, Failure("OSError", "once more", "", 1), delay=None)
     (stage,) = Overview(tmp_path).look()
     assert [(one.job, one.failure.message) for one in stage.failures] == [("w-0", "once more"), ("w-1", "rod [stuck]")]
 

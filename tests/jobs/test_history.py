@@ -6,7 +6,7 @@ from local_works import Works, bot, until
 
 from factory_cdk.jobs import history as jobs
 from factory_cdk.lifecycle.verbs import logs
-from factory_cdk.queues.sqlite.search import Search
+from factory_cdk.queues.client import Search
 from factory_cdk.state.log_filter import LogFilter, matcher
 from factory_cdk.state.stages import find
 

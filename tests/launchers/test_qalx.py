@@ -13,6 +13,8 @@ from local_works import Works, bot, lives, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.qalx import bot_start
+from factory_cdk.plan.model import BotArguments
+from factory_cdk.release import BotRelease
 
 STAND_IN = f"""#!{sys.executable}
 import json, os, signal, sys, time
@@ -92,8 +94,9 @@ def test_it_is_started_with_the_documented_arguments(works: Works, record: Path)
     assert not lives(pid)
 
 
-def test_plain_arguments_are_left_to_qalx(works: Works) -> None:
-    assert bot_start(bot("weld", "welding:bot", launcher="qalx")) == (
+def test_plain_arguments_are_left_to_qalx() -> None:
+    welder = BotRelease("weld", "weld", "0" * 64, bot_path="welding:bot", arguments=BotArguments(launcher="qalx"))
+    assert bot_start(welder) == (
         "qalx",
         "bot-start",
         "--processes=1",

@@ -20,7 +20,7 @@ from factory_cdk.jobs import history as jobs
 from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.lifecycle.local.rescue import put_right
 from factory_cdk.state.locks import holding, take_folder
-from factory_cdk.state.stage_queues import open_queues, queues_path
+from factory_cdk.state.stage_queues import open_queues, queues_location
 from factory_cdk.state.status import read_status, runner_pid
 
 PAGE = 4096
@@ -52,7 +52,7 @@ def path(works: Works) -> Path:
     works.submit("echo", *("y" * 500 for _ in range(40)))
     os.kill(works.runner(), signal.SIGKILL)
     until(lambda: runner_pid(state) is None)
-    return queues_path(state)
+    return queues_location(state).database
 
 
 def into_one_file(path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_runner_that_meets_damage_at_work_ends_and_ps_says_why(works: Works, c
     works.write("echoes.py", "def echo(x):\n    return x\n")
     state = works.build(bot("echo", "echoes:echo"))
     works.run("echo", 1)
-    path = queues_path(state)
+    path = queues_location(state).database
     into_one_file(path)
     other = sqlite3.connect(path)
     overwrite(path, page_of(path, "jobs_live"), PAGE)

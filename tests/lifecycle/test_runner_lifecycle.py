@@ -118,7 +118,7 @@ def test_jobs_that_were_done_long_ago_are_forgotten_and_dead_letters_are_not(gat
     with open_queues(state) as queues:
         done, dead = gated.submit("echo", 1), gated.submit("fail", 1)
         until(lambda: queues.history.job(f"{done}-1") is None and not queues.history.remaining(dead))
-        assert len(queues.history.dead("fail", 9)) == 1
+        assert len(queues.history.dead_letters("fail", 9)) == 1
 
 
 def test_the_children_of_a_bot_end_with_a_killed_runner(gated: Works, tmp_path: Path) -> None:

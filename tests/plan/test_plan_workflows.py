@@ -18,6 +18,9 @@ TWO_SECTORS = LOCAL.replace(
 )
 FLOW = "      first: second\n"
 
+SECOND = LOCAL[LOCAL.index("  stages:\n") : LOCAL.index("  workflows:\n")]
+"""The stage of the good plan, whose last line says how `second` is run."""
+
 CASES = [
     Case(
         "a number in a workflow",
@@ -184,6 +187,40 @@ CASES = [
         "launcher: qalx\n            §batch: 2",
         ("`batch`", "launcher: qalx"),
         "remove it",
+        also=("F314",),
+    ),
+    Case(
+        "a command that qalx does not start",
+        "F313",
+        "bot_path: works:second\n" + SECOND,
+        "command: ./second\n" + SECOND.replace("processes: 2", "--launcher: §qalx"),
+        ("`second`", "`launcher: qalx`", "`command`"),
+        "`bot_path`",
+        also=("F314",),
+    ),
+    Case(
+        "a bot in Python whose launcher runs commands",
+        "F313",
+        "processes: 2",
+        "launcher: §command",
+        ("`second`", "`launcher: command`"),
+        "take out `launcher`",
+    ),
+    Case(
+        "jobs that would pass from a bot of ours to one of qalx",
+        "F314",
+        "first:\n          second:\n            processes: 2",
+        "§first:\n          second:\n            launcher: qalx",
+        ("`first`", "`second`", "`launcher: python`", "`launcher: qalx`"),
+        "in the same way",
+    ),
+    Case(
+        "jobs that would pass from a bot of qalx to one of ours by its own workflow",
+        "F314",
+        "      workflow: flow\n      here:\n        type: local\n        bots:\n          first:\n",
+        "      here:\n        type: local\n        bots:\n          §first: {launcher: qalx, workflow: [second]}\n",
+        ("`first`", "`second`"),
+        "take the edge out",
     ),
 ]
 

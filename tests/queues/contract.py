@@ -1,23 +1,28 @@
-"""What every queue engine promises, as one suite. A test module subclasses `QueueContract` and provides the
-fixture `engine`; nothing in here knows which engine it is."""
+"""What every queue engine promises, as one suite. A test module subclasses `QueueContract`, and `SharedContract` where
+processes share the queues, and provides the fixture `engine`; nothing in here knows which engine it is."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
+from queue_calls import claim, depth, extend, fail, finish, reclaim, release, settle_and_claim
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.port import Exchange, Failed, Failure, Finished, Forward, Job, Lease, Queues, Wanted
+from factory_cdk.queues.opening import Queues
+from factory_cdk.queues.port import Depth, Failed, Failure, Finished, Forward, Job, Lease, UnstorableError, Wanted
 
 OTHER_PROCESS = Path(__file__).with_name("other_process.py")
 MIB = 1024 * 1024
@@ -28,20 +33,16 @@ class Engine:
     """The engine under test.
 
     `open` gives another handle on the same queues. `advance` lets time pass on the clock of every handle of
-    this process (by waiting, where the clock is somebody else's). `factory` and `arguments` open the queues
-    in another process. `wait` is how long a receive may take to see what is there; `ordered` and `atomic` say
-    whether the engine keeps the order of sending, and acknowledges and forwards as one.
+    this process (by waiting, where the clock is somebody else's), `second` is what a second is there. `wait` is for how
+    many seconds what is there may not be seen. `factory` and `arguments` open the queues in another process.
     """
 
     open: Callable[[], Queues]
     advance: Callable[[float], None]
-    factory: str
-    arguments: list[Any]
-    wait: float = 0.0
-    ordered: bool = True
-    atomic: bool = True
     second: float = 1.0
-    exact: bool = True
+    wait: float = 0.0
+    factory: str = ""
+    arguments: list[Any] = field(default_factory=list)
 
 
 def job(name: str, payload: Any = None, **more: Any) -> Job:
@@ -108,13 +109,14 @@ class QueueContract:
         queues.close()
 
     def take(self, engine: Engine, queues: Queues, queue: str = "q", n: int = 10, lease: float = 30) -> list[Lease]:
-        """Receive until nothing more comes, or `n` have."""
+        """Claim until nothing more comes, or `n` have."""
         taken: list[Lease] = []
+        deadline = time.monotonic() + engine.wait
         while len(taken) < n:
-            more = queues.receive(queue, n - len(taken), lease=lease, wait=engine.wait)
-            if not more:
-                break
+            more = claim(queues, queue, n - len(taken), lease=lease)
             taken += more
+            if not more and time.monotonic() >= deadline:
+                break
         return taken
 
     def ids(self, leases: list[Lease]) -> list[str]:
@@ -123,7 +125,7 @@ class QueueContract:
     # Sending and receiving
 
     def test_an_empty_queue_gives_nothing(self, engine: Engine, queues: Queues) -> None:
-        assert queues.receive("q", 10, lease=30) == []
+        assert claim(queues, "q", 10, lease=30) == []
 
     def test_what_was_sent_is_received_whole(self, engine: Engine, queues: Queues) -> None:
         sent = Job("id-1", "my_bot", {"x": 1}, "run-9", "parent-3", 2, {"who": "me", "Ünï": "çødé 🚀"})
@@ -172,7 +174,7 @@ class QueueContract:
         (lease,) = self.take(engine, queues)
         result = {"again": lease.job.payload["data"]}
         forwards = [Forward(name, job(f"one.{name}", result, parent="one")) for name in ("left", "right")]
-        assert queues.finish(lease, forwards, result)
+        assert finish(queues, lease, forwards, result)
         for name in ("left", "right"):
             (child,) = self.take(engine, queues, name)
             assert child.job.payload == result
@@ -189,21 +191,23 @@ class QueueContract:
         queues.send("q", [job("one")])
         (lease,) = self.take(engine, queues)
         with pytest.raises(FactoryError, match="job one"):
-            queues.finish(lease, [], {"x": float("nan")})
-        assert queues.finish(lease, [], None)
+            finish(queues, lease, [], {"x": float("nan")})
+        assert finish(queues, lease, [], None)
 
     def test_jobs_come_in_the_order_in_which_they_were_sent(self, engine: Engine, queues: Queues) -> None:
         names = [f"job-{number}" for number in range(25)]
         for start in range(0, 25, 5):
             queues.send("q", [job(name) for name in names[start : start + 5]])
         received = self.ids(self.take(engine, queues, n=25))
-        assert (received if engine.ordered else sorted(received)) == (names if engine.ordered else sorted(names))
+        ordered = queues.capabilities.ordered
+        assert (received if ordered else sorted(received)) == (names if ordered else sorted(names))
 
     def test_no_more_jobs_come_than_were_asked_for(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job(str(number)) for number in range(12)])
-        assert len(queues.receive("q", 1, lease=30, wait=engine.wait)) == 1
-        assert len(queues.receive("q", 7, lease=30, wait=engine.wait)) <= 7
-        assert queues.receive("q", 0, lease=30) == []
+        assert len(claim(queues, "q", 1, lease=30)) <= 1
+        assert len(claim(queues, "q", 7, lease=30)) <= 7
+        assert len(self.take(engine, queues, n=3)) == 3
+        assert claim(queues, "q", 0, lease=30) == []
 
     def test_sending_no_jobs_is_allowed(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [])
@@ -215,7 +219,7 @@ class QueueContract:
         (lease,) = self.take(engine, queues)
         assert lease.job.payload in (1, 2, 3)
         queues.send("q", [job("one", 4)])
-        assert queues.finish(lease, [])
+        assert finish(queues, lease, [])
         queues.send("q", [job("one", 5)])
         assert self.take(engine, queues) == []
 
@@ -240,7 +244,7 @@ class QueueContract:
     def test_a_delayed_job_is_ready_after_its_delay(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("later")], delay=2 * engine.second)
         assert self.take(engine, queues) == []
-        assert queues.depth("q").delayed == 1
+        assert depth(queues, "q").delayed == 1
         engine.advance(2.5 * engine.second)
         assert self.ids(self.take(engine, queues)) == ["later"]
 
@@ -265,50 +269,50 @@ class QueueContract:
     def test_an_extended_lease_holds_for_longer(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one")])
         (lease,) = self.take(engine, queues, lease=2 * engine.second)
-        (longer,) = queues.extend([lease], 10 * engine.second)
+        (longer,) = extend(queues, [lease], 10 * engine.second)
         assert longer.deadline > lease.deadline
         assert longer.job == lease.job
         engine.advance(3 * engine.second)
         assert self.take(engine, queues) == []
-        assert queues.finish(longer, [])
+        assert finish(queues, longer, [])
 
     def test_extending_tells_which_leases_were_lost(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("kept"), job("lost"), job("done")])
         leases = {lease.job.id: lease for lease in self.take(engine, queues, lease=2 * engine.second)}
-        assert queues.finish(leases["done"], [])
-        assert len(queues.extend([leases["kept"]], 60 * engine.second)) == 1
+        assert finish(queues, leases["done"], [])
+        assert len(extend(queues, [leases["kept"]], 60 * engine.second)) == 1
         engine.advance(2.5 * engine.second)
         assert self.ids(self.take(engine, queues)) == ["lost"]
-        assert self.ids(queues.extend(list(leases.values()), 60)) == ["kept"]
+        assert self.ids(extend(queues, list(leases.values()), 60)) == ["kept"]
 
     def test_a_stale_lease_can_do_nothing(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one")])
         (stale,) = self.take(engine, queues, lease=2 * engine.second)
         engine.advance(2.5 * engine.second)
         (held,) = self.take(engine, queues)
-        assert not queues.finish(stale, [Forward("next", job("child"))], "stale")
-        assert not queues.fail(stale, failure(), delay=0)
-        assert not queues.fail(stale, failure(), delay=None)
-        assert not queues.release(stale)
-        assert queues.extend([stale], 60) == []
+        assert not finish(queues, stale, [Forward("next", job("child"))], "stale")
+        assert not fail(queues, stale, failure(), delay=0)
+        assert not fail(queues, stale, failure(), delay=None)
+        assert not release(queues, stale)
+        assert extend(queues, [stale], 60) == []
         assert self.take(engine, queues, "next") == []
-        assert queues.dead_letters("q", 10) == []
-        assert queues.finish(held, [])
+        assert queues.history.dead_letters("q", 10) == []
+        assert finish(queues, held, [])
 
     def test_an_invented_lease_can_do_nothing(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one")])
         (held,) = self.take(engine, queues)
         for token in ("", "1", "1.", f"1.{'0' * 32}", "x.y", "99." + held.token):
-            assert not queues.finish(Lease(held.job, "q", token, held.deadline), [])
-        assert queues.finish(held, [])
+            assert not finish(queues, Lease(held.job, "q", token, held.deadline), [])
+        assert finish(queues, held, [])
 
     # Finishing and failing
 
     def test_a_finished_job_is_gone(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one")])
         (lease,) = self.take(engine, queues, lease=2 * engine.second)
-        assert queues.finish(lease, [])
-        assert not queues.finish(lease, [])
+        assert finish(queues, lease, [])
+        assert not finish(queues, lease, [])
         engine.advance(2.5 * engine.second)
         assert self.take(engine, queues) == []
 
@@ -316,7 +320,7 @@ class QueueContract:
         queues.send("q", [job("one")])
         (lease,) = self.take(engine, queues)
         children = [Forward(f"next-{number}", job(f"child-{number}", number, parent="one")) for number in range(5)]
-        assert queues.finish(lease, children, "result")
+        assert finish(queues, lease, children, "result")
         for forward in children:
             assert [got.job for got in self.take(engine, queues, forward.queue)] == [forward.job]
 
@@ -324,13 +328,13 @@ class QueueContract:
         queues.send("q", [job("one")])
         queues.send("next", [job("child")])
         (lease,) = self.take(engine, queues)
-        assert queues.finish(lease, [Forward("next", job("child"))])
+        assert finish(queues, lease, [Forward("next", job("child"))])
         assert self.ids(self.take(engine, queues, "next")) == ["child"]
 
     def test_a_failed_job_is_ready_after_its_delay_as_the_next_attempt(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one", "payload")])
         (lease,) = self.take(engine, queues)
-        assert queues.fail(lease, failure(), delay=2 * engine.second)
+        assert fail(queues, lease, failure(), delay=2 * engine.second)
         assert self.take(engine, queues) == []
         engine.advance(2.5 * engine.second)
         (again,) = self.take(engine, queues)
@@ -339,7 +343,7 @@ class QueueContract:
     def test_a_failed_job_without_delay_is_ready_at_once(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job("one")])
         (lease,) = self.take(engine, queues)
-        assert queues.fail(lease, failure(), delay=0)
+        assert fail(queues, lease, failure(), delay=0)
         (again,) = self.take(engine, queues)
         assert again.job.attempt == 2
 
@@ -347,29 +351,29 @@ class QueueContract:
         queues.send("q", [job("one", {"p": 1}, tags={"a": "b"})])
         for attempt in (1, 2, 3):
             (lease,) = self.take(engine, queues)
-            assert queues.fail(lease, failure(attempt), delay=0 if attempt < 3 else None)
+            assert fail(queues, lease, failure(attempt), delay=0 if attempt < 3 else None)
         assert self.take(engine, queues) == []
-        (dead,) = queues.dead_letters("q", 10)
+        (dead,) = queues.history.dead_letters("q", 10)
         assert (dead.queue, dead.job.id, dead.job.payload, dead.job.tags) == ("q", "one", {"p": 1}, {"a": "b"})
         assert dead.failures == (failure(1), failure(2), failure(3))
-        assert queues.depth("q").dead == 1
+        assert depth(queues, "q").dead == 1
 
     def test_dead_letters_come_oldest_first_and_not_more_than_asked_for(self, engine: Engine, queues: Queues) -> None:
         queues.send("q", [job(str(number)) for number in range(4)])
         for lease in self.take(engine, queues, n=4):
-            assert queues.fail(lease, failure(), delay=None)
-        found = [dead.job.id for dead in queues.dead_letters("q", 3)]
+            assert fail(queues, lease, failure(), delay=None)
+        found = [dead.job.id for dead in queues.history.dead_letters("q", 3)]
         assert len(found) == 3
-        assert found == ["0", "1", "2"] or not engine.ordered
-        assert queues.dead_letters("other", 3) == []
+        assert found == ["0", "1", "2"] or not queues.capabilities.ordered
+        assert queues.history.dead_letters("other", 3) == []
 
     def test_a_released_job_is_ready_at_once_and_the_attempt_is_not_counted(
         self, engine: Engine, queues: Queues
     ) -> None:
         queues.send("q", [job("one"), job("two")])
         lease = self.take(engine, queues, n=1)[0]
-        assert queues.release(lease)
-        assert not queues.release(lease)
+        assert release(queues, lease)
+        assert not release(queues, lease)
         again = {one.job.id: one.job.attempt for one in self.take(engine, queues)}
         assert again == {"one": 1, "two": 1}
 
@@ -377,18 +381,14 @@ class QueueContract:
         queues.send("q", [job(str(number)) for number in range(6)])
         queues.send("q", [job("later"), job("later still")], delay=60)
         leases = self.take(engine, queues, n=3)
-        assert queues.fail(leases[0], failure(), delay=None)
-        depth = queues.depth("q")
-        if engine.exact:
-            assert (depth.ready, depth.delayed, depth.leased, depth.dead) == (3, 2, 2, 1)
-        empty = queues.depth("no such queue")
-        assert (empty.ready, empty.delayed, empty.leased, empty.dead) == (0, 0, 0, 0)
+        assert fail(queues, leases[0], failure(), delay=None)
+        if queues.capabilities.exact_depths:
+            assert depth(queues, "q") == Depth(ready=3, delayed=2, leased=2, dead=1)
+        assert depth(queues, "no such queue") == Depth(0, 0, 0, 0)
 
-    # Settling many in one step, where the engine can
+    # Settling many in one step
 
-    def test_an_exchange_settles_forwards_and_claims(self, engine: Engine, queues: Queues) -> None:
-        if not isinstance(queues, Exchange):
-            pytest.skip("this engine has no exchange")
+    def test_one_step_settles_forwards_and_claims(self, engine: Engine, queues: Queues) -> None:
         queues.send("a", [job(f"a{number}", number) for number in range(4)])
         leases = self.take(engine, queues, "a", n=3)
         settled = [
@@ -396,24 +396,89 @@ class QueueContract:
             Failed(leases[1], failure(), None),
             Finished(Lease(leases[2].job, "a", "1.stale", 0), [Forward("b", job("b2"))]),
         ]
-        held, claimed = queues.exchange(settled, [Wanted("b", 5, 30), Wanted("a", 5, 30), Wanted("none", 5, 30)])
+        wanted = [Wanted("b", 5, 30), Wanted("a", 5, 30), Wanted("none", 5, 30)]
+        held, claimed = settle_and_claim(queues, settled, wanted)
         assert held == [True, True, False]
         assert self.ids(claimed) == ["b0", "a3"]
         assert claimed[0].job.payload == "zero"
-        assert queues.exchange([], [Wanted("a", 0, 30)]) == ([], [])
+        assert settle_and_claim(queues, [], [Wanted("a", 0, 30)]) == ([], [])
 
-    def test_an_exchange_that_is_refused_changes_nothing(self, engine: Engine, queues: Queues) -> None:
-        if not isinstance(queues, Exchange):
-            pytest.skip("this engine has no exchange")
+    def test_a_step_that_is_refused_changes_nothing(self, engine: Engine, queues: Queues) -> None:
         queues.send("a", [job("a0"), job("a1")])
         first, second = self.take(engine, queues, "a")
         with pytest.raises(FactoryError):
-            queues.exchange([Finished(first, [Forward("b", job("b0"))]), Finished(second, [], object())], [])
+            settle_and_claim(queues, [Finished(first, [Forward("b", job("b0"))]), Finished(second, [], object())], [])
         assert self.take(engine, queues, "b") == []
-        assert queues.finish(first, [])
-        assert queues.finish(second, [])
+        assert finish(queues, first, [])
+        assert finish(queues, second, [])
 
-    # Processes
+    def test_what_can_never_be_stored_is_told_from_what_can(self, engine: Engine, queues: Queues) -> None:
+        queues.send("q", [job("one"), job("two")])
+        one, two = self.take(engine, queues)
+        settled = [Finished(one, [], {"x": object()}), Finished(two, [], "fine")]
+        with pytest.raises(UnstorableError, match="the result of job one is not JSON"):
+            settle_and_claim(queues, settled, [])
+        assert "the result of job one is not JSON" in str(queues.unstorable(settled[0]))
+        assert queues.unstorable(settled[1]) is None
+        assert queues.unstorable(Failed(one, failure(), None)) is None
+
+    def test_many_leases_are_released_at_once(self, engine: Engine, queues: Queues) -> None:
+        queues.send("q", [job("one"), job("two"), job("three")])
+        one, two, three = self.take(engine, queues)
+        assert finish(queues, two)
+        assert asyncio.run(queues.release([one, two, three])) == [True, False, True]
+        assert sorted(self.ids(self.take(engine, queues))) == ["one", "three"]
+
+    def test_what_a_dead_runner_had_in_hand_is_reclaimed_at_once_its_attempt_failed(
+        self, engine: Engine, queues: Queues
+    ) -> None:
+        if not queues.capabilities.exclusive_runner:
+            pytest.skip("several runners have these queues")
+        queues.send("q", [job("held", 1), job("next", 2)])
+        queues.send("other", [job("elsewhere", 3)])
+        queues.send("q", [job("later", 4)], delay=3600)
+        (lease,) = self.take(engine, queues, n=1, lease=3600)
+        self.take(engine, queues, "other", n=1, lease=3600)
+        assert reclaim(queues) == 2
+        assert reclaim(queues) == 0
+        assert not finish(queues, lease, []), "whoever had it in hand has lost it"
+        again = [*self.take(engine, queues, n=9), *self.take(engine, queues, "other", n=9)]
+        assert [(one.job.id, one.job.attempt) for one in again] == [("held", 2), ("next", 1), ("elsewhere", 2)]
+        record = queues.history.job("held")
+        assert record is not None
+        assert [(failure.type, failure.attempt) for failure in record.failures] == [("RunnerDied", 1)]
+        assert depth(queues, "q").delayed == 1
+
+    # Wake-ups
+
+    def test_a_subscriber_is_woken_by_a_send_of_somebody_else_until_it_has_enough(
+        self, engine: Engine, queues: Queues
+    ) -> None:
+        another = engine.open()
+
+        async def listen() -> list[str]:
+            woken = asyncio.Event()
+            subscription = queues.subscribe(["q", "r"], woken.set)
+            assert (await queues.settle_and_claim([], [Wanted("r", 1, 60)]))[1] == []
+            another.send("r", [job("one")])
+            await asyncio.wait_for(woken.wait(), PATIENCE)
+            leases: list[Lease] = []
+            while not leases:  # a wake-up may come before what it is for
+                leases = (await queues.settle_and_claim([], [Wanted("r", 1, 60)]))[1]
+            subscription.close()
+            subscription.close()
+            woken.clear()
+            another.send("q", [job("two")])
+            await asyncio.sleep(0)
+            assert not woken.is_set()
+            return self.ids(leases)
+
+        assert asyncio.run(listen()) == ["one"]
+        another.close()
+
+
+class SharedContract(QueueContract):
+    """The suite for queues that other processes have open too."""
 
     def test_a_waiting_process_is_woken_by_a_send(self, engine: Engine, queues: Queues) -> None:
         with other_process(engine) as other:
@@ -474,11 +539,11 @@ class QueueContract:
         while leases := [lease for name in "cba" for lease in self.take(engine, queues, name)]:
             for lease in leases:
                 following = {"a": "b", "b": "c", "c": "end"}[lease.queue]
-                assert queues.finish(lease, [Forward(following, job(f"{lease.job.id}.{following}"))])
+                assert finish(queues, lease, [Forward(following, job(f"{lease.job.id}.{following}"))])
                 if following == "end":
                     done.append(lease.job.id)
         ended = self.ids(self.take(engine, queues, "end", n=1000))
         assert sorted(ended) == sorted(f"{name}.end" for name in everything)
         assert set(done) <= everything
-        if engine.atomic:
+        if queues.capabilities.atomic:
             assert len(done) == len(set(done))

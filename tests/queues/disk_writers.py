@@ -19,6 +19,9 @@ from factory_cdk.queues.port import Finished, Forward, Job, Lease, Wanted
 from factory_cdk.queues.sqlite.bodies import FILE_BYTES
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
+sys.path.append(str(Path(__file__).parents[1]))
+from queue_calls import reclaim, settle_and_claim
+
 NEXT = {"a": "b", "b": "end"}
 SENDS = 60
 SIZES = [0] * 12 + [900] * 4 + [5000] * 3 + [FILE_BYTES]
@@ -52,9 +55,9 @@ def work(name: str, folder: Path, dice: random.Random) -> None:
     while not (folder / name).exists():
         with SqliteQueues(folder / "queues.db") as queues:
             for _ in range(dice.randint(1, 30)):
-                leases = queues.exchange([], [Wanted(queue, dice.randint(0, 3), 60) for queue in NEXT])[1]
-                queues.exchange([onward(lease) for lease in leases if dice.random() < 0.9], [])
-            queues.reclaim()
+                leases = settle_and_claim(queues, [], [Wanted(queue, dice.randint(0, 3), 60) for queue in NEXT])[1]
+                settle_and_claim(queues, [onward(lease) for lease in leases if dice.random() < 0.9], [])
+            reclaim(queues)
         if dice.random() < 0.5:
             connection = sqlite3.connect(folder / "queues.db", timeout=180)
             connection.execute(f"PRAGMA wal_checkpoint({dice.choice(['PASSIVE', 'RESTART', 'TRUNCATE'])})")

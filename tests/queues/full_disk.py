@@ -14,6 +14,9 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.port import Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
+sys.path.append(str(Path(__file__).parents[1]))
+from queue_calls import claim
+
 
 def main() -> None:
     disk = Path(sys.argv[1])
@@ -31,11 +34,11 @@ def main() -> None:
             refused = [error.message, error.remedy]
             break
         acknowledged.append(f"{number}")
-    held = queues.receive("a", 0, lease=60)
+    held = claim(queues, "a", 0, lease=60)
     queues.close()
     ballast.unlink()
     with SqliteQueues(disk / "queues.db") as queues:
-        there = [lease.job.id for lease in queues.receive("a", 200_000, lease=60)]
+        there = [lease.job.id for lease in claim(queues, "a", 200_000, lease=60)]
         queues.send("a", [Job("one more", "bot", 1, "run")])
     left = [path.name for path in disk.rglob(".staging-*")]
     print(json.dumps({"refused": refused, "acknowledged": acknowledged, "there": there, "held": held, "left": left}))

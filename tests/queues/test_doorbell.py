@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE
+from queue_calls import claim, fail
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.doorbell import Doorbell, Ringer, bell_path
@@ -82,52 +82,44 @@ def test_a_file_in_the_place_of_the_pipe_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "q").read_text() == ""
 
 
-def test_an_event_loop_is_woken_by_a_send_of_somebody_else(tmp_path: Path) -> None:
-    async def listen() -> list[str]:
-        with SqliteQueues(tmp_path / "q.db") as ours, SqliteQueues(tmp_path / "q.db") as theirs:
-            rang = asyncio.Event()
-            bell = ours.doorbell("a")
-            asyncio.get_running_loop().add_reader(bell, rang.set)
-            assert ours.receive("a", 1, lease=60) == []
-            theirs.send("a", [job("one")])
-            await asyncio.wait_for(rang.wait(), PATIENCE)
-            asyncio.get_running_loop().remove_reader(bell)
-            bell.close()
-            return [lease.job.id for lease in ours.receive("a", 1, lease=60)]
-
-    assert asyncio.run(listen()) == ["one"]
-
-
 def test_who_forwards_wakes_others_but_not_itself(tmp_path: Path) -> None:
-    with SqliteQueues(tmp_path / "q.db") as ours, SqliteQueues(tmp_path / "q.db") as theirs:
-        with ours.doorbell("b") as mine, theirs.doorbell("c") as other:
-            ours.send("a", [job("1"), job("2"), job("3")])
-            first, second, third = ours.receive("a", 3, lease=60)
-            ours.finish(first, [Forward("b", job("1b")), Forward("c", job("1c"))])
-            assert not rings(mine)
-            assert other.drain()
-            claimed = ours.exchange([Finished(second, [Forward("c", job("2c"))])], [Wanted("c", 2, 60)])[1]
-            assert [lease.job.id for lease in claimed] == ["1c", "2c"]
-            assert not rings(other)  # nothing is left for it
-            ours.fail(claimed[0], Failure("Error", "", "", 1), delay=0)
-            assert other.drain()
-            ours.release(claimed[1])
-            assert other.drain()
-            ours.exchange([Failed(third, Failure("Error", "", "", 1), None)], [])
-        with theirs.doorbell("b") as other:
-            (lease,) = theirs.receive("b", 1, lease=60)
-            ours.send("a", [job("4")])
-            (fourth,) = ours.receive("a", 1, lease=60)
-            ours.finish(fourth, [Forward("b", job("4b"))])
-            assert other.drain()  # our own bell is closed by now, so it is rung again
-            assert theirs.finish(lease, [])
+    async def forward() -> None:
+        with SqliteQueues(tmp_path / "q.db") as ours, SqliteQueues(tmp_path / "q.db") as theirs:
+            folder = tmp_path / "q.db.bells"
+            mine = ours.subscribe(["b"], lambda: None)
+            with Doorbell(bell_path(folder, "b")) as same, Doorbell(bell_path(folder, "c")) as other:
+                ours.send("a", [job("1"), job("2"), job("3")])
+                first, second, third = (await ours.settle_and_claim([], [Wanted("a", 3, 60)]))[1]
+                done = Finished(first, [Forward("b", job("1b")), Forward("c", job("1c"))])
+                await ours.settle_and_claim([done], [])
+                assert not rings(same)
+                assert other.drain()
+                done = Finished(second, [Forward("c", job("2c"))])
+                claimed = (await ours.settle_and_claim([done], [Wanted("c", 2, 60)]))[1]
+                assert [lease.job.id for lease in claimed] == ["1c", "2c"]
+                assert not rings(other)  # nothing is left for it
+                await ours.settle_and_claim([Failed(claimed[0], Failure("Error", "", "", 1), 0)], [])
+                assert other.drain()
+                await ours.release([claimed[1]])
+                assert other.drain()
+                await ours.settle_and_claim([Failed(third, Failure("Error", "", "", 1), None)], [])
+            mine.close()
+            with Doorbell(bell_path(folder, "b")) as other:
+                (lease,) = (await theirs.settle_and_claim([], [Wanted("b", 1, 60)]))[1]
+                ours.send("a", [job("4")])
+                (fourth,) = (await ours.settle_and_claim([], [Wanted("a", 1, 60)]))[1]
+                await ours.settle_and_claim([Finished(fourth, [Forward("b", job("4b"))])], [])
+                assert other.drain()  # our own bell is closed by now, so it is rung again
+                assert (await theirs.settle_and_claim([Finished(lease)], []))[0] == [True]
+
+    asyncio.run(forward())
 
 
 def test_a_retried_job_rings(tmp_path: Path) -> None:
-    with SqliteQueues(tmp_path / "q.db") as queues, queues.doorbell("a") as bell:
+    with SqliteQueues(tmp_path / "q.db") as queues, Doorbell(bell_path(tmp_path / "q.db.bells", "a")) as bell:
         queues.send("a", [job("one")])
-        (lease,) = queues.receive("a", 1, lease=60)
-        queues.fail(lease, Failure("Error", "", "", 1), delay=None)
+        (lease,) = claim(queues, "a", 1, lease=60)
+        fail(queues, lease, Failure("Error", "", "", 1), delay=None)
         bell.drain()
         queues.history.retry(["one"])
         assert bell.drain()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract import Engine, QueueContract
+from contract import Engine, SharedContract
+from queue_calls import claim, finish, run_jobs, settle_and_claim
 
-from factory_cdk.queues.port import Finished, Forward, Job, JobRecord, Queues, Wanted
+from factory_cdk.queues.port import Finished, Forward, Job, JobRecord, Wanted
+from factory_cdk.queues.sqlite.bodies import FILE_BYTES
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
 
@@ -23,32 +26,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         nonlocal passed
         passed += seconds
 
-    def open_queues() -> Queues:
+    def open_queues() -> SqliteQueues:
         return SqliteQueues(path, clock=lambda: begun + passed)
 
-    yield Engine(open_queues, advance, "factory_cdk.queues.sqlite.engine:SqliteQueues", [str(path)])
+    yield Engine(open_queues, advance, factory="factory_cdk.queues.sqlite.engine:SqliteQueues", arguments=[str(path)])
 
 
-class TestSqlite(QueueContract):
+class TestSqlite(SharedContract):
     pass
-
-
-def test_what_a_dead_holder_had_in_hand_is_reclaimed_at_once_its_attempt_failed(tmp_path: Path) -> None:
-    with SqliteQueues(tmp_path / "queues.db") as queues:
-        queues.send("q", [Job("held", "bot", 1, "run"), Job("next", "bot", 2, "run")])
-        queues.send("other", [Job("elsewhere", "bot", 3, "run")])
-        queues.send("q", [Job("later", "bot", 4, "run")], delay=3600)
-        (lease,) = queues.receive("q", 1, lease=3600)
-        queues.receive("other", 1, lease=3600)
-        assert queues.reclaim() == 2
-        assert queues.reclaim() == 0
-        assert not queues.finish(lease, []), "whoever had it in hand has lost it"
-        again = [*queues.receive("q", 9, lease=60), *queues.receive("other", 9, lease=60)]
-        assert [(one.job.id, one.job.attempt) for one in again] == [("held", 2), ("next", 1), ("elsewhere", 2)]
-        record = queues.history.job("held")
-        assert record is not None
-        assert [(failure.type, failure.attempt) for failure in record.failures] == [("RunnerDied", 1)]
-        assert queues.depth("q").delayed == 1
 
 
 def test_a_job_that_is_leased_as_it_is_sent_on_is_as_one_that_was_claimed_after_it(tmp_path: Path) -> None:
@@ -57,25 +42,62 @@ def test_a_job_that_is_leased_as_it_is_sent_on_is_as_one_that_was_claimed_after_
         now = 1000.0
         with SqliteQueues(tmp_path / name, clock=lambda: now) as queues:
             queues.send("a", [Job("parent", "bot", 0, "run", tags={"colour": "red"})])
-            (parent,) = queues.receive("a", 1, lease=60)
+            (parent,) = claim(queues, "a", 1, lease=60)
             children = [Job(f"child-{size}", "bot", "x" * size, "run", "parent", 1, {"a": "b"}) for size in (1, 5000)]
             done = Finished(parent, [Forward("b", child) for child in children], "result")
             wanted = [Wanted("b", 2, 60)]
             if at_once:
-                leases = queues.exchange([done], wanted)[1]
+                leases = settle_and_claim(queues, [done], wanted)[1]
             else:
-                queues.exchange([done], [])
-                leases = queues.exchange([], wanted)[1]
+                settle_and_claim(queues, [done], [])
+                leases = settle_and_claim(queues, [], wanted)[1]
             assert [(lease.job, lease.queue, lease.deadline) for lease in leases] == [
                 (child, "b", 1060.0) for child in children
             ]
-            assert queues.next_due(["b"]) == 1060.0
-            in_hand = queues.history.run_jobs("run")
-            now += 61
-            again = queues.receive("b", 2, lease=60)
+            in_hand = run_jobs(queues, "run")
+            now += 59.9
+            assert claim(queues, "b", 2, lease=60) == []
+            now += 1.1
+            again = claim(queues, "b", 2, lease=60)
             assert [lease.job.attempt for lease in again] == [2, 2]
-            assert not queues.finish(leases[0], []), "whoever had it in hand has lost it"
-            assert queues.finish(again[0], [])
-            return in_hand, queues.history.run_jobs("run")
+            assert not finish(queues, leases[0], []), "whoever had it in hand has lost it"
+            assert finish(queues, again[0], [])
+            return in_hand, run_jobs(queues, "run")
 
     assert left("one", at_once=True) == left("two", at_once=False)
+
+
+def test_the_log_of_a_runner_that_is_never_idle_stays_small(tmp_path: Path) -> None:
+    async def work() -> None:
+        with SqliteQueues(tmp_path / "queues.db") as queues:
+            subscription = queues.subscribe(["a"], lambda: None)
+            queues.send("a", [Job("job", "bot", "x" * 500, "run")])
+            (lease,) = (await queues.settle_and_claim([], [Wanted("a", 1, 60)]))[1]
+            for number in range(2000):
+                done = Finished(lease, [Forward("a", Job(f"job-{number}", "bot", "x" * 500, "run"))])
+                held, (lease,) = await queues.settle_and_claim([done], [Wanted("a", 1, 60)])
+                assert held == [True]
+            subscription.close()
+            largest = (tmp_path / "queues.db-wal").stat().st_size
+            assert largest < 20e6, "16,000 pages were written"
+
+    asyncio.run(work())
+
+
+def test_closing_waits_for_what_is_done_in_a_thread(tmp_path: Path) -> None:
+    async def leave() -> None:
+        queues = SqliteQueues(tmp_path / "queues.db")
+        queues.send("a", [Job("one", "bot", 1, "run")])
+        (lease,) = (await queues.settle_and_claim([], [Wanted("a", 1, 60)]))[1]
+        large = "x" * (FILE_BYTES + 1)  # it goes into a file, so a thread settles it
+        settling = asyncio.create_task(queues.settle_and_claim([Finished(lease, [], large)], []))
+        await asyncio.sleep(0)
+        settling.cancel()
+        queues.close()
+
+    asyncio.run(leave())
+    with SqliteQueues(tmp_path / "queues.db") as queues:
+        record = queues.history.job("one")
+        assert record is not None
+        assert (record.state, len(str(record.result))) == ("success", FILE_BYTES + 1)
+    assert [path.name for path in tmp_path.rglob(".staging*")] == []

@@ -16,6 +16,7 @@ import pytest
 from disk import Disk, Record, read_trace
 from disk_writers import NEXT, SIZES, onward, payload
 from patience import PATIENCE
+from queue_calls import claim, reclaim, settle_and_claim
 
 from factory_cdk.queues.port import Wanted
 from factory_cdk.queues.sqlite.engine import SqliteQueues
@@ -64,11 +65,11 @@ def ends_of(path: Path) -> dict[str, object]:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     with SqliteQueues(path, sync=lambda _: None) as queues:
-        queues.reclaim()
-        while leases := queues.exchange([], [Wanted(queue, 1000, 60) for queue in NEXT])[1]:
-            queues.exchange([onward(lease) for lease in leases], [])
-        assert [queues.dead_letters(queue, 10) for queue in (*NEXT, "end")] == [[], [], []]
-        return {lease.job.id: lease.job.payload for lease in queues.receive("end", 10_000, lease=60)}
+        reclaim(queues)
+        while leases := settle_and_claim(queues, [], [Wanted(queue, 1000, 60) for queue in NEXT])[1]:
+            settle_and_claim(queues, [onward(lease) for lease in leases], [])
+        assert [queues.history.dead_letters(queue, 10) for queue in (*NEXT, "end")] == [[], [], []]
+        return {lease.job.id: lease.job.payload for lease in claim(queues, "end", 10_000, lease=60)}
 
 
 @pytest.mark.parametrize("seed", range(4))

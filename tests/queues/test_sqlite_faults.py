@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from queue_calls import claim, run_jobs, settle_and_claim
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.port import Finished, Forward, Job, Wanted
@@ -44,8 +45,8 @@ def path(tmp_path: Path) -> Path:
 def filled(path: Path, jobs: int = 300) -> None:
     with SqliteQueues(path) as queues:
         queues.send("a", [Job(f"job-{number}", "bot", "p" * 200, "run") for number in range(jobs)])
-        leases = queues.receive("a", jobs // 3, lease=60)
-        queues.exchange([Finished(lease, [], number) for number, lease in enumerate(leases)], [])
+        leases = claim(queues, "a", jobs // 3, lease=60)
+        settle_and_claim(queues, [Finished(lease, [], number) for number, lease in enumerate(leases)], [])
 
 
 @needs_mounts
@@ -150,7 +151,7 @@ def test_a_damaged_database_is_named_and_what_can_be_read_is_saved(path: Path) -
     assert problems
     assert all(str(path) in problem for problem in problems)
     with pytest.raises(FactoryError, match="damaged") as raised, SqliteQueues(path) as queues:
-        queues.history.run_jobs("run")
+        run_jobs(queues, "run")
     assert "factory_cdk.queues.sqlite.check" in str(raised.value.remedy)
     into = path.with_name("saved.db")
     done = rescue(path, into)
@@ -158,10 +159,10 @@ def test_a_damaged_database_is_named_and_what_can_be_read_is_saved(path: Path) -
     assert done.saved + done.lost == 300
     assert check(into) == ()
     with SqliteQueues(into) as queues:
-        records = queues.history.run_jobs("run")
+        records = run_jobs(queues, "run")
         assert len(records) == done.saved
         live = [record.job.id for record in records if record.outcome is None]
-        assert [lease.job.id for lease in queues.receive("a", 1000, lease=60)] == live
+        assert [lease.job.id for lease in claim(queues, "a", 1000, lease=60)] == live
 
 
 @pytest.mark.parametrize("size", [100, 4096])
@@ -230,28 +231,28 @@ def test_a_payload_whose_file_is_gone_makes_a_dead_letter_and_holds_nothing_up(p
         (file,) = [found for found in path.with_name("queues.db.bodies").rglob("*") if found.is_file()]
         file.rename(path.with_name("elsewhere"))
         assert any(file.name in problem for problem in check(path))
-        assert [lease.job.id for lease in queues.receive("a", 10, lease=60)] == ["small"]
+        assert [lease.job.id for lease in claim(queues, "a", 10, lease=60)] == ["small"]
         path.with_name("elsewhere").rename(file)
-        (dead,) = queues.dead_letters("a", 10)
+        (dead,) = queues.history.dead_letters("a", 10)
         assert dead.failures[0].type == "PayloadLost"
         assert file.name in dead.failures[0].message
         assert queues.history.retry(["large"]) == [True]
-        (lease,) = queues.receive("a", 10, lease=60)
+        (lease,) = claim(queues, "a", 10, lease=60)
         assert lease.job.payload == "x" * (FILE_BYTES + 1)
 
 
 def test_what_is_sent_on_does_not_overtake_jobs_behind_one_whose_payload_is_gone(path: Path) -> None:
     with SqliteQueues(path) as queues:
         queues.send("a", [Job("parent", "bot", 1, "run")])
-        (parent,) = queues.receive("a", 1, lease=60)
+        (parent,) = claim(queues, "a", 1, lease=60)
         large = Job("large", "bot", "x" * (FILE_BYTES + 1), "run")
         queues.send("b", [large, Job("older", "bot", 1, "run"), Job("old", "bot", 1, "run")])
         (file,) = [found for found in path.with_name("queues.db.bodies").rglob("*") if found.is_file()]
         file.unlink()
         done = Finished(parent, [Forward("b", Job("child", "bot", 1, "run"))])
-        leases = queues.exchange([done], [Wanted("b", 2, 60)])[1]
+        leases = settle_and_claim(queues, [done], [Wanted("b", 2, 60)])[1]
         assert [lease.job.id for lease in leases] == ["older", "old"]
-        assert [lease.job.id for lease in queues.receive("b", 2, lease=60)] == ["child"]
+        assert [lease.job.id for lease in claim(queues, "b", 2, lease=60)] == ["child"]
 
 
 def test_a_stopped_process_that_holds_the_write_lock_is_named(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from queue_calls import claim, finish, release
 
-from factory_cdk.queues.port import Failure, Forward, Job, Outcome
+from factory_cdk.queues.port import Forward, Job
 from factory_cdk.queues.sqlite.bodies import FILE_BYTES
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
@@ -44,127 +45,18 @@ def large_files(tmp_path: Path) -> int:
 
 
 def finish_all(queues: SqliteQueues, queue: str, result: object = None) -> None:
-    for lease in queues.receive(queue, 100, lease=60):
-        assert queues.finish(lease, [], result)
+    for lease in claim(queues, queue, 100, lease=60):
+        assert finish(queues, lease, [], result)
 
 
-def test_a_record_says_everything_about_a_job(queues: SqliteQueues, clock: Clock) -> None:
-    queues.send("q", [job("one", {"x": 1})])
-    clock.now = 1010
-    (lease,) = queues.receive("q", 1, lease=60)
-    failure = Failure("ValueError", "no", "Traceback", 1)
-    queues.fail(lease, failure, delay=5)
-    clock.now = 1020
-    (lease,) = queues.receive("q", 1, lease=60)
-    clock.now = 1023
-    queues.finish(lease, [], [1, 2])
-    record = queues.history.job("one")
-    assert record is not None
-    assert (record.job.payload, record.result, record.queue) == ({"x": 1}, [1, 2], "q")
-    assert (record.state, record.outcome, record.attempts) == ("success", Outcome.SUCCESS, 2)
-    assert record.failures == (failure,)
-    assert (record.enqueued, record.first_started, record.started, record.finished) == (1000, 1010, 1020, 1023)
-    assert queues.history.job("two") is None
-
-
-def test_the_state_of_a_live_job_is_told(queues: SqliteQueues, clock: Clock) -> None:
-    queues.send("q", [job("leased"), job("ready")])
-    queues.send("q", [job("delayed")], delay=5)
-    queues.receive("q", 1, lease=10)
-    states = {record.job.id: (record.state, record.attempts) for record in queues.history.run_jobs("run")}
-    assert states == {"leased": ("leased", 1), "ready": ("ready", 0), "delayed": ("delayed", 0)}
-    clock.now += 20
-    assert {record.state for record in queues.history.run_jobs("run")} == {"ready"}
-
-
-def test_a_watcher_sees_every_outcome_once_and_only_those_of_its_run(queues: SqliteQueues) -> None:
-    queues.send("q", [job("a"), job("b"), job("other", run="other"), job("c")])
-    cursor, seen = 0, []
-    while queues.history.remaining("run"):
-        (lease,) = queues.receive("q", 1, lease=60)
-        queues.finish(lease, [Forward("end", job(f"{lease.job.id}.end"))] if lease.job.id == "a" else [])
-        finish_all(queues, "end")
-        news = queues.history.outcomes("run", after=cursor)
-        seen += [record.job.id for record in news]
-        cursor = news[-1].cursor if news and news[-1].cursor else cursor
-    assert seen == ["a", "a.end", "b", "c"]
-    assert queues.history.outcomes("run", after=cursor) == []
-    assert [record.job.id for record in queues.history.outcomes("run", n=2)] == ["a", "a.end"]
-
-
-def test_a_retried_job_is_seen_again_by_its_watcher_with_all_its_attempts(queues: SqliteQueues) -> None:
+def test_numbers_of_purged_jobs_are_never_used_again(queues: SqliteQueues, clock: Clock) -> None:
     queues.send("q", [job("one")])
-    for attempt in (1, 2):
-        (lease,) = queues.receive("q", 1, lease=60)
-        queues.fail(lease, Failure("Error", str(attempt), "", attempt), delay=0 if attempt == 1 else None)
-    (dead,) = queues.history.outcomes("run")
-    assert (dead.outcome, dead.attempts) == (Outcome.DEAD, 2)
-    assert queues.history.retry(["one"]) == [True]
-    assert queues.history.retry(["one"]) == [False]
-    assert queues.dead_letters("q", 10) == []
-    (lease,) = queues.receive("q", 1, lease=60)
-    assert lease.job.attempt == 1
-    queues.finish(lease, [])
-    (done,) = queues.history.outcomes("run", after=dead.cursor or 0)
-    assert (done.outcome, done.attempts, [failure.message for failure in done.failures]) == ("success", 3, ["1", "2"])
-
-
-def test_a_cancelled_job_is_final_and_whoever_has_it_in_hand_loses_it(queues: SqliteQueues) -> None:
-    queues.send("q", [job("held"), job("waiting"), job("untouched")])
-    (lease,) = queues.receive("q", 1, lease=60)
-    assert queues.history.cancel(["held", "waiting", "unknown"]) == [True, True, False]
-    assert queues.history.cancel(["held"]) == [False]
-    assert queues.extend([lease], 60) == []
-    assert not queues.finish(lease, [])
-    assert [record.outcome for record in queues.history.outcomes("run")] == [Outcome.CANCELLED] * 2
-    assert queues.history.cancel_queue("q") == 1
-    assert queues.history.remaining("run") == 0
-
-
-def test_depths_of_all_queues_come_at_once(queues: SqliteQueues) -> None:
-    queues.send("a", [job("1"), job("2")])
-    queues.send("b", [job("3")])
-    queues.send("done", [job("4")])
-    finish_all(queues, "done")
-    assert {name: depth.ready for name, depth in queues.history.depths().items()} == {"a": 2, "b": 1}
-    assert queues.history.depths(["none"])["none"].ready == 0
-
-
-def test_a_purge_forgets_old_final_jobs_but_no_dead_letter_and_no_live_one(queues: SqliteQueues, clock: Clock) -> None:
-    queues.send("q", [job("old"), job("dead"), job("live")])
-    old, dead = queues.receive("q", 2, lease=60)
-    queues.finish(old, [])
-    queues.fail(dead, Failure("Error", "", "", 1), delay=None)
+    (stale,) = claim(queues, "q", 1, lease=60)
+    finish(queues, stale, [])
     clock.now = 2000
-    queues.send("q2", [job("new")])
-    finish_all(queues, "q2")
-    assert queues.history.purge(before=2000) == 1
-    assert [record.job.id for record in queues.history.run_jobs("run")] == ["dead", "live", "new"]
-    assert queues.history.purge(before=2000) == 0
-
-
-def test_a_job_that_is_old_by_a_clock_that_was_behind_is_kept(queues: SqliteQueues, clock: Clock) -> None:
-    for name, now in (("young", 2000), ("stepped back", 500), ("younger", 2001)):
-        clock.now = now
-        queues.send("q", [job(name)])
-        finish_all(queues, "q")
-    assert queues.history.purge(before=1000) == 0
-    assert queues.history.purge(before=2001) == 2
-
-
-def test_a_purge_takes_no_more_than_it_was_asked_to(queues: SqliteQueues) -> None:
-    queues.send("q", [job(str(number)) for number in range(10)])
-    finish_all(queues, "q")
-    assert [queues.history.purge(before=2000, n=4) for _ in range(4)] == [4, 4, 2, 0]
-
-
-def test_numbers_of_purged_jobs_are_never_used_again(queues: SqliteQueues) -> None:
+    assert queues.history.purge(0) == 1
     queues.send("q", [job("one")])
-    (stale,) = queues.receive("q", 1, lease=60)
-    queues.finish(stale, [])
-    queues.history.purge(before=2000)
-    queues.send("q", [job("one")])
-    (lease,) = queues.receive("q", 1, lease=60)
+    (lease,) = claim(queues, "q", 1, lease=60)
     assert lease.token.partition(".")[0] != stale.token.partition(".")[0]
 
 
@@ -174,25 +66,26 @@ def test_a_large_payload_is_kept_once_and_removed_with_the_last_job_that_uses_it
     queues.send("q", [job("one", LARGE), job("two", LARGE)])
     queues.send("q", [job("one", LARGE)])  # known: nothing is kept for it
     assert large_files(tmp_path) == 1
-    first, second = queues.receive("q", 2, lease=60)
+    first, second = claim(queues, "q", 2, lease=60)
     result = LARGE + "y"
-    queues.finish(first, [Forward("left", job("l", result)), Forward("right", job("r", result))], result)
+    finish(queues, first, [Forward("left", job("l", result)), Forward("right", job("r", result))], result)
     assert large_files(tmp_path) == 2
     finish_all(queues, "left")
     clock.now = 1500
-    assert queues.history.purge(before=1500) == 2  # one, l
+    assert queues.history.purge(0) == 2  # one, l
     assert large_files(tmp_path) == 2  # two and r need them still
     finish_all(queues, "right")
-    queues.finish(second, [])
-    assert queues.history.purge(before=9000) == 2
+    finish(queues, second, [])
+    clock.now = 9000
+    assert queues.history.purge(0) == 2
     assert large_files(tmp_path) == 0
 
 
 def test_what_was_refused_leaves_no_file_behind(queues: SqliteQueues, tmp_path: Path) -> None:
     queues.send("q", [job("one")])
-    (lease,) = queues.receive("q", 1, lease=60)
-    queues.release(lease)
-    assert not queues.finish(lease, [Forward("next", job("child", LARGE))], LARGE)
+    (lease,) = claim(queues, "q", 1, lease=60)
+    release(queues, lease)
+    assert not finish(queues, lease, [Forward("next", job("child", LARGE))], LARGE)
     assert large_files(tmp_path) == 0
 
 
@@ -215,4 +108,4 @@ def test_a_sweep_removes_what_killed_processes_left_behind_and_nothing_else(
     (folder / ".staging-old").write_text("being written")
     os.utime(folder / ".staging-old", (clock.now, clock.now))
     assert queues.history.sweep() == 0
-    assert queues.receive("q", 1, lease=60)[0].job.payload == LARGE
+    assert claim(queues, "q", 1, lease=60)[0].job.payload == LARGE

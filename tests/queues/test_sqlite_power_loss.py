@@ -14,6 +14,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from queue_calls import claim, finish, settle_and_claim
 
 from factory_cdk.queues.port import Finished, Forward, Job, Wanted
 from factory_cdk.queues.sqlite.bodies import FILE_BYTES
@@ -65,7 +66,7 @@ class Disk:
 def turn(queues: SqliteQueues, dice: random.Random) -> None:
     """Take some jobs of any queue and send them on."""
     wanted = [Wanted(queue, dice.randint(0, 3), 60) for queue in NEXT]
-    leases = queues.exchange([], wanted)[1]
+    leases = settle_and_claim(queues, [], wanted)[1]
     settled = [
         Finished(
             lease,
@@ -75,22 +76,23 @@ def turn(queues: SqliteQueues, dice: random.Random) -> None:
         for lease in leases
         if dice.random() < 0.9
     ]
-    queues.exchange(settled, [])
+    settle_and_claim(queues, settled, [])
 
 
 def ends_of(path: Path) -> list[str]:
     """Finish everything that is in the image; the ids at the end of each chain."""
     with SqliteQueues(path, clock=lambda: 1e9, sync=lambda _: None) as queues:
         wanted = [Wanted(queue, 1000, 60) for queue in NEXT]
-        while leases := queues.exchange([], wanted)[1]:
-            queues.exchange(
+        while leases := settle_and_claim(queues, [], wanted)[1]:
+            settle_and_claim(
+                queues,
                 [
                     Finished(lease, [Forward(NEXT[lease.queue], Job(lease.job.id + ">", "bot", None, "run"))])
                     for lease in leases
                 ],
                 [],
             )
-        return [lease.job.id for lease in queues.receive("end", 10_000, lease=60)]
+        return [lease.job.id for lease in claim(queues, "end", 10_000, lease=60)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -158,11 +160,13 @@ def test_the_file_of_a_large_payload_goes_only_after_its_end_was_synced(tmp_path
     def sync(_: int) -> None:
         there.append(len([path for path in (tmp_path / "queues.db.bodies").rglob("*") if path.is_file()]))
 
-    with SqliteQueues(tmp_path / "queues.db", clock=lambda: 1000.0, sync=sync) as queues:
+    now = 1000.0
+    with SqliteQueues(tmp_path / "queues.db", clock=lambda: now, sync=sync) as queues:
         queues.send("a", [Job("large", "bot", LARGE, "run")])
-        (lease,) = queues.receive("a", 1, lease=60)
-        queues.finish(lease, [])
+        (lease,) = claim(queues, "a", 1, lease=60)
+        finish(queues, lease, [])
         there.clear()
-        assert queues.history.purge(before=2000.0) == 1
+        now = 2000.0
+        assert queues.history.purge(0) == 1
     assert there == [1]
     assert [path for path in (tmp_path / "queues.db.bodies").rglob("*") if path.is_file()] == []

@@ -17,9 +17,11 @@ from typing import TypeVar
 import pytest
 from memory_ports import Outside, ProcessList
 from patience import PATIENCE
+from queue_calls import depth
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import SecretReference, Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
 from factory_cdk.queues.port import Job, JobRecord
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.purge import tidy
@@ -72,9 +74,10 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         bot=bot,
         queue=bot,
         successors=tuple(Successor(one, one, "here") for one in successors),
+        arguments=BotArguments(max_attempts=2),
+        start=Start("target", (target,)),
+        transport=FACTORY_QUEUES,
         processes=1,
-        target=target,
-        command=None,
         folder=str(code),
         roots=(str(code),),
         python=sys.executable,
@@ -82,11 +85,6 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         bytecode=None,
         variables={"FACTORY_BOT": bot},
         secrets={},
-        max_attempts=2,
-        timeout=None,
-        lease=60,
-        batch=1,
-        stopped=False,
     )
     return replace(spec, **more)  # type: ignore[arg-type]
 
@@ -145,7 +143,8 @@ def spec(tmp_path: Path) -> RunnerSpec:
 
 def with_target(spec: RunnerSpec, target: str) -> RunnerSpec:
     """The spec whose bot `make` has other code."""
-    return replace(spec, pool_specs=(replace(spec.pool_specs[0], target=target), *spec.pool_specs[1:]))
+    make, *others = spec.pool_specs
+    return replace(spec, pool_specs=(replace(make, start=Start("target", (target,))), *others))
 
 
 @asynccontextmanager
@@ -181,18 +180,18 @@ def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(spec: Ru
             outside = here.outside
             here.send("first", "a", "b")
             await here.answered(outside.ask(gate="closed"), "closed")
-            assert here.queues.depth("make").ready == 2  # a closed gate lets no job through
+            assert depth(here.queues, "make").ready == 2  # a closed gate lets no job through
             await here.open()
             assert sorted(one.result for one in await here.done("first")) == ["old a", "old a", "old b", "old b"]
             here.send("secret", "secret")
             assert {one.result for one in await here.done("secret")} == {len(VALUE)}
 
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:new"))) == "done"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             here.send("second", "a")
             assert {one.result for one in await here.done("second")} == {"new a"}
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:nothing"))) == "failed"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             assert await here.decided(outside.ask_for_spec(spec)) == "done"
 
             gate = tmp_path / "gate"
@@ -258,7 +257,7 @@ def test_a_runner_whose_stage_is_gone_puts_its_jobs_back_and_ends(spec: RunnerSp
             await until((tmp_path / "gate.begun").exists)
             here.outside.presence.gone = "the parameter /works/test was removed"
             await here.ended
-            assert here.queues.depth("make").ready == 1
+            assert depth(here.queues, "make").ready == 1
             gone = "ERROR the parameter /works/test was removed: there is nothing left to run"
             assert ("runner", None, gone) in here.outside.logs.lines
 

@@ -36,7 +36,7 @@ from factory_cdk.lifecycle.local.build import build
 from factory_cdk.lifecycle.local.drain import drain
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.plan.load import read_plan
-from factory_cdk.queues.sqlite.search import Search
+from factory_cdk.queues.client import Search
 from factory_cdk.state.runner_spec import Timings
 from factory_cdk.state.stage_queues import open_queues
 from factory_cdk.state.status import runner_pid

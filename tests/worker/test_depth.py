@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from queue_calls import depth
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.port import Job
@@ -41,7 +42,7 @@ def test_the_queues_refuse_a_payload_that_is_too_deep(tmp_path: Path) -> None:
         queues.send("q", [Job("deep", "bot", nested(DEEPEST), "run")])
         with pytest.raises(FactoryError, match="deeper than 200"):
             queues.send("q", [Job("deeper", "bot", nested(DEEPEST + 1), "run")])
-        assert queues.depth("q").ready == 1
+        assert depth(queues, "q").ready == 1
 
 
 def test_a_result_that_is_too_deep_fails_its_job_and_the_worker_goes_on(

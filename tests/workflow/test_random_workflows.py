@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from queue_calls import run_jobs, settle_and_claim
 
 from factory_cdk.plan.model import Successor
 from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Job, Lease, Outcome, Wanted
@@ -69,7 +70,7 @@ class SimulatedFactory:
 
     def run(self, dice: random.Random) -> None:
         while True:
-            leases = self.queues.exchange([], self.wanted)[1]
+            leases = settle_and_claim(self.queues, [], self.wanted)[1]
             if not leases and not any(depth.delayed + depth.leased for depth in self.queues.history.depths().values()):
                 return
             settled = []
@@ -83,7 +84,7 @@ class SimulatedFactory:
                     settled.append(Failed(lease, Failure("Error", "", "", lease.job.attempt), 1.0))
                 elif fate == "late":
                     self.send_before_the_end(lease)
-            self.queues.exchange(settled, [])
+            settle_and_claim(self.queues, settled, [])
             self.now += dice.choice([0.0, 1.0, LEASE + 1])
             if not leases:
                 self.now += LEASE + 1
@@ -107,7 +108,7 @@ def test_every_path_of_a_random_workflow_is_walked_exactly_once(
             for number, root in enumerate(roots):
                 queues.send(f"queue-{root}", [Job(f"job-{number}", f"bot-{root}", [], "run", tags={"n": "1"})])
             factory.run(random.Random(seed))  # noqa: S311
-            records = queues.history.run_jobs("run")
+            records = run_jobs(queues, "run")
     walked = Counter((*record.job.payload, int(record.job.bot.removeprefix("bot-"))) for record in records)
     assert walked == expected(workflow, roots, broken)
     for record in records:

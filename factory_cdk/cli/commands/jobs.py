@@ -23,7 +23,7 @@ from factory_cdk.cli.shared_options import (
 )
 from factory_cdk.home import find_home
 from factory_cdk.jobs import history as jobs
-from factory_cdk.queues.sqlite.search import STATES, Search
+from factory_cdk.queues.client import STATES, Search
 from factory_cdk.state.stages import Factory, find
 from factory_cdk.views.jobs import job_detail, job_row, statistics_rows
 

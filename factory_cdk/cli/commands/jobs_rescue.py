@@ -11,7 +11,7 @@ from factory_cdk.cli.shared_options import built_stage_option, confirmed, format
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle.local import rescue as rescuing
-from factory_cdk.queues.sqlite.rescue import Rescue
+from factory_cdk.queues.repair import Rescue
 from factory_cdk.state.stages import find
 
 CHECK_EXAMPLES = """\b

@@ -11,7 +11,7 @@ import click
 
 from factory_cdk.cli.output.report import coloured, one_line_json, print_json, print_json_rows, printable
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.queues.sqlite.statistics import BotStatistics
+from factory_cdk.queues.client import BotStatistics
 from factory_cdk.views.jobs import JobDetail, JobRow
 from factory_cdk.views.plain import as_json
 

@@ -8,7 +8,7 @@ from collections import Counter
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import RUNNER_GONE, TIMED_OUT
 from factory_cdk.lifecycle.progress import Say
-from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.client import ClientQueues
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import open_queues
@@ -48,7 +48,7 @@ def drain(factory: Factory, say: Say, timeout: float | None = None, *, still: fl
 
 def _drain_bot(
     folder: StageFolder,
-    queues: SqliteQueues,
+    queues: ClientQueues,
     specs: list[PoolSpec],
     say: Say,
     deadline: float | None,
@@ -85,12 +85,12 @@ def _at_work(folder: StageFolder, specs: list[PoolSpec]) -> str:
     return f"of its workers {', '.join(named)}" if named else "it has no workers"
 
 
-def _left(queues: SqliteQueues, specs: list[PoolSpec]) -> int:
-    depths = queues.history.depths({pool_spec.queue for pool_spec in specs if pool_spec.launcher != "qalx"})
+def _left(queues: ClientQueues, specs: list[PoolSpec]) -> int:
+    depths = queues.history.depths({pool_spec.queue for pool_spec in specs if pool_spec.gets_jobs})
     return sum(depth.ready + depth.delayed + depth.leased for depth in depths.values())
 
 
-def _refuse_standstill(folder: StageFolder, queues: SqliteQueues, specs: list[PoolSpec]) -> None:
+def _refuse_standstill(folder: StageFolder, queues: ClientQueues, specs: list[PoolSpec]) -> None:
     """FactoryError when nobody will ever do what is left."""
     status = read_status(folder)
     if runner_pid(folder) is None or status is None:

@@ -6,7 +6,6 @@ other. Whoever is killed in between leaves a stage without queues, which nobody 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -15,15 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import disk, make_private
+from factory_cdk.home import disk, make_private, sync_folder
 from factory_cdk.lifecycle.local.control import changing
 from factory_cdk.lifecycle.local.demolish import nobody_submitting
-from factory_cdk.queues.sqlite.bodies import sync_folder
-from factory_cdk.queues.sqlite.check import check
-from factory_cdk.queues.sqlite.faults import DamagedError
-from factory_cdk.queues.sqlite.rescue import Rescue, rescue
+from factory_cdk.queues.repair import Rescue, problems, rescue
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import queues_path, refuse_missing
+from factory_cdk.state.stage_queues import queues_in, queues_location
 from factory_cdk.state.stages import Factory
 from factory_cdk.state.status import read_status, runner_pid, write_status
 
@@ -41,14 +37,14 @@ class Examination:
 def examine(factory: Factory) -> Examination:
     """Read all that is in the queues of `factory`. FactoryError when they are of a newer version."""
     folder = factory.folder
-    problems = _problems(folder)
-    if not problems:
+    found = _problems(folder)
+    if not found:
         return Examination((), None)
     with disk(folder.path), tempfile.TemporaryDirectory(prefix=".examined-", dir=folder.path) as copy:
         try:
-            return Examination(problems, rescue(queues_path(folder), Path(copy) / "queues.sqlite3"))
+            return Examination(found, rescue(queues_location(folder), queues_in(Path(copy))))
         except FactoryError:  # what is wrong has been said
-            return Examination(problems, Rescue(0, 0))
+            return Examination(found, Rescue(0, 0))
 
 
 def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
@@ -65,7 +61,7 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
             )
         if folder.shares_queues:
             raise FactoryError(
-                f"the queues of {folder.name} are shared with other bots ({queues_path(folder)})",
+                f"the queues of {folder.name} are shared with other bots ({queues_location(folder).database})",
                 "end them all, then python -m factory_cdk.queues.sqlite.check FILE --rescue NEW",
             )
         rescued = folder.path / "queues.rescued"
@@ -78,17 +74,13 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
                     return None
                 folder.database.rename(kept)
             rescued.rename(folder.database)
-            sync_folder(folder.path, os.fsync)
+            sync_folder(folder.path)
         _forget_trouble(folder)
     return max(folder.path.glob("queues.damaged-*"))
 
 
 def _problems(folder: StageFolder) -> tuple[str, ...]:
-    try:
-        refuse_missing(folder)
-    except DamagedError as error:
-        return (error.message,)
-    return check(queues_path(folder))
+    return problems(queues_location(folder), built=not folder.unfinished.exists())
 
 
 def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], bool]) -> bool:
@@ -99,7 +91,7 @@ def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], b
             shutil.rmtree(left)
     make_private(part)
     try:
-        agreed = agree(rescue(queues_path(folder), part / queues_path(folder).name))
+        agreed = agree(rescue(queues_location(folder), queues_in(part)))
         if agreed:
             part.rename(rescued)
     finally:

@@ -15,6 +15,8 @@ from factory_cdk.compile import compile_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
+from factory_cdk.launchers import launcher_of
+from factory_cdk.launchers.base import FACTORY_QUEUES
 from factory_cdk.lifecycle.local.build import build
 from factory_cdk.lifecycle.local.control import changing, remove
 from factory_cdk.lifecycle.options import BuildOptions
@@ -34,11 +36,12 @@ from factory_cdk.plan.model import (
 )
 from factory_cdk.plan.names import NAME_RULE, is_name
 from factory_cdk.plan.sources import is_target
+from factory_cdk.queues.opening import open_queues
 from factory_cdk.queues.port import Depth
-from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.runner_spec import Timings
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
+from factory_cdk.state.stage_queues import queues_in
 from factory_cdk.state.stages import list_factories
 from factory_cdk.state.status import runner_pid
 
@@ -107,8 +110,8 @@ def start(bot: SingleBot, home: Path, cache: Path, say: Say, timings: Timings | 
 def end(bot: SingleBot, home: Path) -> Depth:
     """Remove what `start` made, once its runner has ended; what is left in the bot's queue, which stays."""
     _clear(bot_folder(home, bot.name))
-    with SqliteQueues(queues_folder(home) / "queues.sqlite3") as queues:
-        return queues.depth(bot.queue)
+    with open_queues(queues_in(queues_folder(home), shared=True)) as queues:
+        return queues.history.depths((bot.queue,))[bot.queue]
 
 
 def _clear(folder: StageFolder) -> None:
@@ -131,7 +134,9 @@ def _design(bot: SingleBot, home: Path, cache: Path) -> StageDesign:
     report = pack(plan, [made], cache=cache)
     report.refuse_failures()
     design = compile_stage(plan, bot.name, bundles=report.bundles, lock=None)
-    successors = _successors(bot.workflow, home) if arguments.launcher == "python" else ()
+    successors = (
+        _successors(bot.workflow, home) if launcher_of(arguments.launcher, None).transport == FACTORY_QUEUES else ()
+    )
     only = replace(design.sectors[0].bots[0], successors=successors)
     return replace(design, sectors=(replace(design.sectors[0], bots=(only,)),))
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from factory_cdk.plan.arguments import CLASS_ARGUMENTS
+from factory_cdk.launchers.base import CLASS_ARGUMENTS
 from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS
 from factory_cdk.plan.checks.aws_checks import REQUIRED_PARAMETERS
 from factory_cdk.plan.checks.tags import MAX_TAGS
@@ -110,7 +110,7 @@ def _value(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:
     shown = [*types, *(["null"] if rules.get("nullable") else [])]
     if shown:
         made["type"] = shown[0] if len(shown) == 1 else shown
-    made |= {keyword: rules[rule] for rule, keyword in _ALIKE.items() if rule in rules}
+    made |= {keyword: _as_json(rules[rule]) for rule, keyword in _ALIKE.items() if rule in rules}
     if "regex" in rules:
         made["pattern"] = _pattern(rules["regex"])
     if rules.get("empty") is False:
@@ -124,6 +124,11 @@ def _value(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:
     if "examples" in meta:
         made["examples"] = json.loads(meta["examples"])
     return made
+
+
+def _as_json(rule: Any) -> Any:
+    """A rule as JSON Schema holds it: the names of launchers are the keys of a mapping."""
+    return list(rule) if isinstance(rule, Mapping) else rule
 
 
 def _mapping(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from factory_cdk.launchers import LAUNCHERS
 from factory_cdk.plan.names import NAME_PATTERN
 
 Rules = dict[str, Any]
@@ -135,7 +136,9 @@ BOT: Rules = {
                 (["./solve"],),
             ),
         },
-        "requirements_path": _text("The requirements file, relative to the source", "requirements.txt"),
+        "requirements_path": _text(
+            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+        ),
         **SETTINGS,
     },
     "meta": _meta("A bot: where its code comes from and what to run", ()),
@@ -167,7 +170,7 @@ ARGUMENTS: dict[str, Rules] = {
     },
     "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker receives at once", 10, most=10),
-    "launcher": _text("What starts the bot's processes", "python", allowed=["python", "qalx"]),
+    "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,
 }

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import sync_folder
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.sqlite.faults import faults_explained
-from factory_cdk.worker.depth import DEEPEST, check_depth
-from factory_cdk.worker.jsontext import decode_text, encode_text
-from factory_cdk.worker.size import TooLargeError, check_size
+from factory_cdk.queues.values import decode, encode
 
 INLINE_BYTES = 1024
 FILE_BYTES = 1024 * 1024
@@ -33,30 +32,19 @@ Column = str | int | None
 """What a column of `jobs` holds: JSON text, or the number of a body."""
 
 
-def decode(text: str) -> Json:
-    """What a stored JSON text says. FactoryError when it cannot be read."""
-    try:
-        return decode_text(text)
-    except (ValueError, RecursionError) as error:
-        raise FactoryError(f"a stored value cannot be read ({error})", "cancel the job that has it") from error
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Large:
-    """An encoded value that is too large for its row. `staged` is its synced file when it goes beside the
-    database; `text` is the JSON when it goes into it.
+    """An encoded value that is too large for its row. `beside`: it goes into a file beside the database, which
+    `staged` is once it is written and synced; else its text goes into the database.
     """
 
     sha256: str
-    text: str | None
-    staged: Path | None
+    text: str
+    beside: bool
+    staged: Path | None = None
 
 
 Encoded = str | Large
-
-
-class UnstorableError(FactoryError):
-    """One value cannot be stored, for what it is: trying again is of no use, the queues themselves are well."""
 
 
 class Bodies:
@@ -68,30 +56,31 @@ class Bodies:
         self._sync = sync
 
     def encode(self, value: Json, what: str, job_id: str) -> Encoded:
-        """`value` as it will be kept; over 1 MiB it is staged in a file. Call it outside of a transaction.
-        Raises UnstorableError, naming `what` of which job, if it is not JSON, too large or too deep.
-        """
-        try:
-            text = encode_text(value)
-            check_size(len(text))
-            if len(text) > DEEPEST:  # it takes a character to go a level down
-                check_depth(value, text)
-        except TooLargeError as error:
-            raise UnstorableError(f"the {what} of job {job_id} is not kept: {error}") from error
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UnstorableError(
-                f"the {what} of job {job_id} is not JSON: {error}", "submit and return JSON only"
-            ) from error
+        """`value` as it will be kept. UnstorableError, naming `what` of which job, as `values.encode` says."""
+        text = encode(value, what, job_id)
         if len(text) <= INLINE_BYTES:
             return text
-        body = text.encode("ascii")
-        sha256 = hashlib.sha256(body).hexdigest()
-        if len(body) <= FILE_BYTES:
-            return Large(sha256, text, None)
-        return Large(sha256, None, self._stage(body))
+        return Large(hashlib.sha256(text.encode("ascii")).hexdigest(), text, len(text) > FILE_BYTES)
+
+    def stage(self, large: Large) -> None:
+        """Write the file of a value that goes beside the database. Call it outside of a transaction: it waits for the
+        disk.
+        """
+        path = self.folder / (STAGING + secrets.token_hex(8))
+        with faults_explained(self.folder):
+            self.folder.mkdir(exist_ok=True, mode=0o700)
+            try:
+                with path.open("xb") as file:
+                    file.write(large.text.encode("ascii"))
+                    file.flush()
+                    self._sync(file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        large.staged = path
 
     def keep(self, encoded: Encoded) -> Column:
-        """Count one more use; answers what the column holds. Call it inside the transaction."""
+        """Count one more use; answers what the column holds. Call it inside the transaction, a staged value given."""
         if isinstance(encoded, str):
             return encoded
         run = self._connection.execute
@@ -101,7 +90,7 @@ class Bodies:
         if encoded.staged is not None:
             self._place(encoded.staged, self.path(encoded.sha256))
         num = run("INSERT INTO bodies (sha256, uses) VALUES (?, 1)", (encoded.sha256,)).lastrowid
-        if encoded.text is not None:
+        if not encoded.beside:
             run("INSERT INTO contents VALUES (?, ?)", (num, encoded.text))
         return num
 
@@ -155,32 +144,9 @@ class Bodies:
         for folder, _, names in os.walk(self.folder):
             yield from (Path(folder, name) for name in names)
 
-    def _stage(self, body: bytes) -> Path:
-        path = self.folder / (STAGING + secrets.token_hex(8))
-        with faults_explained(self.folder):
-            self.folder.mkdir(exist_ok=True, mode=0o700)
-            try:
-                with path.open("xb") as file:
-                    file.write(body)
-                    file.flush()
-                    self._sync(file.fileno())
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-        return path
-
     def _place(self, staged: Path, path: Path) -> None:
         """Give the synced file its name, durably. The write lock is held, so nobody removes it meanwhile."""
         path.parent.mkdir(exist_ok=True, mode=0o700)
         staged.replace(path)  # a file left there by a power loss has the same content
         for folder in (path.parent, self.folder, self.folder.parent):
             sync_folder(folder, self._sync)
-
-
-def sync_folder(folder: Path, sync: Sync) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,8 +17,10 @@ from contextlib import closing
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.queues.port import DamagedError
 from factory_cdk.queues.sqlite.faults import faults_explained
 from factory_cdk.queues.sqlite.file import Paths
+from factory_cdk.queues.sqlite.missing import refuse_missing
 from factory_cdk.queues.sqlite.rescue import rescue
 from factory_cdk.queues.sqlite.schema import refuse_other_versions, version
 
@@ -46,6 +48,15 @@ def check(path: Path) -> tuple[str, ...]:
             return (*problems, *_body_problems(connection, Paths(path.absolute()).bodies))
         except sqlite3.DatabaseError as error:
             return (f"{path}: it is damaged where SQLite cannot read on ({error})",)
+
+
+def check_built(path: Path) -> tuple[str, ...]:
+    """As `check`; that the database or its log is missing is a problem like others."""
+    try:
+        refuse_missing(path)
+    except DamagedError as error:
+        return (error.message,)
+    return check(path)
 
 
 def _body_problems(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:

@@ -8,47 +8,62 @@ not hold what SQLite's write-ahead log needs.
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import itertools
-import time
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
-from factory_cdk.doorbell import POLL_SECONDS, Doorbell, Ringer, bell_path
-from factory_cdk.plan.model import Json
-from factory_cdk.queues.port import (
-    DeadLetter,
-    Depth,
-    Failed,
-    Failure,
-    Finished,
-    Forward,
-    Job,
-    Lease,
-    Wanted,
-)
-from factory_cdk.queues.sqlite.bodies import Sync, UnstorableError
+from factory_cdk.doorbell import Doorbell, Ringer, bell_path
+from factory_cdk.queues.port import Capabilities, Failed, Finished, Forward, Job, Lease, UnstorableError, Wanted
+from factory_cdk.queues.sqlite.bodies import Sync
 from factory_cdk.queues.sqlite.boot_clock import Clock
 from factory_cdk.queues.sqlite.file import QueueFile
-from factory_cdk.queues.sqlite.history import History
+from factory_cdk.queues.sqlite.history import SqliteHistory
+from factory_cdk.queues.sqlite.missing import refuse_missing
 from factory_cdk.queues.sqlite.steps import Encoding, Steps
+from factory_cdk.worker.size import LARGEST_PAYLOAD
 
 _CHUNK = 500
 """Jobs per transaction of a long submission, so that workers get the lock in between."""
 
+_CHECKPOINT_WRITES = 200
+"""After so many transactions a runner moves the log into the database: it has some 2000 pages by then."""
+
+_HELD_UP = 0.05
+"""Seconds on the engine's clock after which it is worth a look whether leases may have ended meanwhile."""
+
+Answer = TypeVar("Answer")
+
+
+def open_sqlite(path: Path, *, shared: bool, create: bool) -> SqliteQueues:
+    """The queues in the database at `path`; DamagedError without `create` when it is not there."""
+    if not create:
+        refuse_missing(path)
+    return SqliteQueues(path, shared=shared)
+
 
 class SqliteQueues:
-    """The Queues of the database at `path`, made if need be; see `port.Queues` for what each method promises.
+    """The queues of the database at `path`, made if need be; `port.RunnerQueues` and `client.ClientQueues` say what
+    each method promises.
 
-    For one thread. Every call is quick but `send`, which waits for the disk, and `receive` with `wait`.
-    `clock` counts for leases and delays and `wall` stamps the history (seconds since the epoch); `sync` makes
-    an open file durable. Raises FactoryError when the file cannot be opened or is of a newer version.
+    What a runner awaits is done at once where nothing is in the way, without suspending: a commit waits for no disk.
+    While another process writes, and for values that go into files, it is done in a thread, one step at a time; so are
+    checkpoints, for which a commit would wait.
+
+    `shared` says that more than one runner may have it open. `clock` counts for leases and delays and `wall` stamps
+    the history (seconds since the epoch); `sync` makes an open file durable. FactoryError when the file cannot be
+    opened or is of a newer version.
     """
 
     def __init__(
         self,
         path: str | PathLike[str],
         *,
+        shared: bool = False,
         clock: Clock | None = None,
         wall: Clock | None = None,
         sync: Sync | None = None,
@@ -56,138 +71,145 @@ class SqliteQueues:
         self._file = QueueFile(Path(path), clock=clock, wall=wall, sync=sync)
         self._steps = Steps(self._file)
         self._ringer = Ringer(self._file.paths.bells)
-        self._bells: dict[str, Doorbell] = {}
-        self.history = History(self._file, self._ringer)
-
-    def now(self) -> float:
-        """The engine's clock, in which `Lease.deadline` is counted: steady seconds since the epoch."""
-        return self._file.clock()
-
-    def doorbell(self, queue: str) -> Doorbell:
-        """The bell of `queue`, to watch with an event loop; close it when done. What this engine settles and
-        forwards itself does not ring it: its caller knows, and can ask for it in the same `exchange`.
-        """
-        bell = Doorbell(bell_path(self._file.paths.bells, queue))
-        self._bells[queue] = bell
-        return bell
+        self._subscriptions: set[Bells] = set()
+        self._in_thread: asyncio.Future[Any] | None = None
+        self._work: concurrent.futures.Future[Any] | None = None
+        self._writes = 0
+        self.history = SqliteHistory(self._file, self._ringer)
+        self.capabilities = Capabilities(
+            atomic=True,
+            ordered=True,
+            exact_depths=True,
+            exclusive_runner=not shared,
+            longest_lease=None,
+            longest_delay=None,
+            largest_payload=LARGEST_PAYLOAD,
+        )
 
     def send(self, queue: str, jobs: Sequence[Job], *, delay: float = 0.0) -> None:
-        """Make `jobs` durable, ready after `delay` seconds; those whose ids are known are left alone. When it
-        raises, some of many jobs may have been taken: sending all of them again is safe.
-        """
+        """Make `jobs` durable, ready after `delay` seconds; those whose ids are known are left alone."""
         remaining = iter(jobs)
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             due = self._file.clock() + delay if delay > 0 else 0.0
             wall = self._file.wall()
-            with Encoding(self._file.bodies) as encoding:
-                columns = [encoding.columns(queue, job) for job in chunk]
-                with self._file.writing():
-                    self._steps.send(columns, due, wall)
+            encoding = Encoding(self._file.bodies)
+            columns = [encoding.columns(queue, job) for job in chunk]
+            with encoding, self._file.writing():
+                self._steps.send(columns, due, wall)
             self._ringer.ring((queue,))
         self._file.make_durable()
 
-    def receive(self, queue: str, n: int, *, lease: float, wait: float = 0.0) -> list[Lease]:
-        """Up to `n` ready jobs, oldest first; without `wait` it answers at once."""
-        wanted = (Wanted(queue, n, lease),)
-        leases = self.exchange((), wanted)[1]
-        if leases or wait <= 0 or n < 1:
-            return leases
-        deadline = time.monotonic() + wait
-        with Doorbell(bell_path(self._file.paths.bells, queue)) as bell:
-            while True:
-                leases = self.exchange((), wanted)[1]
-                left = deadline - time.monotonic()
-                if leases or left <= 0:
-                    return leases
-                until_due = self.next_due((queue,))
-                pause = POLL_SECONDS if until_due is None else max(0.001, until_due - self.now())
-                bell.wait(min(left, POLL_SECONDS, pause))
-
-    def next_due(self, queues: Iterable[str]) -> float | None:
-        """When, on the engine's clock, the next delay or lease of `queues` ends; None if there is none."""
-        run = self._file.connection.execute
-        first = "SELECT min(due) FROM jobs WHERE queue = ? AND due > 0"
-        found = self._file.reading(lambda: [run(first, (queue,)).fetchone()[0] for queue in queues])
-        return min((due for due in found if due is not None), default=None)
-
-    def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
-        """Move the deadlines of `leases` to `seconds` from now; one that was lost is not in the answer."""
-        deadline = self._file.clock() + seconds
-        with self._file.writing():
-            held = [lease for lease in leases if self._steps.extend(lease, deadline)]
-        return [Lease(lease.job, lease.queue, lease.token, deadline) for lease in held]
-
-    def finish(self, lease: Lease, forwards: Sequence[Forward], result: Json = None) -> bool:
-        """Acknowledge and forward in one transaction; False, and nothing sent, when the lease was lost."""
-        return self.exchange((Finished(lease, forwards, result),), ())[0][0]
-
-    def fail(self, lease: Lease, failure: Failure, *, delay: float | None) -> bool:
-        """Record the failure: the next attempt after `delay` seconds, or a dead letter if it is None."""
-        return self.exchange((Failed(lease, failure, delay),), ())[0][0]
-
-    def exchange(
+    async def settle_and_claim(
         self, settled: Sequence[Finished | Failed], wanted: Sequence[Wanted]
     ) -> tuple[list[bool], list[Lease]]:
-        """Settle, forward and claim in one transaction: what a runner calls once per turn of its loop."""
-        now, wall = self._file.clock(), self._file.wall()
-        with Encoding(self._file.bodies) as encoding:
-            prepared = [encoding.prepare(one) for one in settled]
-            with self._file.writing():
-                held, leases = self._steps.exchange(prepared, wanted, now, wall)
+        """Settle, forward and claim in one transaction."""
+        encoding = Encoding(self._file.bodies)
+        prepared = [encoding.prepare(one) for one in settled]
+        asked = self._file.clock()
+        held_up = False
+
+        def step() -> tuple[list[bool], list[Lease]]:
+            nonlocal held_up
+            now = self._file.clock()
+            if now - asked > _HELD_UP:
+                held_up = any(now - asked > want.lease / 4 for want in wanted)
+            return self._steps.settle_and_claim(prepared, () if held_up else wanted, now, self._file.wall())
+
+        held, leases = await self._write(step, encoding)
         self._ring_for(settled, held, leases)
+        if held_up:
+            for bells in list(self._subscriptions):
+                bells.notify()
         return held, leases
 
     def unstorable(self, settled: Finished | Failed) -> str | None:
-        """Why `settled` can never be stored (its result is not JSON, or too large), in words; None when it can be.
-        FactoryError when the disk refuses.
-        """
-        with Encoding(self._file.bodies) as encoding:
-            try:
-                encoding.prepare(settled)
-            except UnstorableError as error:
-                return error.message
+        """Why `settled` can never be stored, in words; None when it can be."""
+        try:
+            Encoding(self._file.bodies).prepare(settled)
+        except UnstorableError as error:
+            return error.message
         return None
 
-    def release(self, lease: Lease) -> bool:
-        """Put the job back at its place, ready at once, the attempt not counted."""
-        with self._file.writing():
-            held = self._steps.release(lease)
-        if held:
-            self._ringer.ring({lease.queue} - self._heard())
+    async def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
+        """Move the deadlines of `leases` to `seconds` from now; one that was lost is not in the answer."""
+
+        def extend() -> list[Lease]:
+            deadline = self._file.clock() + seconds
+            return [lease._replace(deadline=deadline) for lease in leases if self._steps.extend(lease, deadline)]
+
+        return await self._write(extend)
+
+    async def release(self, leases: Sequence[Lease]) -> list[bool]:
+        """Put jobs back at their places, ready at once, the attempts not counted."""
+        held = await self._write(lambda: [self._steps.release(lease) for lease in leases])
+        self._ringer.ring({lease.queue for lease, done in zip(leases, held, strict=True) if done} - self._heard)
         return held
 
-    def reclaim(self) -> int:
-        """Make every leased job ready at once, the attempt counted as failed; answers how many there were.
+    async def reclaim(self) -> int:
+        """End every lease; answers how many there were."""
+        return await self._write(self._steps.reclaim)
 
-        For a runner that starts, and for it alone: it holds the lock that every other runner of these queues
-        would have to hold, so whoever leased these jobs is dead, and nobody need wait for the leases to end. A
-        holder that lived after all loses its leases as if they had ended.
+    def subscribe(self, queues: Iterable[str], notify: Callable[[], None]) -> Bells:
+        """Call `notify` when a bell of `queues` rings, on the running loop. What this engine settles and forwards
+        itself does not ring it.
         """
-        with self._file.writing():
-            return self._steps.reclaim()
-
-    def dead_letters(self, queue: str, n: int) -> list[DeadLetter]:
-        """Up to `n` dead letters of `queue`, the first to die first."""
-        return [DeadLetter(dead.job, queue, dead.failures) for dead in self.history.dead(queue, n)]
-
-    def depth(self, queue: str) -> Depth:
-        """How many jobs are in `queue`, exactly. What is due counts as ready."""
-        return self.history.depths((queue,))[queue]
+        if not self._subscriptions:  # a runner is here, whose loop no checkpoint may hold up
+            self._file.keep_log()
+        bells = Bells(self._file.paths.bells, queues, notify, self._subscriptions)
+        self._subscriptions.add(bells)
+        return bells
 
     def close(self) -> None:
-        """Let go of the file; leases stay until their deadlines."""
+        """Let go of the file, once what is done in a thread is; leases stay until their deadlines."""
+        if self._work is not None:
+            concurrent.futures.wait((self._work,))
         self._ringer.close()
         self._file.close()
 
-    def __enter__(self) -> SqliteQueues:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def _write(self, step: Callable[[], Answer], encoding: Encoding | None = None) -> Answer:
+        """What `step` answers, in a write transaction: here and at once, or in a thread where it would have to wait."""
+        while self._in_thread is not None:
+            await asyncio.wait((self._in_thread,))
+        writing = self._file.writing()
+        if not (encoding and encoding.beside) and writing.begin_at_once():
+            with writing:
+                answer = step()
+            self._writes += 1
+            if self._writes >= _CHECKPOINT_WRITES and self._subscriptions:
+                self._writes = 0
+                self._work_apart(self._file.checkpoint)
+            return answer
+
+        def wait_and_write() -> Answer:
+            with encoding or Encoding(self._file.bodies), writing:
+                return step()
+
+        return await asyncio.shield(self._work_apart(wait_and_write))  # who is cancelled does not end the step
+
+    def _work_apart(self, work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+        """What `work` will answer, in a thread; nothing else is written by this engine meanwhile."""
+        self._work = _start(work)
+        future = self._in_thread = asyncio.wrap_future(self._work)
+        future.add_done_callback(self._leave_thread)
+        return future
+
+    @property
+    def _heard(self) -> set[str]:
+        """The queues of whose jobs our own caller knows without a bell."""
+        return {queue for bells in self._subscriptions for queue in bells.queues}
+
+    def _leave_thread(self, _: object) -> None:
+        self._in_thread = None
+
     def _ring_for(self, settled: Sequence[Finished | Failed], held: list[bool], leases: list[Lease]) -> None:
         """Ring where jobs were left for others."""
-        heard = self._heard()
+        heard = self._heard
         queues: set[str] = set()
         sent: list[Forward] = []
         for one, done in zip(settled, held, strict=True):
@@ -202,6 +224,51 @@ class SqliteQueues:
             queues.update(forward.queue for forward in sent if forward.job.id not in taken)
         self._ringer.ring(queues - heard)
 
-    def _heard(self) -> set[str]:
-        """The queues whose bells our own caller hears: it knows without."""
-        return {queue for queue, bell in self._bells.items() if not bell.closed}
+
+class Bells:
+    """The bells of some `queues`, each of which calls `notify` on the running loop; among `others` while it is open."""
+
+    def __init__(self, folder: Path, queues: Iterable[str], notify: Callable[[], None], others: set[Bells]) -> None:
+        self.queues, self.notify = frozenset(queues), notify
+        self._others = others
+        self._loop = asyncio.get_running_loop()
+        self._open: list[Doorbell] = []
+        try:
+            for queue in self.queues:
+                bell = Doorbell(bell_path(folder, queue))
+                self._open.append(bell)
+                self._loop.add_reader(bell, self._hear, bell)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Hear nothing any more; closing twice is allowed."""
+        self._others.discard(self)
+        while self._open:
+            bell = self._open.pop()
+            self._loop.remove_reader(bell)
+            bell.close()
+
+    def _hear(self, bell: Doorbell) -> None:
+        bell.drain()
+        self.notify()
+
+
+def _start(work: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:
+    """What `work` will answer in a thread of its own, or here and now when this user may start no thread more: an
+    executor would keep such work, and do it once more, later.
+    """
+    done: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    try:
+        threading.Thread(target=run, name="queues").start()
+    except RuntimeError:
+        run()
+    return done

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.queues.port import DamagedError
 
 _FULL = "free some space on its disk (nothing that was acknowledged is lost), then run the command again"
 _READ_ONLY = "make the file and its folder writable, or set FACTORY_CDK_HOME to a folder that is"
@@ -40,10 +41,6 @@ _BY_ERRNO = {
     errno.EPERM: ("access is denied", _READ_ONLY),
     errno.ENOTDIR: ("its folder is a file", _READ_ONLY),
 }
-
-
-class DamagedError(FactoryError):
-    """The database itself is damaged, or not there: trying again is of no use."""
 
 
 def explained(path: Path, error: sqlite3.Error | OSError) -> FactoryError:

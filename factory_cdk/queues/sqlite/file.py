@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -12,10 +13,18 @@ from types import TracebackType
 from typing import TypeVar
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.queues.sqlite.bodies import Bodies, Sync, sync_folder
+from factory_cdk.home import sync_folder
+from factory_cdk.queues.sqlite.bodies import Bodies, Sync
 from factory_cdk.queues.sqlite.boot_clock import Clock, boot_id, read_anchor, steady_clock, write_anchor
 from factory_cdk.queues.sqlite.faults import explained, faults_explained
-from factory_cdk.queues.sqlite.schema import BUSY_SECONDS, connect, create_tables, refuse_other_versions, version
+from factory_cdk.queues.sqlite.schema import (
+    BUSY_SECONDS,
+    FAR_TOO_MANY_PAGES,
+    connect,
+    create_tables,
+    refuse_other_versions,
+    version,
+)
 from factory_cdk.queues.sqlite.write_lock import WriteLock
 
 Answer = TypeVar("Answer")
@@ -62,7 +71,7 @@ class Paths:
 
 
 class QueueFile:
-    """One process's hold on a queue database; for one thread, and not to be taken through a fork.
+    """One process's hold on a queue database; for one thread at a time, and not to be taken through a fork.
 
     `clock` counts for delays and leases, `wall` stamps the history, both in seconds since the epoch; `sync`
     makes an open file's content durable.
@@ -95,6 +104,7 @@ class QueueFile:
         """What `read` answers, from one consistent state of the database."""
         run = self.connection.execute
         with faults_explained(self.paths.database):
+            self._writing.wait_for_others()
             run("BEGIN")
             try:
                 return read()
@@ -111,6 +121,20 @@ class QueueFile:
             if self._log < 0:
                 self._log = os.open(self.paths.log, os.O_RDONLY | os.O_CLOEXEC)
             self.sync(self._log)
+
+    def keep_log(self) -> None:
+        """No commit moves the log into the database any more, for which it would wait for the disk, until there is far
+        too much of it: `checkpoint` does.
+        """
+        with faults_explained(self.paths.database):
+            self.connection.execute(f"PRAGMA wal_autocheckpoint = {FAR_TOO_MANY_PAGES}")
+
+    def checkpoint(self) -> None:
+        """Move the log into the database, as far as nobody reads it. What the disk refuses is no harm: everything is
+        in the log, and this is tried again.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Let go of everything; closing twice is allowed."""
@@ -176,18 +200,48 @@ class QueueFile:
 class Writing:
     """A write transaction of a database, as a context that is used again and again."""
 
-    __slots__ = ("_connection", "_lock", "_path", "_run")
+    __slots__ = ("_begun", "_connection", "_lock", "_path", "_run", "_waits")
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock) -> None:
         self._path = path
         self._connection = connection
         self._run = connection.execute
         self._lock = lock
+        self._begun = False
+        self._waits = True
+
+    def begin_at_once(self) -> bool:
+        """Begin the transaction that the context then is; False, and nothing done, when another one is under way."""
+        try:
+            if not self._lock.try_acquire():
+                return False
+            try:
+                if self._waits:
+                    self._wait_for_others(0)
+                self._run("BEGIN IMMEDIATE")
+            except BaseException as error:
+                self._lock.release()
+                if _is_busy(error):
+                    return False
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise explained(self._path, error) from error
+        self._begun = True
+        return True
+
+    def wait_for_others(self) -> None:
+        """From now on, what others are in the way of waits for them."""
+        if not self._waits:
+            self._wait_for_others(BUSY_SECONDS)
 
     def __enter__(self) -> sqlite3.Connection:
+        if self._begun:
+            self._begun = False
+            return self._connection
         try:
             self._lock.acquire()
             try:
+                self.wait_for_others()
                 self._run("BEGIN IMMEDIATE")
             except BaseException:
                 self._lock.release()
@@ -195,6 +249,11 @@ class Writing:
         except (sqlite3.Error, OSError) as error:
             raise explained(self._path, error) from error
         return self._connection
+
+    def _wait_for_others(self, seconds: float) -> None:
+        """Set for how long SQLite tries again where another connection is in the way."""
+        self._run(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        self._waits = seconds > 0
 
     def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, _: TracebackType | None) -> None:
         try:
@@ -211,3 +270,8 @@ class Writing:
             raise explained(self._path, error) from (raised or error)
         if isinstance(raised, (sqlite3.Error, OSError)):
             raise explained(self._path, raised) from raised
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether SQLite says that another connection is in the way."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -9,16 +9,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.doorbell import Ringer
+from factory_cdk.queues.client import BotStatistics, FailedAttempt, Search
 from factory_cdk.queues.port import Depth, Failure, Job, JobRecord, Outcome
 from factory_cdk.queues.sqlite.faults import faults_explained
 from factory_cdk.queues.sqlite.file import QueueFile
-from factory_cdk.queues.sqlite.search import Search, condition
-from factory_cdk.queues.sqlite.statistics import BotStatistics, statistics
+from factory_cdk.queues.sqlite.search import condition
+from factory_cdk.queues.sqlite.statistics import statistics
 from factory_cdk.queues.sqlite.steps import next_cursor
 
 _STAGED_SECONDS = 3600
@@ -46,18 +46,8 @@ SELECT jobs.id, jobs.bot, jobs.outcome IS 'dead', failures.type, failures.messag
 FROM failures JOIN jobs ON jobs.seq = failures.job ORDER BY failures.rowid DESC LIMIT ?"""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
-    """An attempt that failed: whose it was, and whether the job is a dead letter now."""
-
-    job: str
-    bot: str
-    dead: bool
-    failure: Failure
-
-
-class History:
-    """The job history of one queue database. Every method raises FactoryError as the engine does."""
+class SqliteHistory:
+    """The job history of one queue database; see `client.History` for what each method promises."""
 
     def __init__(self, file: QueueFile, ringer: Ringer) -> None:
         self._file = file
@@ -69,11 +59,7 @@ class History:
         """
         return self._records("run = ? AND final > ? ORDER BY final LIMIT ?", (run, after, n))
 
-    def run_jobs(self, run: str) -> list[JobRecord]:
-        """All jobs of `run`, live and final, in the order in which they were sent."""
-        return self._records("run = ? ORDER BY seq", (run,))
-
-    def dead(self, queue: str, n: int) -> list[JobRecord]:
+    def dead_letters(self, queue: str, n: int) -> list[JobRecord]:
         """Up to `n` dead letters of `queue`, the first to die first."""
         return self._records("queue = ? AND outcome = 'dead' ORDER BY final LIMIT ?", (queue, max(0, n)))
 
@@ -151,12 +137,13 @@ class History:
         self._ringer.ring({queue for rows in found for (queue,) in rows})
         return [bool(rows) for rows in found]
 
-    def purge(self, before: float, *, n: int = 1000) -> int:
-        """Forget up to `n` jobs that became final before `before` (seconds since the epoch), dead letters
-        excepted, and free what they kept; answers how many. A purged job's id is not recognised any more.
+    def purge(self, keep: float, *, n: int = 1000) -> int:
+        """Forget up to `n` jobs that became final more than `keep` seconds ago, dead letters excepted.
 
-        One that became final after another that is to be kept is kept too: its time is of a clock that was behind.
+        Both clocks have to say so: one that is set ahead makes nothing old. A job that became final after another that
+        is to be kept is kept too: its time is of a clock that was behind.
         """
+        before = min(self._file.wall(), self._file.clock()) - keep
         run = self._file.connection.execute
         seqs = self._file.reading(lambda: run(_OLD, (before, before, n)).fetchall())
         if not seqs:  # the search may take long; nobody waits for it

@@ -2,7 +2,7 @@
 
 It works on a copy, so that the damaged files stay as they are. Where the first page is lost, with which SQLite takes
 the whole file for something else, that of a new database stands in for it: the tables are always made in one order,
-so they begin at the same pages.
+so they begin at the same pages. SQLite's own means (`.recover`, sqlite_dbpage) are not in the library that Python uses.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.queues.repair import Rescue
 from factory_cdk.queues.sqlite.faults import faults_explained
 from factory_cdk.queues.sqlite.file import Paths, QueueFile
 from factory_cdk.queues.sqlite.schema import VERSION, refuse_other_versions, version
@@ -28,14 +28,6 @@ _SIZE = slice(28, 32)
 
 _MISSES = 1 << 16
 """After so many numbers without a row none is looked for, where the database cannot say which is the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rescue:
-    """How many jobs were copied, and how many numbers of jobs could not be read."""
-
-    saved: int
-    lost: int
 
 
 def rescue(path: Path, into: Path) -> Rescue:

@@ -9,7 +9,7 @@ A job is one row of `jobs` for ever (until it is purged). `due` says where it st
 
 `seq` and `final` are drawn from one counter that never goes back (AUTOINCREMENT's), so neither is ever
 reused. A payload or result is JSON text, or the number of a row in `bodies` when it is large
-(`sqlite_bodies`). Times named `due` are on the steady clock, all others on the wall clock.
+(bodies.py). Times named `due` are on the steady clock, all others on the wall clock.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ VERSION = 1
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 30.0
 CHECKPOINT_PAGES = 2000
+"""So many pages of the log are moved into the database by the commit that adds the last of them."""
+
+FAR_TOO_MANY_PAGES = 20 * CHECKPOINT_PAGES
+"""As `CHECKPOINT_PAGES`, for who does that in a thread, earlier."""
 
 _TABLES = """
 CREATE TABLE jobs (
@@ -85,7 +89,7 @@ def connect(path: Path) -> sqlite3.Connection:
             f"this Python has SQLite {sqlite3.sqlite_version}; the queues need 3.35 or newer",
             "use a newer Python (`uv python install`)",
         )
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-STATES = ("ready", "delayed", "leased", "success", "dead", "cancelled")
-"""Where a job can stand, the live ones first; see `port.JobRecord`."""
+from factory_cdk.queues.client import Search
 
 _STATE = """coalesce(outcome, CASE WHEN due <= ? THEN 'ready' WHEN token IS NULL THEN 'delayed' ELSE 'leased' END)"""
 _TAG = "EXISTS (SELECT 1 FROM json_each(jobs.tags) AS tag WHERE tag.key = ? AND tag.value = ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Jobs for which everything holds that is given: of `bot`, state in one of `states`, with all of `tags`, of
-    `run`, with the parent `parent`, with an id that starts with `id`, and sent at or after `since` and before
-    `until` (seconds since the epoch on the wall clock).
-    """
-
-    bot: str | None = None
-    states: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    run: str | None = None
-    parent: str | None = None
-    id: str | None = None
-    since: float | None = None
-    until: float | None = None
 
 
 def condition(search: Search, now: float) -> tuple[str, tuple[object, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from factory_cdk.queues.sqlite.search import Search, condition
+from factory_cdk.queues.client import BotStatistics, Search, spread
+from factory_cdk.queues.sqlite.search import condition
 
 _COUNTS = """
 SELECT bot, count(*), sum(outcome IS 'success'), sum(outcome IS 'dead'), sum(outcome IS 'cancelled'),
@@ -19,34 +17,6 @@ _TIMES = """
 SELECT bot, max(0.0, first_started - enqueued), CASE WHEN outcome IN ('success', 'dead')
     THEN max(0.0, finished - started) END
 FROM jobs WHERE {} AND first_started IS NOT NULL"""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Seconds: half and 95 % of the values are at most `p50` and `p95` (nearest rank), all at most `max`."""
-
-    p50: float
-    p95: float
-    max: float
-
-
-@dataclass(frozen=True, slots=True)
-class BotStatistics:
-    """The jobs of one bot. `failures` counts failed attempts, `attempts` all that were begun. `waiting` is from
-    being sent to the first attempt, `processing` the last attempt of jobs that are done or dead, both on the wall
-    clock and in seconds; None where there are no values.
-    """
-
-    bot: str
-    count: int
-    success: int
-    dead: int
-    cancelled: int
-    live: int
-    attempts: int
-    failures: int
-    waiting: Spread | None
-    processing: Spread | None
 
 
 def statistics(connection: sqlite3.Connection, search: Search, now: float) -> list[BotStatistics]:
@@ -77,15 +47,3 @@ def statistics(connection: sqlite3.Connection, search: Search, now: float) -> li
         )
         for bot, count, success, dead, cancelled, live, attempts in run(_COUNTS.format(where), values)
     ]
-
-
-def spread(values: Sequence[float]) -> Spread | None:
-    """How `values` are spread; None of no values."""
-    if not values:
-        return None
-    ordered = sorted(values)
-
-    def rank(share: float) -> float:
-        return ordered[math.ceil(share * len(ordered)) - 1]
-
-    return Spread(rank(0.5), rank(0.95), ordered[-1])

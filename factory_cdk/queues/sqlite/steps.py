@@ -15,8 +15,9 @@ from typing import Any
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import Failed, Failure, Finished, Job, Lease, Wanted
-from factory_cdk.queues.sqlite.bodies import Bodies, Encoded, Large, decode
+from factory_cdk.queues.sqlite.bodies import Bodies, Encoded, Large
 from factory_cdk.queues.sqlite.file import QueueFile
+from factory_cdk.queues.values import decode
 
 _TOKEN_BYTES = 16
 _OVERDUE_SECONDS = 0.02
@@ -68,15 +69,17 @@ Prepared = tuple[Finished | Failed, Encoded, list[tuple[Job, Columns]]]
 class Encoding:
     """The values of one call, each encoded once (a fan-out sends one value to many queues). Not reused.
 
-    As a context, it removes in the end the files of large values that were staged and not kept.
+    `beside` has those that go into files. As a context, it writes these files, for which it waits for the disk, and
+    removes in the end those that were not kept.
     """
 
-    __slots__ = ("_encode", "_known", "_staged")
+    __slots__ = ("_bodies", "_encode", "_known", "beside")
 
     def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._encode = bodies.encode
         self._known: dict[int, Encoded] = {}
-        self._staged: list[Large] = []
+        self.beside: list[Large] = []
 
     def columns(self, queue: str, job: Job) -> Columns:
         """`job` as it is sent to `queue`. Raises FactoryError if its payload is not JSON."""
@@ -93,17 +96,23 @@ class Encoding:
         return settled, result, sent
 
     def __enter__(self) -> Encoding:
+        try:
+            for large in self.beside:
+                self._bodies.stage(large)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for large in self._staged:
+        for large in self.beside:
             if large.staged is not None:
                 large.staged.unlink(missing_ok=True)
 
     def _new(self, value: Json, what: str, job: Job) -> Encoded:
         encoded = self._encode(value, what, job.id)
-        if isinstance(encoded, Large):
-            self._staged.append(encoded)
+        if isinstance(encoded, Large) and encoded.beside:
+            self.beside.append(encoded)
         self._known[id(value)] = encoded  # the caller's jobs keep the value alive, so its id stays its own
         return encoded
 
@@ -123,10 +132,10 @@ class Steps:
         first = next_cursor(self._run, len(jobs)) - len(jobs) + 1
         self._insert(_SEND, [(*columns, seq, wall, due) for seq, columns in enumerate(jobs, first)])
 
-    def exchange(
+    def settle_and_claim(
         self, prepared: list[Prepared], wanted: Sequence[Wanted], now: float, wall: float
     ) -> tuple[list[bool], list[Lease]]:
-        """Settle, send on and claim, as `port.Exchange` says.
+        """Settle, send on and claim, as `port.RunnerQueues` says.
 
         What was waiting goes first. Where more is wanted than that, what is sent on is leased as it is inserted: it
         would be the next to be claimed.

@@ -31,11 +31,17 @@ class WriteLock:
         self._patience = patience
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def acquire(self) -> None:
-        """Take the lock. Raises FactoryError when another process keeps it for longer than `patience`."""
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; whether it was."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            return False
+        return True
+
+    def acquire(self) -> None:
+        """Take the lock. Raises FactoryError when another process keeps it for longer than `patience`."""
+        if not self.try_acquire():
             self._wait()
 
     def release(self) -> None:
@@ -52,10 +58,8 @@ class WriteLock:
         while time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            try:
-                return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+            if self.try_acquire():
+                return
         holder = self._holder()
         who = f"process {holder}" if holder else "another process"
         raise FactoryError(

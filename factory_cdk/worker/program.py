@@ -42,7 +42,7 @@ def start(order: Message) -> subprocess.Popen[bytes]:
         environ["PYTHONPATH"] = os.pathsep.join(order["roots"])
     if order["bytecode"]:
         environ["PYTHONPYCACHEPREFIX"] = order["bytecode"]
-    name, *arguments = order["command"]
+    name, *arguments = order["words"]
     program = shutil.which(name)
     if program is None:
         raise BotError(

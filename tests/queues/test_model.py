@@ -1,4 +1,4 @@
-"""The embedded engine does what a simple model of it does, whatever happens in whatever order."""
+"""Every engine does what a simple model of it does, whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from queue_calls import claim, depth, extend, fail, finish, release, run_jobs, settle_and_claim
 
+from factory_cdk.queues.memory import MemoryQueues, Store
+from factory_cdk.queues.opening import Queues
 from factory_cdk.queues.port import Depth, Failed, Failure, Finished, Forward, Job, Lease, Wanted
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
@@ -43,7 +46,6 @@ class Known:
 class EngineAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
         self.now = 1000.0
         self.known: dict[str, Known] = {}
         self.ended: list[str] = []
@@ -51,13 +53,12 @@ class EngineAgainstModel(RuleBasedStateMachine):
         self.stale: list[Lease] = []
         self.queues = self.opened()
 
-    def opened(self) -> SqliteQueues:
-        path = self.folder / "queues.db"
-        return SqliteQueues(path, clock=lambda: self.now, sync=lambda _: None)
+    def opened(self) -> Queues:
+        """Another handle on the same queues."""
+        raise NotImplementedError
 
     def teardown(self) -> None:
         self.queues.close()
-        shutil.rmtree(self.folder)
 
     # The model's own steps
 
@@ -113,7 +114,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
     @rule(queue=queue_names, n=st.integers(0, 4), lease=pauses)
     def receive(self, queue: str, n: int, lease: float) -> None:
         expected = self.claim(queue, n, lease)
-        assert self.hold(self.queues.receive(queue, n, lease=lease)) == expected
+        assert self.hold(claim(self.queues, queue, n, lease=lease)) == expected
 
     @precondition(lambda self: self.held())
     @rule(data=st.data(), queue=queue_names, fan=st.integers(0, 2), payload=payloads)
@@ -121,7 +122,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
         known = data.draw(st.sampled_from(self.held()))
         assert known.lease
         forwards = [Forward(queue, Job(f"{known.job.id}.{one}", "bot", payload, "run")) for one in range(fan)]
-        assert self.queues.finish(known.lease, forwards, payload)
+        assert finish(self.queues, known.lease, forwards, payload)
         self.stale.append(known.lease)
         known.result = payload
         self.end(known, "success")
@@ -133,7 +134,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
     def fail(self, data: st.DataObject, delay: float | None) -> None:
         known = data.draw(st.sampled_from(self.held()))
         assert known.lease
-        assert self.queues.fail(known.lease, Failure("Error", "no", "", known.attempt), delay=delay)
+        assert fail(self.queues, known.lease, Failure("Error", "no", "", known.attempt), delay=delay)
         self.stale.append(known.lease)
         known.failures.append("Error")
         if delay is None:
@@ -146,14 +147,14 @@ class EngineAgainstModel(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         known = data.draw(st.sampled_from(self.held()))
         assert known.lease
-        assert self.queues.release(known.lease)
+        assert release(self.queues, known.lease)
         self.stale.append(known.lease)
         known.lease, known.due = None, 0.0
 
     @rule(seconds=pauses)
     def extend_everything(self, seconds: float) -> None:
         leases = self.leased()
-        renewed = self.queues.extend([*leases, *self.stale[-3:]], seconds)
+        renewed = extend(self.queues, [*leases, *self.stale[-3:]], seconds)
         assert [lease.token for lease in renewed] == [lease.token for lease in leases]
         for known in self.held():
             known.due = self.now + seconds
@@ -165,7 +166,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
         queue=queue_names,
         payload=payloads,
     )
-    def exchange(self, n: int, lease: float, fates: list[str], queue: str, payload: object) -> None:
+    def settle_and_claim(self, n: int, lease: float, fates: list[str], queue: str, payload: object) -> None:
         settled: list[Finished | Failed] = []
         for known, fate in zip(self.held(), fates, strict=False):
             assert known.lease
@@ -193,7 +194,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
                 for forward in one.forwards:
                     self.add(forward.job, forward.queue)
         expected = [found for queue in QUEUES for found in self.claim(queue, n, lease)]
-        held, leases = self.queues.exchange(settled, [Wanted(queue, n, lease) for queue in QUEUES])
+        held, leases = settle_and_claim(self.queues, settled, [Wanted(queue, n, lease) for queue in QUEUES])
         assert all(held)
         assert self.hold(leases) == expected
 
@@ -201,9 +202,9 @@ class EngineAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def try_a_stale_lease(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.stale))
-        assert not self.queues.finish(lease, [Forward("red", Job("never", "bot", 0, "run"))])
-        assert not self.queues.fail(lease, Failure("Error", "", "", 1), delay=None)
-        assert not self.queues.release(lease)
+        assert not finish(self.queues, lease, [Forward("red", Job("never", "bot", 0, "run"))])
+        assert not fail(self.queues, lease, Failure("Error", "", "", 1), delay=None)
+        assert not release(self.queues, lease)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data())
@@ -252,11 +253,11 @@ class EngineAgainstModel(RuleBasedStateMachine):
             later = [known for known in live if known.due > self.now]
             leased = sum(known.lease is not None for known in later)
             dead = sum(known.outcome == "dead" for known in mine)
-            assert self.queues.depth(queue) == Depth(len(live) - len(later), len(later) - leased, leased, dead)
+            assert depth(self.queues, queue) == Depth(len(live) - len(later), len(later) - leased, leased, dead)
 
     @invariant()
     def histories_agree(self) -> None:
-        records = self.queues.history.run_jobs("run")
+        records = run_jobs(self.queues, "run")
         assert [record.job.id for record in records] == list(self.known)
         for record, known in zip(records, self.known.values(), strict=True):
             assert (record.outcome, record.queue, record.result) == (known.outcome, known.queue, known.result)
@@ -269,8 +270,32 @@ class EngineAgainstModel(RuleBasedStateMachine):
         assert self.queues.history.remaining("run") == len(self.known) - len(self.ended)
         for queue in QUEUES:
             dead = [one for one in self.ended if self.known[one].outcome == "dead" and self.known[one].queue == queue]
-            assert [letter.job.id for letter in self.queues.dead_letters(queue, 100)] == dead
+            assert [letter.job.id for letter in self.queues.history.dead_letters(queue, 100)] == dead
 
 
-EngineAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
-TestEngineAgainstModel = EngineAgainstModel.TestCase
+class SqliteAgainstModel(EngineAgainstModel):
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        super().__init__()
+
+    def opened(self) -> Queues:
+        return SqliteQueues(self.folder / "queues.db", clock=lambda: self.now, sync=lambda _: None)
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder)
+
+
+class MemoryAgainstModel(EngineAgainstModel):
+    def __init__(self) -> None:
+        self.store = Store(lambda: self.now)
+        super().__init__()
+
+    def opened(self) -> Queues:
+        return MemoryQueues(self.store)
+
+
+SqliteAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+MemoryAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+TestSqliteAgainstModel = SqliteAgainstModel.TestCase
+TestMemoryAgainstModel = MemoryAgainstModel.TestCase

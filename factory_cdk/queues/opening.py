@@ -1,0 +1,47 @@
+"""Opening the queues of a location: the one place that knows which engine that takes, and imports it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from factory_cdk.queues.client import ClientQueues
+from factory_cdk.queues.port import RunnerQueues
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteLocation:
+    """Queues in the SQLite file `database`. `shared`: more than one runner may have them open."""
+
+    database: Path
+    shared: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryLocation:
+    """Queues in the memory of this process, others for every location that is made: to try things, nothing is kept."""
+
+
+Location = SqliteLocation | MemoryLocation
+
+
+class Queues(RunnerQueues, ClientQueues, Protocol):
+    """Open queues, for one runner or one client, and one thread. What blocks is not to be called while something that
+    suspends is under way.
+    """
+
+
+def open_queues(location: Location, *, create: bool = True) -> Queues:
+    """The queues at `location`, made if need be. FactoryError; DamagedError without `create` when they, or a part of
+    them, are not there.
+    """
+    match location:
+        case SqliteLocation():
+            from factory_cdk.queues.sqlite.engine import open_sqlite  # noqa: PLC0415 - the engine in use alone
+
+            return open_sqlite(location.database, shared=location.shared, create=create)
+        case MemoryLocation():
+            from factory_cdk.queues.memory import open_memory  # noqa: PLC0415 - the engine in use alone
+
+            return open_memory(location)
