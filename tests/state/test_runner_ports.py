@@ -22,6 +22,7 @@ from queue_calls import depth
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.base import FACTORY_QUEUES, Start
 from factory_cdk.plan.model import BotArguments, SecretReference, Successor
+from factory_cdk.queues.opening import SqliteLocation
 from factory_cdk.queues.port import Job, JobRecord
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.purge import tidy
@@ -160,7 +161,7 @@ async def running(spec: RunnerSpec, tmp_path: Path) -> AsyncIterator[Running]:
             outside.secrets.values(spec),
             queues,
             guardian,
-            tidy=functools.partial(tidy, database),
+            tidy=functools.partial(tidy, SqliteLocation(database)),
         )
         ended = asyncio.create_task(runner.run())
         try:
