@@ -14,24 +14,24 @@ What is built outlives the program that built it; another one, or the command li
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
-from factory_cdk.home import find_home, make_private, pack_cache
+from factory_cdk.home import find_home
+from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.plan.load import load_plan, read_plan
 
 if TYPE_CHECKING:
     from factory_cdk.bundle import Bundle
     from factory_cdk.jobs.futures import Follower, JobFuture
+    from factory_cdk.lifecycle.options import BuildOptions
+    from factory_cdk.lifecycle.results import Updated
     from factory_cdk.plan.model import Json, Plan
+    from factory_cdk.views.stages import StageDetail, StageRow
 
-__all__ = ["Factory", "Say"]
-
-Say = Callable[[str], None]
-"""Takes a line of progress; `print` will do."""
+__all__ = ["Factory"]
 
 
 class Factory:
@@ -67,16 +67,9 @@ class Factory:
         """Fetch the code of the bots of the stage (of the whole plan when none is named) and lock what they
         require, into the cache; the bundles by the names of the bots. `locked` refuses a plan.lock that does not hold.
         """
-        from factory_cdk.compile import stage_bots  # noqa: PLC0415 - 100 ms
-        from factory_cdk.pack import lock_path, pack, read_lock, refuse_stale  # noqa: PLC0415
+        from factory_cdk.lifecycle.packing import pack_bots  # noqa: PLC0415 - 100 ms
 
-        plan = read_plan(self.plan)
-        wanted = stage or self.stage
-        bots = stage_bots(plan, wanted) if wanted else tuple(plan.bots.values())
-        lock = read_lock(lock_path(plan))
-        if locked:
-            lock = refuse_stale(lock, plan, bots)
-        report = pack(plan, bots, cache=pack_cache(), lock=lock)
+        report = pack_bots(read_plan(self.plan), stage or self.stage, locked=locked)
         report.refuse_failures()
         return report.bundles
 
@@ -86,18 +79,68 @@ class Factory:
         If one cannot be, nothing is left, unless the plan says `debug: {demolish_on_failure: false}`. The runner lives
         on in the background. `say` gets lines of progress.
         """
-        from factory_cdk.compile import compile_packed  # noqa: PLC0415
-        from factory_cdk.lifecycle.local.build import BuildOptions, build, refuse_built, refuse_what_cannot_run  # noqa: PLC0415
-        from factory_cdk.plan.stage import find_stage  # noqa: PLC0415
-        from factory_cdk.state.stage_folder import stage_folder  # noqa: PLC0415
+        from factory_cdk.lifecycle import building  # noqa: PLC0415
 
-        plan, home = read_plan(self.plan), find_home()
+        plan, options = self._to_build()
+        building.build(plan, self._stage_name(plan, stage), options, say or silent, locked=locked)
+
+    def update(
+        self,
+        stage: str | None = None,
+        *,
+        locked: bool = False,
+        timeout: float | None = None,
+        say: Say | None = None,
+    ) -> Updated:
+        """Bring the stage, which goes on working, to what the plan and the code of its bots are now; returns when new
+        workers have taken over, and says of which bots. Jobs in hand are finished by the workers from before.
+
+        FactoryError, and the stage runs as before, when a bot cannot be loaded, or when more was changed than code and
+        arguments of bots: that needs a new build. So it is after `timeout` seconds, but that the update goes on.
+        """
+        from factory_cdk.lifecycle import building  # noqa: PLC0415
+
+        plan, options = self._to_build()
         name = self._stage_name(plan, stage)
-        refuse_what_cannot_run(name, find_stage(plan, name).sectors)
-        refuse_built(stage_folder(home, plan.name, name))
-        make_private(home)
-        design = compile_packed(plan, name, cache=pack_cache(), locked=locked)
-        build(design, BuildOptions(home, self.plan), say or _no_word)
+        return building.update(plan, name, options, say or silent, locked=locked, timeout=timeout)
+
+    def stop(
+        self,
+        stage: str | None = None,
+        *,
+        cold: bool = False,
+        timeout: float | None = None,
+        say: Say | None = None,
+    ) -> None:
+        """Let the bots of the stage take no more jobs, in the order of the workflow; returns when the jobs in hand are
+        finished. `cold` puts these back instead and ends the runner. FactoryError, and the stage goes on stopping,
+        when it takes longer than `timeout` seconds.
+        """
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+
+        verbs.stop(find_home(), *self._names_of(stage), say or silent, timeout=timeout, cold=cold)
+
+    def resume(self, stage: str | None = None, *, say: Say | None = None) -> None:
+        """Let the bots of the stage take jobs again, those with `stop: true` included; start the runner again when it
+        has ended.
+        """
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+
+        verbs.resume(find_home(), *self._names_of(stage), say or silent)
+
+    def info(self, stage: str | None = None) -> StageDetail:
+        """How the stage is that was built: its state, its bots, what is in their queues, where its files are."""
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+        from factory_cdk.views.stages import stage_detail  # noqa: PLC0415
+
+        return stage_detail(verbs.find_any(find_home(), *self._names_of(stage)))
+
+    def stages(self) -> list[StageRow]:
+        """The stages of this factory that are built, whatever stage this object is for."""
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+        from factory_cdk.views.stages import stage_row  # noqa: PLC0415
+
+        return [stage_row(one) for one in verbs.matches(find_home(), read_plan(self.plan).name)]
 
     def submit(
         self, bot: str, payload: Json, *, tags: Mapping[str, str] | None = None, stage: str | None = None
@@ -140,26 +183,15 @@ class Factory:
         finishing them. FactoryError, and the stage goes on, when it takes longer than `timeout` seconds, or when jobs
         or dead letters are left and `discard` is False.
         """
-        from factory_cdk.lifecycle.local.drain import drain as empty_queues  # noqa: PLC0415
-        from factory_cdk.lifecycle.verbs import Left, demolish, find  # noqa: PLC0415
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
 
-        plan = read_plan(self.plan)
-        name = self._stage_name(plan, stage)
-        kept: list[Left] = []
-
-        def may_discard(left: Left) -> bool:
-            if not discard:
-                kept.append(left)
-            return discard
-
-        factory = find(find_home(), plan.name, name)
-        began = time.monotonic()
-        if drain:
-            empty_queues(factory, say or _no_word, timeout)
-        rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-        if not demolish(factory, say or _no_word, may_discard, timeout=rest, cold=cold):
+        names = self._names_of(stage)
+        found = verbs.demolish(
+            find_home(), *names, say or silent, lambda left: discard, drain=drain, timeout=timeout, cold=cold
+        )
+        if not found.gone:
             raise FactoryError(
-                f"{kept[0]} are left in the queues of {plan.name}/{name}; it goes on",
+                f"{found.left} are left in the queues of {found.stage}; it goes on",
                 "wait until they are done, or demolish with discard=True",
             )
 
@@ -169,19 +201,24 @@ class Factory:
             raise FactoryError(f"{self.plan} has several stages: {', '.join(plan.stages)}", "say which one is meant")
         return wanted or next(iter(plan.stages))
 
+    def _names_of(self, stage: str | None) -> tuple[str, str]:
+        """The names of the factory and of the stage, as the plan has them now."""
+        plan = read_plan(self.plan)
+        return plan.name, self._stage_name(plan, stage)
+
+    def _to_build(self) -> tuple[Plan, BuildOptions]:
+        from factory_cdk.lifecycle.options import BuildOptions  # noqa: PLC0415
+
+        return read_plan(self.plan), BuildOptions(find_home(), self.plan)
+
     def _follower(self, stage: str | None) -> Follower:
         from factory_cdk.jobs.futures import Follower  # noqa: PLC0415
-        from factory_cdk.lifecycle.verbs import find  # noqa: PLC0415
+        from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+        from factory_cdk.lifecycle.local.preconditions import spec_of_built  # noqa: PLC0415
 
         if stage not in self._names:
-            plan = read_plan(self.plan)
-            self._names[stage] = plan.name, self._stage_name(plan, stage)
-        factory = find(find_home(), *self._names[stage])
-        if factory.spec is None:
-            raise FactoryError(f"{factory.folder.name} was never built to the end", "demolish it, or build it again")
-        key = (str(factory.folder.path), factory.spec.built_at, os.getpid())  # a fork has none of our threads
-        return self._followers.setdefault(key, Follower(factory.folder, factory.spec))
-
-
-def _no_word(line: str) -> None:
-    """No progress."""
+            self._names[stage] = self._names_of(stage)
+        factory = verbs.find(find_home(), *self._names[stage])
+        spec = spec_of_built(factory)
+        key = (str(factory.folder.path), spec.built_at, os.getpid())  # a fork has none of our threads
+        return self._followers.setdefault(key, Follower(factory.folder, spec))

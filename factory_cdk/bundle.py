@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
+from factory_cdk.plan.tokens import credential_in_url
 
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
 
@@ -92,25 +92,26 @@ def described(source: Source) -> dict[str, Any]:
 
 def digest_of_source(source: Source) -> str:
     """SHA-256, in hex, of the canonical JSON of what the plan says of `source` (see `described`)."""
-    canonical = json.dumps(described(source), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(described(source))
 
 
 def without_credentials(url: str) -> str:
     """`url` as it may be shown and stored: no password, no token, no query.
 
-    The user of an ssh address stays (`git@host`: it says who is asked, and is no secret); that of an http
-    address goes, since hosts take a token in its place.
+    The user of an ssh address stays (`git@host`: it says who is asked, and is no secret) unless it is a token; that of
+    an http address goes, since hosts take a token in its place.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
+        return url.rpartition("@")[2] if credential_in_url(url) is not None else url
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in rest and not _AUTHORITY.fullmatch(authority):
         authority, rest = "", rest.rpartition("@")[2]  # a password with a slash: the host is behind the last @
     path = re.split(r"[?#]", rest[len(authority) :], maxsplit=1)[0]
     user_info, at, host = authority.rpartition("@")
-    user = f"{user_info.partition(':')[0]}@" if at and scheme.lower() not in ("http", "https") else ""
+    user = user_info.partition(":")[0]
+    shown = at and scheme.lower() not in ("http", "https") and credential_in_url(f"{scheme}://{user}@host") is None
+    user = f"{user}@" if shown else ""
     return f"{scheme}://{user}{host}{path}"
 
 

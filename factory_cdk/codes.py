@@ -69,7 +69,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F215", _E, "a bot_path that is not module.path:attribute"),
     ("F216", _E, "a path that leaves the source"),
     ("F217", _E, "a dotted path that names no class"),
-    ("F218", _E, "a git url that holds a password"),
+    ("F218", _E, "a git url that holds a password or a token"),
     # F3: workflows and queues
     ("F301", _E, "a workflow outside the grammar"),
     ("F302", _E, "a workflow goes round in a circle"),

@@ -91,4 +91,4 @@ def disk_error(error: OSError, path: Path) -> FactoryError:
         )
     if error.errno == errno.ENOTDIR:
         return FactoryError(f"{where} is not a folder", f"set {VARIABLE} to a folder")
-    return FactoryError(f"{where}: {error.strerror or error}")
+    return FactoryError(f"{where}: {error.strerror or error}", "see whether it can be read and written")

@@ -16,7 +16,8 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import BotDesign, QueueDesign, SectorDesign, StageDesign
 from factory_cdk.home import make_private
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.build import BuildOptions, build
+from factory_cdk.lifecycle.local.build import build
+from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.pack import pack
 from factory_cdk.plan.model import (
     Bot,
@@ -162,7 +163,7 @@ class Works:
 
     def demolish(self, stage_name: str | None = None) -> None:
         for found in factory.matches(self.home, "works", stage_name):
-            factory.demolish(found, self.said.append, lambda left: True)
+            factory.demolish(self.home, found.name, found.stage, self.said.append, lambda left: True)
 
 
 def take_down(home: Path) -> None:

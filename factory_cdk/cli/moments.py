@@ -33,6 +33,6 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
 
 AS_TYPED = "10m, 2h, 3d (ago), or a time like 2026-11-22T03:04Z"
 
-since_option = click.option("--since", metavar="WHEN", type=Moment(), help=f"From then on: {AS_TYPED}.")
+since_option = click.option("--since", metavar="WHEN", type=Moment(), help=f"From this time on: {AS_TYPED}.")
 
-until_option = click.option("--until", metavar="WHEN", type=Moment(), help="Before then; written as for --since.")
+until_option = click.option("--until", metavar="WHEN", type=Moment(), help="Before this time; format as for --since.")

@@ -22,6 +22,4 @@ region_option = click.option(
     help="The region of aws sectors without `region_name` [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's].",
 )
 
-locked_option = click.option(
-    "--locked", is_flag=True, help="Refuse a plan.lock that is missing or does not hold for the plan."
-)
+locked_option = click.option("--locked", is_flag=True, help="Fail if plan.lock is missing or out of date.")

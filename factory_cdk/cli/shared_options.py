@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -11,8 +12,9 @@ import click
 from factory_cdk.cli.output.report import printable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
+from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.verbs import Factory, list_factories
-from factory_cdk.state.stage_queues import queues_trouble
+from factory_cdk.views.problem import problem_of
 
 
 def factory_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -41,11 +43,14 @@ name_option = click.option(
 )
 
 built_stage_option = click.option(
-    "--stage", metavar="NAME", shell_complete=stage_names, help="A stage of it; needed when several are built."
+    "--stage", metavar="NAME", shell_complete=stage_names, help="The stage; required when several are built."
 )
 
 timeout_option = click.option(
-    "--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait no longer for the jobs; exit code 3."
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait at most so long; exit code 3 when it is over.",
 )
 
 format_option = click.option(
@@ -54,13 +59,25 @@ format_option = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 
 
 def say(line: str) -> None:
     """A line of progress, on stderr."""
     click.echo(printable(line), err=True)
+
+
+def say_problems(factories: Iterable[Factory]) -> None:
+    """What is wrong with stages, and what helps, on stderr."""
+    for factory in factories:
+        if problem := problem_of(factory):
+            say(problem)
+
+
+def say_unless(quiet: bool) -> Say:
+    """Where lines of progress go: to stderr, or nowhere."""
+    return silent if quiet else say
 
 
 def confirmed(question: str) -> bool:
@@ -73,10 +90,6 @@ def confirmed(question: str) -> bool:
         raise FactoryError(f"{question} Nobody answered", "run it on a terminal, or say --yes") from None
 
 
-def no_word(line: str) -> None:
-    """No progress."""
-
-
 def shown_path(path: str | None) -> str:
     """A path as a person reads it: from the working folder where it lies below that, else the whole of it."""
     if not path:
@@ -85,34 +98,3 @@ def shown_path(path: str | None) -> str:
     with contextlib.suppress(OSError, ValueError):  # it lies elsewhere, or the working folder is gone
         below = below.relative_to(Path.cwd())
     return str(below)
-
-
-def warning(factory: Factory) -> str | None:
-    """What is wrong with a built stage, and what helps; None when nothing is."""
-    stage = f"--name {factory.name} --stage {factory.stage}"
-    if factory.state in ("killed", "ended"):
-        if trouble := queues_trouble(factory.folder):
-            return f"{factory.folder.name}: its runner does not run, and {trouble.message}\n  {trouble.remedy}"
-        if factory.status and factory.status.trouble:
-            help_ = f"factory-cdk jobs check {stage} says how its queues are, resume goes on"
-            return f"{factory.folder.name}: its runner has ended: {factory.status.trouble}\n  {help_}"
-    if factory.state == "killed":
-        return f"{factory.folder.name}: its runner was killed; nothing is lost: factory-cdk resume {stage}"
-    if factory.state == "ended":
-        return f"{factory.folder.name}: its runner was ended: factory-cdk resume {stage}"
-    if factory.state == "unfinished":
-        return f"{factory.folder.name}: a build was killed: build it again, or factory-cdk demolish {stage}"
-    if factory.state == "damaged":
-        return (
-            f"{factory.folder.name} is damaged: {factory.folder.spec} cannot be read: factory-cdk demolish {stage}, "
-            "then build it again"
-        )
-    if factory.status and factory.status.trouble:
-        return f"{factory.folder.name}: {factory.status.trouble}"
-    if factory.state != "building" and (trouble := queues_trouble(factory.folder)):
-        return f"{factory.folder.name}: {trouble.message}\n  {trouble.remedy}"
-    broken = [pool for pool in factory.status.pools if pool.broken] if factory.status else []
-    if broken:
-        reasons = "; ".join(f"{pool.sector}/{pool.bot}: {pool.broken}" for pool in broken)
-        return f"{reasons}\n  mend it, then factory-cdk resume {stage}"
-    return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 
+from factory_cdk.canonical_json import canonical_json
 from factory_cdk.plan.model import Json
 
 PARAMETER_LIMIT = 4096
@@ -23,8 +23,7 @@ def canonical(value: Json) -> str:
 
     What they would evaluate can only stand inside a JSON string, where its first character is escaped.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return _EVALUATED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _EVALUATED.sub(lambda found: f"\\u{ord(found[0]):04x}", canonical_json(value))
 
 
 def sha256(text: str) -> str:

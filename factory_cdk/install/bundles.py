@@ -38,7 +38,10 @@ def lay_out(home: Path, bundle: Bundle) -> Path:
     make_private(folder.parent)
     lock = take_lock(folder.with_name(f"{folder.name}.lock"), wait=LONGEST_WAIT)
     if lock is None:
-        raise FactoryError(f"{folder} has been in the making elsewhere for minutes", "end that build, or wait for it")
+        raise FactoryError(
+            f"another process has been unpacking {folder} for {LONGEST_WAIT / 60:.0f} minutes",
+            "end that process, or wait for it",
+        )
     with holding(lock), disk(folder):
         if not _is_whole(folder, archive):
             fresh = folder.with_name(f"{folder.name}.new")
@@ -70,7 +73,7 @@ def _is_whole(folder: Path, archive: Path) -> bool:
     except FileNotFoundError:
         return False
     except zipfile.BadZipFile as error:
-        raise FactoryError(f"{archive} is not a sound bundle: {error}", "delete it and pack again") from error
+        raise FactoryError(f"{archive} is not a valid bundle: {error}", "delete it and pack again") from error
 
 
 def _make_read_only(folder: Path) -> None:

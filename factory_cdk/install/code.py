@@ -13,6 +13,7 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import BotDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.requirements.manifest import Located, Reader, included, locate, reader_of
+from factory_cdk.pack.requirements.outside import NO_FACTS, SOURCE, SourceFacts, facts_of
 from factory_cdk.pack.sources.folder import tree_of_folder
 from factory_cdk.pack.target import find_target, module_file
 
@@ -34,6 +35,7 @@ class Code:
 
     starts: tuple[str, ...] = ("",)
     manifest: Located | None = None
+    facts: SourceFacts = NO_FACTS
     lines: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
 
@@ -84,8 +86,9 @@ def _code(paths: Collection[str], read: Reader, bot: BotDesign) -> Code:
     module = bot.bot_path.partition(":")[0] if bot.bot_path else None
     file = module_file(paths, module) if module else None
     manifest = locate(paths, read, bot.requirements_path, file)
-    lines, options = _said(manifest, paths, read, bot) if manifest else ((), ())
-    return Code(_starts(file, module), manifest, lines, options)
+    facts = facts_of(read(SOURCE) if SOURCE in paths else None)
+    lines, options = _said(manifest, paths, read, bot, facts.subdirectory) if manifest else ((), ())
+    return Code(_starts(file, module), manifest, facts, lines, options)
 
 
 def _starts(file: str | None, module: str | None) -> tuple[str, ...]:
@@ -97,9 +100,11 @@ def _starts(file: str | None, module: str | None) -> tuple[str, ...]:
 
 
 def _said(
-    manifest: Located, paths: Collection[str], read: Reader, bot: BotDesign
+    manifest: Located, paths: Collection[str], read: Reader, bot: BotDesign, subdirectory: str | None
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """What a manifest requires, in its own lines, and what it says of indexes."""
+    if manifest.kind == "script":
+        return tuple(str(line) for line in manifest.pyproject.get("dependencies", ())), ()
     if manifest.kind == "project":
         project = manifest.pyproject.get("project", {})
         if "dependencies" in project or (project and "dependencies" not in project.get("dynamic", ())):
@@ -107,7 +112,7 @@ def _said(
         return (f"the dependencies of {manifest.path}",), ()
     lines: list[str] = []
     options: list[tuple[str, str]] = []
-    for path, content in included(paths, read, manifest.path, bot.name):
+    for path, content in included(paths, read, manifest.path, bot.name, subdirectory):
         for line in _lines(content.decode("utf-8-sig", "replace")):
             if _INDEX.match(line):
                 options.append((line, posixpath.dirname(path)))

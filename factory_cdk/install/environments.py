@@ -13,17 +13,19 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
-from factory_cdk.pack.paths import OURS
-from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, failure, uv_with
+from factory_cdk.pack.paths import native
+from factory_cdk.pack.requirements.building import environment_for_version, make_buildable
+from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
+from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts, lay_out_source
 from factory_cdk.state.locks import holding, take_lock
 
 LAYOUT = "2"
@@ -38,14 +40,16 @@ LONGEST_WAIT = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it, and the
-    `roots` that are on sys.path after what is installed.
+    """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it (None: it is not
+    installed itself, but the local projects of `facts` are), and the `roots` that are on sys.path after what is
+    installed.
     """
 
     archive: Path
     digest: str
-    folder: str
+    folder: str | None
     roots: tuple[Path, ...]
+    facts: SourceFacts = NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Environment:
     context: Path | None = None
     base: Environment | None = None
     project: Project | None = None
+    bots: tuple[str, ...] = field(default=(), compare=False)
+    """The bots that it is for, for messages."""
 
     @property
     def python(self) -> Path:
@@ -88,11 +94,12 @@ class Environment:
 
     @property
     def what(self) -> str:
-        """What is in it, in words."""
-        if self.project is not None:
-            return f"the project in bundle {self.project.digest[:12]}"
+        """What is in it, and for which bots, in words."""
         count = len(self.lines)
-        return f"{count} locked {'requirement' if count == 1 else 'requirements'}" if count else "no requirements"
+        what = f"{count} locked {'requirement' if count == 1 else 'requirements'}" if count else "no requirements"
+        if self.project is not None:
+            what = f"the project in bundle {self.project.digest[:12]}"
+        return f"{what} of {', '.join(self.bots)}" if self.bots else what
 
 
 def environment(home: Path, lines: Sequence[str], version: str | None) -> Environment:
@@ -107,8 +114,8 @@ def environment(home: Path, lines: Sequence[str], version: str | None) -> Enviro
 
 def with_project(base: Environment, project: Project) -> Environment:
     """The thin environment of `project` on top of `base`. Touches nothing."""
-    key = _key(base.key, project.digest, project.folder, *map(str, project.roots))
-    return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project)
+    key = _key(base.key, project.digest, project.folder or "-", *map(str, project.roots))
+    return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project, bots=base.bots)
 
 
 def build_all(
@@ -119,13 +126,22 @@ def build_all(
     FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
     interrupts it (Ctrl-C) ends uv too, and leaves nothing half built; so does `stop`, with `Stopped`.
     """
-    missing = list({found.key: found for found in environments if not found.ready}.values())
-    bases = {found.key: found for one in missing for found in (one.base or one,) if not found.ready}
+    missing = list(_merged(found for found in environments if not found.ready).values())
+    bases = _merged(found for one in missing for found in (one.base or one,) if not found.ready)
     stop = stop or threading.Event()
     tool = uv_for_environments(missing[0].folder.parent.parent, stop) if missing else None
     for wave in (bases.values(), [one for one in missing if one.base]):
         if tool is not None:
             _build_at_once(list(wave), say, tool)
+
+
+def _merged(environments: Iterable[Environment]) -> dict[str, Environment]:
+    """Environments by their keys, each for all the bots that it is wanted for."""
+    found: dict[str, Environment] = {}
+    for one in environments:
+        before = found[one.key].bots if one.key in found else ()
+        found[one.key] = replace(one, bots=tuple(dict.fromkeys((*before, *one.bots))))
+    return found
 
 
 def _build_at_once(environments: Sequence[Environment], say: Callable[[str], None], tool: Uv) -> None:
@@ -150,7 +166,7 @@ def uv_for_environments(home: Path, stop: threading.Event) -> Uv:
     environ = {"UV_PYTHON_DOWNLOADS": "automatic", **os.environ}
     if not environ.get("HOME"):
         environ.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
-    return uv_with(environ, stop)
+    return uv_with(environ, stop, home / "logs")
 
 
 def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
@@ -165,7 +181,7 @@ def build(wanted: Environment, say: Callable[[str], None], tool: Uv) -> None:
             lock = take_lock(file, wait=0.2)
     if lock is None:
         raise FactoryError(
-            f"environment {wanted.key} has been in the making elsewhere for {LONGEST_WAIT / 60:.0f} minutes",
+            f"another process has been building environment {wanted.key} for {LONGEST_WAIT / 60:.0f} minutes",
             "end that build, or wait for it",
         )
     with holding(lock):
@@ -189,7 +205,7 @@ def _make(wanted: Environment, tool: Uv) -> None:
     elif wanted.lines:
         _install_lines(wanted, tool)
     with disk(wanted.marker):
-        wanted.marker.write_text(f"{wanted.what}\n", encoding="utf-8")
+        wanted.marker.write_text(f"{replace(wanted, bots=()).what}\n", encoding="utf-8")
 
 
 def _install_lines(wanted: Environment, tool: Uv) -> None:
@@ -206,7 +222,8 @@ def _install_lines(wanted: Environment, tool: Uv) -> None:
 
 
 def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
-    """Build and install a project from a copy of its bundle, which its build backend may write to.
+    """Build and install a project, and the local ones that it requires, from a copy of their source, which build
+    backends may write to.
 
     What a version is derived from (tags, a work tree) is not in a bundle: tools that read it there are told one.
     """
@@ -216,31 +233,41 @@ def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
         f"import site; site.addsitedir({str(base)!a})",  # .pth files are read in the locale's encoding
         *(f"import sys; sys.path.append({str(root)!a})" for root in project.roots),
     ]
-    copy = wanted.folder / "source"
+    packed, copy = wanted.folder / "bundle", wanted.folder / "source"
+    requirements = wanted.folder / "projects.txt"
     with disk(wanted.folder):
         (site / "factory_cdk_base.pth").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        unpack(project.archive, copy)
-        shutil.rmtree(copy / OURS, ignore_errors=True)
-    version: Mapping[str, str] = {"SETUPTOOLS_SCM_PRETEND_VERSION": f"0+b{project.digest[:12]}"}
-    told = replace(tool, env={**version, **tool.env})
-    folder = copy / project.folder
-    install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "--", str(folder)]
-    said = told.say(install, folder)
+        root = lay_out_source(unpack(project.archive, packed), project.facts.subdirectory, copy)
+        folders = [] if project.folder is None else [root / native(project.folder)]
+        for folder in folders:
+            make_buildable(folder)
+        requirements.write_text("".join(f"{line}\n" for line in _local(folders, copy, project.facts)), encoding="utf-8")
+    version = environment_for_version(project.facts.version or f"0+b{project.digest[:12]}")
+    install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "-r", str(requirements)]
+    told = tool.with_variables(version)
+    said = told.say(install, folders[0] if folders else copy)
     if said.code:
-        error = failure(said, f"{wanted.what} cannot be installed")
-        raise FactoryError(
-            error.message,
-            f"{error.remedy}; a pyproject.toml without [build-system] is not installed, its code is used as it is",
-        )
+        raise told.failure(said, f"{wanted.what} cannot be installed")
     with disk(copy):
-        shutil.rmtree(copy)
+        for leftover in (packed, copy):
+            shutil.rmtree(leftover)
+        requirements.unlink()
+
+
+def _local(folders: Iterable[Path], copy: Path, facts: SourceFacts) -> Iterator[str]:
+    """The lines of a requirements file for folders, and for the local projects in the `copy` of a source."""
+    for folder in folders:
+        yield folder.as_uri()
+    for project in facts.projects:
+        path, mark, marker = project.partition(" ; ")
+        yield f"{(copy / native(path)).as_uri()}{mark}{marker}"
 
 
 def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -> None:
     """Run uv in `folder`, whose own uv configuration then counts. FactoryError with its words when it fails."""
     said = tool.say(arguments, folder)
     if said.code:
-        raise failure(said, f"the environment for {wanted.what} cannot be made")
+        raise tool.failure(said, f"the environment for {wanted.what} cannot be made")
 
 
 def _site_packages(folder: Path) -> Path:

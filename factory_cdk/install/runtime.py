@@ -27,12 +27,18 @@ def bot_runtime(home: Path, bot: BotDesign) -> BotRuntime:
     would; all other code is imported from the bundle.
     """
     code, root = packed_code(bot), bundle_folder(home, bot.bundle)
-    base = environment(home, bot.bundle.requirements, bot.python)
+    base = replace(environment(home, bot.bundle.requirements, bot.python), bots=(bot.name,))
     if code.manifest is None:
         return BotRuntime(code, root, base)
     folder = code.manifest.folder
     base = replace(base, options=code.index_options(root), context=root / folder)
-    if not code.manifest.builds:
+    if not code.manifest.builds and not code.facts.projects:
         return BotRuntime(code, root, base)
-    project = Project(archive_of(bot.bundle), bot.bundle.digest, folder, code.roots(root))
+    project = Project(
+        archive_of(bot.bundle),
+        bot.bundle.digest,
+        folder if code.manifest.builds else None,
+        code.roots(root),
+        code.facts,
+    )
     return BotRuntime(code, root, with_project(base, project))

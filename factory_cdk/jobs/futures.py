@@ -155,7 +155,7 @@ class Follower:
         if runner_pid(self._folder) is None:
             raise FactoryError(
                 f"the runner of {self._folder.name} does not run; nothing was submitted",
-                f"factory-cdk resume --name {self._folder.factory} --stage {self._folder.stage}",
+                f"factory-cdk resume {self._folder.options}",
                 exit_code=RUNNER_GONE,
             )
         submission = submit(self._folder, self._spec, bot, payloads, tags)

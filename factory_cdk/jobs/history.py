@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import staying
 from factory_cdk.queues.client import BotStatistics, History, Search
 from factory_cdk.queues.port import JobRecord
-from factory_cdk.state.logs import stamp
 from factory_cdk.state.runner_spec import refuse_unknown_bot
 from factory_cdk.state.stage_queues import open_queues
 from factory_cdk.state.stages import Factory
@@ -19,7 +16,7 @@ RETRIED = ("dead", "cancelled")
 CANCELLED = ("ready", "delayed", "leased")
 
 
-def refuse_stranger(factory: Factory, bot: str) -> None:
+def refuse_bot_without_jobs(factory: Factory, bot: str) -> None:
     """FactoryError when the stage neither has such a bot nor has had a job for one."""
     spec = factory.spec
     if spec is None or bot in {pool_spec.bot for pool_spec in spec.pool_specs}:
@@ -50,7 +47,7 @@ def one_job(factory: Factory, job_id: str) -> tuple[JobRecord, list[str]]:
     if found:
         raise FactoryError(f"several jobs have an id that starts with {job_id}", "give more of it")
     raise FactoryError(
-        f"{factory.folder.name} has no job {job_id}", f"factory-cdk jobs list --name {factory.name} shows them"
+        f"{factory.folder.name} has no job {job_id}", f"factory-cdk jobs list {factory.folder.options} shows them"
     )
 
 
@@ -95,7 +92,7 @@ def _ids(factory: Factory, history: History, wanted: Sequence[str] | Search, sta
         if record is None:
             raise FactoryError(
                 f"{factory.folder.name} has no job {job_id}; nothing was changed",
-                f"ids are given whole here: factory-cdk jobs list --name {factory.name} shows them",
+                f"ids are given whole here: factory-cdk jobs list {factory.folder.options} shows them",
             )
         if record.state not in states:
             raise FactoryError(f"job {job_id} is {record.state}, not {' or '.join(states)}; nothing was changed")
@@ -106,49 +103,3 @@ def statistics(factory: Factory, search: Search) -> list[BotStatistics]:
     """How the jobs that `search` means went, bot by bot. FactoryError."""
     with open_queues(factory.folder) as queues:
         return queues.history.statistics(search)
-
-
-def job_as_json(record: JobRecord) -> dict[str, Any]:
-    """Everything that is known of a job; times in UTC, `waiting` and `processing` in seconds."""
-    job = record.job
-    return {
-        "id": job.id,
-        "parent": job.parent,
-        "run": job.run,
-        "bot": job.bot,
-        "queue": record.queue,
-        "state": record.state,
-        "attempts": record.attempts,
-        "tags": dict(job.tags),
-        "enqueued": stamp(record.enqueued),
-        "first_started": _moment(record.first_started),
-        "started": _moment(record.started),
-        "finished": _moment(record.finished),
-        "waiting": _between(record.enqueued, record.first_started),
-        "processing": _between(record.started, record.finished) if record.outcome in ("success", "dead") else None,
-        "payload": job.payload,
-        "result": record.result,
-        "failures": [asdict(failure) for failure in record.failures],
-    }
-
-
-def statistics_as_json(found: Iterable[BotStatistics]) -> list[dict[str, Any]]:
-    """Statistics as plain mappings, seconds rounded to milliseconds."""
-    return [
-        {
-            **asdict(one),
-            **{
-                name: {key: round(value, 3) for key, value in asdict(spread).items()} if spread else None
-                for name, spread in (("waiting", one.waiting), ("processing", one.processing))
-            },
-        }
-        for one in found
-    ]
-
-
-def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else stamp(seconds)
-
-
-def _between(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else round(max(0.0, end - start), 3)

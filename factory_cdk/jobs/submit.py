@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
@@ -118,30 +117,9 @@ def gone_error(folder: StageFolder, remaining: int) -> FactoryError:
     """The FactoryError that says that nobody works on jobs."""
     return FactoryError(
         f"the runner of {folder.name} is gone; {remaining} {_jobs(remaining)} kept on disk",
-        f"factory-cdk resume --name {folder.factory} --stage {folder.stage}",
+        f"factory-cdk resume {folder.options}",
         exit_code=RUNNER_GONE,
     )
-
-
-def record_as_json(record: JobRecord) -> dict[str, Any]:
-    """A final job as `submit --wait` prints it."""
-    last = record.failures[-1] if record.failures and record.outcome != "success" else None
-    return {
-        "id": record.job.id,
-        "parent": record.job.parent,
-        "bot": record.job.bot,
-        "outcome": str(record.outcome),
-        "attempts": record.attempts,
-        "result": record.result,
-        "error": {
-            "type": last.type,
-            "message": last.message,
-            "traceback": last.traceback,
-            "attempt": last.attempt,
-        }
-        if last
-        else None,
-    }
 
 
 def _jobs(count: int) -> str:

@@ -1,54 +1,139 @@
-"""The facade: what the command line, and Python, ask of the factories that are built under a home.
+"""The verbs for stages that are built, once for the command line and for Python: stop, resume, demolish, list, find.
 
-`building.build` builds them and `dryrun.dry_run` says what it would do; what is here needs no plan.
+A verb finds out where the sectors of the stage run, and lets the backend of that place do it (backend.py); building.py
+has those that need a plan. `say` gets lines of progress, `agree` answers a question; every verb raises FactoryError.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from factory_cdk.diagnostics import FactoryError
-from factory_cdk.jobs.submit import Submission, record_as_json
+from factory_cdk.jobs.submit import Submission
 from factory_cdk.jobs.submit import submit as submit_jobs
 from factory_cdk.jobs.submit import wait as wait_for_run
-from factory_cdk.lifecycle.local.control import LONGEST_END, Say, await_end, await_ready, await_request, changing, said
-from factory_cdk.lifecycle.local.stop import Left, demolish, left
-from factory_cdk.lifecycle.local.stop import stop as stop_stage
+from factory_cdk.lifecycle.backend import BACKENDS, Backend, Backends
+from factory_cdk.lifecycle.local.preconditions import spec_of_built
+from factory_cdk.lifecycle.progress import Say, silent
+from factory_cdk.lifecycle.results import Demolished, Left, Resumed, Stopped
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import JobRecord
-from factory_cdk.runner.launch import Launch
-from factory_cdk.state.logs import follow_stream, read_stream
-from factory_cdk.state.requests import ask
-from factory_cdk.state.runner_spec import RunnerSpec, refuse_unknown_bot
-from factory_cdk.state.secrets import resolve_secrets
-from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import queues_trouble
-from factory_cdk.state.stages import Factory, find, list_factories, matches
+from factory_cdk.state.log_folder import follow_stream, read_stream
+from factory_cdk.state.outdated import outdated
+from factory_cdk.state.runner_spec import refuse_unknown_bot
+from factory_cdk.state.stages import Factory, only
 from factory_cdk.state.status import runner_pid
-from factory_cdk.views.rows import describe, summary, workers
 
 __all__ = [
+    "Demolished",
     "Factory",
     "Left",
-    "attend",
+    "Resumed",
+    "Stopped",
+    "Submission",
     "demolish",
-    "describe",
     "find",
+    "find_any",
     "left",
     "list_factories",
     "logs",
     "matches",
-    "record_as_json",
     "resume",
     "stop",
     "submit",
-    "summary",
     "wait",
-    "workers",
 ]
+
+
+def stop(
+    home: Path,
+    name: str,
+    stage: str | None,
+    say: Say = silent,
+    *,
+    timeout: float | None = None,
+    cold: bool = False,
+    backends: Backends = BACKENDS,
+) -> Stopped:
+    """Take no more jobs, bot after bot along the workflow; returns when the jobs in hand are finished. `cold`: put them
+    back instead, and end the runner.
+
+    FactoryError with exit code 3 when that takes longer than `timeout` seconds; the stage goes on stopping.
+    """
+    backend, factory = _find(home, name, stage, backends)
+    return backend.stop(factory, say, timeout=timeout, cold=cold)
+
+
+def resume(
+    home: Path,
+    name: str,
+    stage: str | None,
+    say: Say = silent,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    backends: Backends = BACKENDS,
+) -> Resumed:
+    """Take jobs again, bots with `stop: true` included; start the runner first when it does not run.
+
+    A runner that is started gets the values of its secrets anew, from `environ` as the plan says. FactoryError,
+    which names the secrets that have no value.
+    """
+    backend, factory = _find(home, name, stage, backends)
+    return backend.resume(factory, say, environ)
+
+
+def demolish(
+    home: Path,
+    name: str,
+    stage: str | None,
+    say: Say,
+    agree: Callable[[Left], bool],
+    *,
+    drain: bool = False,
+    timeout: float | None = None,
+    cold: bool = False,
+    backends: Backends = BACKENDS,
+) -> Demolished:
+    """Finish the jobs in hand, bot after bot along the workflow, end the stage and delete its state.
+
+    `drain` lets the bots work first until their queues are empty; `cold` puts the jobs in hand back. When jobs or
+    dead letters are left, `agree` is asked whether they may be deleted; if not, the stage goes on. FactoryError, with
+    exit code 3, when it takes longer than `timeout` seconds: the stage goes on then, too. A stage that another version
+    of factory-cdk has built can be demolished `cold` only.
+    """
+    backend, factory = _find_any(home, name, stage, backends)
+    return backend.demolish(factory, say, agree, drain=drain, timeout=timeout, cold=cold)
+
+
+def list_factories(home: Path, *, backends: Backends = BACKENDS) -> list[Factory]:
+    """Every stage that is built, or half built."""
+    return [factory for backend in backends.values() for factory in backend.built(home)]
+
+
+def matches(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> list[Factory]:
+    """The stages of the factory `name` that are built, or its `stage` alone."""
+    return [factory for _, factory in _matches(home, name, stage, backends)]
+
+
+def find(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Factory:
+    """The one stage of that name that is built. FactoryError when there is none, or several and no `stage`, or when
+    another version of factory-cdk has built it.
+    """
+    return _find(home, name, stage, backends)[1]
+
+
+def find_any(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Factory:
+    """The one stage of that name that is built, by whatever version. FactoryError when there is none, or several and no
+    `stage`.
+    """
+    return _find_any(home, name, stage, backends)[1]
+
+
+def left(home: Path, name: str, stage: str | None = None, *, backends: Backends = BACKENDS) -> Left:
+    """What would be deleted with the stage: the jobs in its queues."""
+    backend, factory = _find_any(home, name, stage, backends)
+    return backend.left(factory)
 
 
 def submit(
@@ -61,7 +146,7 @@ def submit(
 ) -> Submission:
     """One job for `bot` per payload; returns when they are on disk, whether the runner runs or not. FactoryError."""
     factory = find(home, name, stage)
-    return submit_jobs(factory.folder, _spec(factory), bot, payloads, tags)
+    return submit_jobs(factory.folder, spec_of_built(factory), bot, payloads, tags)
 
 
 def wait(home: Path, name: str, stage: str | None, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
@@ -88,92 +173,23 @@ def logs(
             return
 
 
-def stop(
-    home: Path, name: str, stage: str | None, say: Say, *, timeout: float | None = None, cold: bool = False
-) -> bool:
-    """Close the gate of a stage whose runner runs: see `stopping.stop`. Whether its runner lives on. FactoryError."""
-    factory = find(home, name, stage)
-    _need_runner(factory)
-    stop_stage(factory, say, timeout=timeout, cold=cold)
-    return runner_pid(factory.folder) is not None
+def _matches(home: Path, name: str, stage: str | None, backends: Backends) -> list[tuple[Backend, Factory]]:
+    return [
+        (backend, factory)
+        for backend in backends.values()
+        for factory in backend.built(home, name)
+        if stage in (None, factory.stage)
+    ]
 
 
-def resume(home: Path, name: str, stage: str | None, say: Say, *, environ: Mapping[str, str] = os.environ) -> None:
-    """Open the gate, bots with `stop: true` included; start the runner first when it does not run.
-
-    A runner that is started gets the values of its secrets anew, from `environ` as the plan says. FactoryError,
-    which names the secrets that have no value.
-    """
-    factory = find(home, name, stage)
-    folder, spec = factory.folder, factory.spec
-    if factory.state == "damaged":
-        raise _damaged(factory)
-    if spec is None or folder.unfinished.exists():
-        raise FactoryError(f"{folder.name} was never built to the end", "demolish it, or build it again")
-    with changing(folder):
-        if folder.starting.exists():
-            await_end(folder, LONGEST_END)
-        if runner_pid(folder) is not None:
-            request = ask(folder, gate="open", held=False)
-            try:
-                await_request(folder, request, "open")
-            except FactoryError:
-                if runner_pid(folder) is not None:
-                    raise
-            else:
-                return
-        values = resolve_secrets(spec.secrets, environ)
-        say(f"starting the runner of {folder.name}")
-        ask(folder, gate="open", held=False)
-        launch = Launch(folder, spec, values, detach=True)
-        trouble = await_ready(launch, folder)
-        launch.keep()
-        if trouble:
-            raise FactoryError(said(trouble), "the other bots run; mend this one, then resume again")
+def _find(home: Path, name: str, stage: str | None, backends: Backends) -> tuple[Backend, Factory]:
+    backend, factory = _find_any(home, name, stage, backends)
+    if factory.state == "outdated":
+        raise outdated(factory.folder)
+    return backend, factory
 
 
-def attend(launch: Launch, folder: StageFolder) -> Iterator[str]:
-    """The lines of the stream while a runner in the foreground lives; SIGTERM is passed on to it.
-
-    Ctrl-C reaches the runner by itself: both are of the terminal's foreground group. Use it in the main thread.
-    """
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: launch.process.terminate()),
-    }
-    try:
-        for line in follow_stream(folder.logs):
-            if line is not None:
-                yield line
-            elif launch.process.poll() is not None:
-                return
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        launch.hang_up()
-        launch.process.wait()
-
-
-def _damaged(factory: Factory) -> FactoryError:
-    return FactoryError(
-        f"{factory.folder.name} is damaged: {factory.folder.spec} cannot be read",
-        f"factory-cdk demolish --name {factory.name} --stage {factory.stage}, then build it again",
-    )
-
-
-def _spec(factory: Factory) -> RunnerSpec:
-    if factory.state == "damaged":
-        raise _damaged(factory)
-    if factory.spec is None:
-        raise FactoryError(f"{factory.folder.name} was never built to the end", "demolish it, or build it again")
-    return factory.spec
-
-
-def _need_runner(factory: Factory) -> None:
-    if factory.pid is None:
-        if trouble := queues_trouble(factory.folder):
-            raise trouble
-        raise FactoryError(
-            f"the runner of {factory.folder.name} does not run ({factory.state})",
-            f"factory-cdk resume --name {factory.name} --stage {factory.stage}",
-        )
+def _find_any(home: Path, name: str, stage: str | None, backends: Backends) -> tuple[Backend, Factory]:
+    found = _matches(home, name, stage, backends)
+    factory = only([one for _, one in found], name, stage, lambda: list_factories(home, backends=backends))
+    return found[0][0], factory

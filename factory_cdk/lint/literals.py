@@ -13,25 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 from factory_cdk.lint.finding import Finding, InPlan
+from factory_cdk.plan.tokens import token_in
 from factory_cdk.plan.yaml.nodes import Path
 
-_KINDS: tuple[tuple[str, str], ...] = (
-    ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b"),
-    ("a private key", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
-    ("a GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})"),
-    ("a GitLab token", r"\bgl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_-]{20,}"),
-    ("a Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T[A-Z0-9]+/B[A-Z0-9]+/\w{20,}"),
-    ("a Stripe key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    ("a Google API key", r"\bAIza[A-Za-z0-9_-]{35}"),
-    ("a PyPI token", r"\bpypi-AgE[A-Za-z0-9_-]{20,}"),
-    ("an npm token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
-    ("an API key of a model provider", r"\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}"),
-    ("a SendGrid key", r"\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"),
-    ("a JSON Web Token", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
-    ("a password in a URL", r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@]{3,}@"),
-)
-_KNOWN = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@]{3,}@")
 
 _NAMED = re.compile(
     r"(?:^|[_\W])(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|private|secret|auth)_?key)$"
@@ -55,9 +40,10 @@ def check_literals(data: Any) -> Iterator[Finding]:
 
 def looks_like(text: str, name: str = "") -> str | None:
     """What kind of secret `text`, the value of a key `name`, seems to be; None when it seems to be none."""
-    for kind, pattern in _KNOWN:
-        if pattern.search(text):
-            return kind
+    if (kind := token_in(text)) is not None:
+        return kind
+    if _IN_URL.search(text):
+        return "a password in a URL"
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     if len(text) >= 8 and _NAMED.search(words) and not _HARMLESS.fullmatch(text):
         return "a secret, by its name"

@@ -1,6 +1,6 @@
 """Pack: a bot's source, from git, a folder or a Python index, becomes a bundle with locked requirements.
 
-    source ──▶ Tree ──▶ manifest ──▶ locked lines ──▶ archive in the Store ──▶ Bundle, and its part of plan.lock
+    source ──▶ Tree ──▶ manifest ──▶ locked lines ──▶ archive in the BundleCache ──▶ Bundle, and its part of plan.lock
     git: clone, objects   manifest,      uv              archive, store           packing
     folder: folder        target (ast)
 

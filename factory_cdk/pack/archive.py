@@ -39,7 +39,7 @@ def write_archive(tree: Tree, target: Path) -> str:
                     total.update(chunk)
                     sink.write(chunk)
             if total.hexdigest() != file.sha256:
-                raise FactoryError(f"{file.path!r} changed while it was packed", "pack again")
+                raise FactoryError(f"{file.path!r} changed while it was being packed", "pack again")
     return sha256_of(target)
 
 
@@ -58,7 +58,7 @@ def unpack(archive: Path, into: Path) -> Tree:
             for entry in entries:
                 files.append(_unpack_one(source, entry, into, str(archive)))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, FileExistsError, NotADirectoryError) as error:
-        raise FactoryError(f"{archive} is not a sound bundle: {error}", "delete it and pack again") from error
+        raise FactoryError(f"{archive} is not a valid bundle: {error}", "delete it and pack again") from error
     return tree_of(into, files, str(archive))
 
 
@@ -71,7 +71,7 @@ def sha256_of(file: Path) -> str:
 def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, where: str) -> File:
     mode = entry.external_attr >> 16
     if entry.is_dir() or stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise FactoryError(f"{where}: {entry.filename!r} is no regular file", "delete it and pack again")
+        raise FactoryError(f"{where}: {entry.filename!r} is not a regular file", "delete it and pack again")
     inner = entry.filename.removeprefix(f"{OURS}/")
     path = entry.filename[: -len(inner)] + checked(inner, where)
     target = into / native(path)
@@ -86,10 +86,12 @@ def _unpack_one(source: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, whe
     return File(path, bool(mode & 0o100), size, total.hexdigest())
 
 
-def copy(tree: Tree, into: Path) -> Tree:
-    """A copy of a tree's files in the new folder `into`, as they are at this moment."""
+def copy(tree: Tree, into: Path, below: str = "") -> Tree:
+    """A copy of a tree's files in the folder `into`, as they are at this moment; their paths there are without `below`,
+    which they all begin with.
+    """
     for file in tree.files:
-        target = into / native(file.path)
+        target = into / native(file.path.removeprefix(below))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tree.open(file) as source, target.open("xb") as sink:
             shutil.copyfileobj(source, sink, _CHUNK)

@@ -1,9 +1,10 @@
 """The cache of packed bundles: addressed by content, shared by any number of packs at once.
 
     bundles/<digest>.zip   the archive of a bundle, and beside it, as .json, what it is made of
-    found/<kind>/<key>.json  what was found out before: the commit of a branch, the requirements of a manifest
+    records/<kind>/<key>.json  what was found out before: the commit of a branch, the requirements of a manifest
     work/<random>/         where one pack is at work; removed at its end, or by the next pack when it was killed
     locks/<key>            held by the pack that fetches that one thing
+    logs/<program>-<key>.log  all that git or uv printed when it failed
 
 Whatever has a final name is complete: files are written in work/ and renamed.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -23,17 +23,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.diagnostics import FactoryError
+from factory_cdk.atomic import replace_file
+from factory_cdk.home import disk
 from factory_cdk.pack.archive import sha256_of, write_archive
 from factory_cdk.pack.command import Stopped
 from factory_cdk.pack.tree import Tree
+
+LOGS = "logs"
 
 _WAIT = 0.05
 """Seconds between two looks at a lock that another pack holds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CachedBundle:
     """A bundle in the cache: its digest, its archive with its SHA-256, and the size and count of its files."""
 
     digest: str
@@ -43,7 +46,7 @@ class Stored:
     files: int
 
 
-class Store:
+class BundleCache:
     """The cache below one folder. Every method may be called from several threads and processes at once."""
 
     def __init__(self, folder: Path) -> None:
@@ -51,15 +54,10 @@ class Store:
 
     def prepare(self) -> None:
         """Make the cache's folders and clear away what killed packs left; FactoryError when that is refused."""
-        try:
-            for name in ("bundles", "found", "work", "locks"):
+        with disk(self.folder):
+            for name in ("bundles", "records", "work", "locks"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             self._clear_work()
-        except OSError as error:
-            raise FactoryError(
-                f"the cache in {self.folder} cannot be written: {error.strerror}",
-                "give yourself write permission there, or set FACTORY_CDK_HOME to another folder",
-            ) from error
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -78,7 +76,7 @@ class Store:
             os.close(lock)
 
     @contextlib.contextmanager
-    def alone(self, key: str, stop: threading.Event) -> Iterator[None]:
+    def exclusive(self, key: str, stop: threading.Event) -> Iterator[None]:
         """Hold the lock of one thing, so that nobody else fetches it meanwhile; `Stopped` when told to stop."""
         handle = os.open(self.folder / "locks" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -92,29 +90,29 @@ class Store:
         finally:
             os.close(handle)
 
-    def recall(self, kind: str, key: str) -> dict[str, Any] | None:
+    def read_record(self, kind: str, key: str) -> dict[str, Any] | None:
         """What was found out before under `key`, or None."""
         try:
-            said = json.loads(self._note(kind, key).read_bytes())
+            said = json.loads(self._record_file(kind, key).read_bytes())
         except (OSError, ValueError):
             return None
         return said if isinstance(said, dict) else None
 
-    def remember(self, kind: str, key: str, said: Mapping[str, Any], workspace: Path) -> None:
+    def write_record(self, kind: str, key: str, said: Mapping[str, Any], workspace: Path) -> None:
         """Keep what was found out under `key` for later packs."""
-        self._write(self._note(kind, key), said, workspace)
+        self._write(self._record_file(kind, key), said, workspace)
 
-    def stored(self, digest: str) -> Stored | None:
+    def find(self, digest: str) -> CachedBundle | None:
         """The bundle of that digest, its archive read and found sound; None when it is not in the cache."""
         archive = self.folder / "bundles" / f"{digest}.zip"
         try:
             facts = json.loads(archive.with_suffix(".json").read_bytes())
             sound = sha256_of(archive) == facts["archive_sha256"]
-            return Stored(archive=archive, **facts) if sound and facts["digest"] == digest else None
+            return CachedBundle(archive=archive, **facts) if sound and facts["digest"] == digest else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def forget(self, digest: str, since: float) -> None:
+    def remove(self, digest: str, since: float) -> None:
         """Remove the bundle of that digest, if it was made since the moment `since` (seconds since the epoch)."""
         archive = self.folder / "bundles" / f"{digest}.zip"
         with contextlib.suppress(FileNotFoundError):
@@ -122,9 +120,9 @@ class Store:
                 archive.with_suffix(".json").unlink(missing_ok=True)
                 archive.unlink()
 
-    def store(self, tree: Tree, workspace: Path) -> Stored:
+    def add(self, tree: Tree, workspace: Path) -> CachedBundle:
         """Put the bundle with the files of `tree` into the cache, if it is not there yet."""
-        if (there := self.stored(tree.digest)) is not None:
+        if (there := self.find(tree.digest)) is not None:
             return there
         target = self.folder / "bundles" / f"{tree.digest}.zip"
         fresh = workspace / target.name
@@ -132,24 +130,20 @@ class Store:
         sha256 = write_archive(tree, fresh)
         fresh.chmod(0o644)
         _flush(fresh)
-        stored = Stored(tree.digest, target, sha256, tree.size, len(tree.files))
+        stored = CachedBundle(tree.digest, target, sha256, tree.size, len(tree.files))
         fresh.replace(target)
         facts = asdict(stored)
         del facts["archive"]
         self._write(target.with_suffix(".json"), facts, workspace)
         return stored
 
-    def _note(self, kind: str, key: str) -> Path:
-        return self.folder / "found" / kind / f"{key}.json"
+    def _record_file(self, kind: str, key: str) -> Path:
+        return self.folder / "records" / kind / f"{key}.json"
 
     def _write(self, target: Path, said: Mapping[str, Any], workspace: Path) -> None:
-        handle, name = tempfile.mkstemp(dir=workspace)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(said, file, sort_keys=True, indent=1)
-            file.write("\n")
-        _flush(Path(name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        Path(name).replace(target)
+        content = f"{json.dumps(said, sort_keys=True, indent=1)}\n".encode()
+        replace_file(target, content, mode=0o600, workspace=workspace)
 
     @contextlib.contextmanager
     def _cleaning(self) -> Iterator[None]:
@@ -173,11 +167,6 @@ class Store:
                     continue
                 finally:
                     os.close(handle)
-
-
-def key_of(said: Any) -> str:
-    """SHA-256, in hex, of the canonical JSON of `said`: the key under which something is remembered."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _flush(file: Path) -> None:

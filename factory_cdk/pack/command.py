@@ -16,6 +16,7 @@ from typing import IO
 
 from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.tokens import without_tokens
 
 OnPercent = Callable[[str, float], None]
 """Hears what a command is doing and how far it is, from 0 to 1."""
@@ -94,7 +95,7 @@ def run(
 def _bounded(arguments: Sequence[str], file: IO[bytes], most: int) -> None:
     if os.fstat(file.fileno()).st_size > most:
         name = Path(arguments[0]).name
-        raise TooMuchError(f"{name} printed more than {most:,} bytes", "see what is in its source")
+        raise TooMuchError(f"{name} printed more than {most:,} bytes", "check what its source contains")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -109,8 +110,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def scrubbed(text: str) -> str:
-    """`text` with every address in it shown without credentials, and nothing in it that moves a cursor."""
-    shown = _ADDRESS.sub(lambda found: without_credentials(found[0]), text)
+    """`text` without well-known tokens, credentials in its addresses, and what moves a cursor."""
+    shown = without_tokens(_ADDRESS.sub(lambda found: without_credentials(found[0]), text))
     return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in shown)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, kind_of, origin_of
-from factory_cdk.pack.cache import Store, Stored
+from factory_cdk.pack.cache import BundleCache, CachedBundle
+from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
 from factory_cdk.pack.paths import REQUIREMENTS
 from factory_cdk.pack.report import OnProgress, Progress, Step
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines
 from factory_cdk.pack.sources.git import Git
 from factory_cdk.pack.tree import Tree
-from factory_cdk.plan.model import Bot, Plan
+from factory_cdk.plan.model import Bot
 
 LARGE = 50 * 1024**2
 """Bytes from which on a bundle's size is a warning."""
@@ -29,12 +29,13 @@ class NotAtHand(Exception):
 class PackContext:
     """One bot's packing. `locked` is what plan.lock says of it where that still holds; `older` what an
     outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
-    to ask them at all (`NotAtHand`). `fetched` and `notes` tell in the end what happened.
+    to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
+    `read` for the requirements tell in the end what happened.
     """
 
     bot: Bot
     python: str | None
-    store: Store
+    cache: BundleCache
     git: Git
     uv: Uv
     workspace: Path
@@ -45,6 +46,9 @@ class PackContext:
     offline: bool = False
     fetched: bool = False
     notes: list[str] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
+    read: tuple[str, ...] = ()
+    version: str | None = None
 
     def tell(self, step: Step, detail: str = "", share: float | None = None) -> None:
         """Say how far it is."""
@@ -67,15 +71,15 @@ class PackContext:
         """The locked lines whose versions are kept where they still fit."""
         return self.older.requirements if self.older is not None and not self.fresh else ()
 
-    def store_bundle(self, code: Tree, lines: Sequence[str]) -> Stored:
+    def add_bundle(self, code: Tree, lines: Sequence[str]) -> CachedBundle:
         """Put a bundle of `code` and its locked requirements into the cache.
 
         The requirements become a file of the bundle, so that its digest covers them.
         """
         self.tell("storing", f"{code.size:,} bytes")
-        return self.store.store(with_requirements(code, lines), self.workspace)
+        return self.cache.add(with_requirements(code, lines), self.workspace)
 
-    def bundle(self, stored: Stored, lines: Sequence[str], commit: str | None = None) -> Bundle:
+    def bundle(self, stored: CachedBundle, lines: Sequence[str], commit: str | None = None) -> Bundle:
         """The Bundle of this bot for what is in the cache."""
         return Bundle(
             bot=self.bot.name,
@@ -98,16 +102,3 @@ def with_requirements(code: Tree, lines: Sequence[str]) -> Tree:
     if not lines and code.files:
         return code
     return code.adding(REQUIREMENTS, "".join(f"{line}\n" for line in lines).encode())
-
-
-def lowest_python(plan: Plan, bot: Bot) -> str | None:
-    """The lowest Python version (`3.12`) that a plan names for a bot on any stage, or None."""
-    named = [
-        sector_bot.arguments.python or sector.python
-        for stage in plan.stages.values()
-        for sector in stage.sectors
-        for sector_bot in sector.bots
-        if sector_bot.name == bot.name
-    ]
-    found = (re.search(r"(?<![\d.])3\.(\d+)", str(version)) for version in named if version is not None)
-    return min((f"3.{match[1]}" for match in found if match), key=lambda version: int(version[2:]), default=None)

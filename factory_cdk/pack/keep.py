@@ -22,7 +22,7 @@ def keep_tree(bundle: Bundle, keep: Path, workspace: Path) -> Path:
     target, mark = keep / bundle.bot, keep / f"{bundle.bot}.json"
     if target.exists() and not mark.is_file():
         raise FactoryError(
-            f"{target} is there already and was not made by factory-cdk pack",
+            f"{target} already exists and was not made by factory-cdk pack",
             "move it away, or set FACTORY_PACK_DIR to another folder",
         )
     keep.mkdir(parents=True, exist_ok=True)

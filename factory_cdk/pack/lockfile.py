@@ -7,14 +7,13 @@ credential, no address of an index, no path of a machine, no time.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.atomic import replace_file
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.requirements.locking import is_locked
 from factory_cdk.plan.model import Bot, Plan
@@ -28,6 +27,8 @@ _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!]{0,99}")
+_PROJECT = re.compile(r"(?!/)(?!(?:[^;]*/)?\.\.(?:/|\s|$))[^\x00-\x1f\x7f\\]+")
 _PINNED_BY: Mapping[str, tuple[str, ...]] = {
     "git": ("commit", "digest", "archive_sha256"),
     "pypi": ("requirements", "digest", "archive_sha256"),
@@ -37,7 +38,7 @@ _PINNED_BY: Mapping[str, tuple[str, ...]] = {
 _NO_LONGER_WRITTEN = frozenset({"images"})
 """Keys that an earlier factory-cdk wrote; they are read over."""
 
-_MEND = "take the last good one from version control, or delete it and run `factory-cdk lock`"
+_MEND = "restore the last version from version control, or delete it and run `factory-cdk lock`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class LockedBot:
     `requirements` are the locked lines, `manifest` the digest of the file they were made from (None: there is
     none), `python` the lowest version that they hold for. `commit` is git's. `digest`, `archive_sha256`,
     `size` and `files` are those of the bundle, and None for a path source: its files are in the checkout, and
-    change.
+    change. `projects` are local ones that the requirements name (see `outside.SourceFacts`), `version` is what git
+    says that the project's is.
     """
 
     source: Mapping[str, Any]
@@ -62,6 +64,8 @@ class LockedBot:
     archive_sha256: str | None = None
     size: int | None = None
     files: int | None = None
+    projects: tuple[str, ...] = ()
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, or None where there is none. FactoryError for one that cannot be read or understood."""
     try:
         if path.exists() and not path.is_file():
-            raise FactoryError(f"{path} is no file", "remove it and run `factory-cdk lock`")
+            raise FactoryError(f"{path} is not a file", "remove it and run `factory-cdk lock`")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
@@ -105,21 +109,21 @@ def read_lock(path: Path) -> Lock | None:
     except (OSError, UnicodeDecodeError) as error:
         raise FactoryError(f"{path} cannot be read: {error}", _MEND) from error
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
-        raise FactoryError(f"{path} holds an unfinished merge", "take one side, then run `factory-cdk lock`")
+        raise FactoryError(f"{path} contains an unresolved merge conflict", "resolve it, then run `factory-cdk lock`")
     try:
         said = json.loads(text, object_pairs_hook=_each_once)
     except _Twice as error:
-        raise FactoryError(f"{path} holds {error} twice in one mapping", _MEND) from error
+        raise FactoryError(f"{path} has a duplicate key {error}", _MEND) from error
     except (ValueError, RecursionError) as error:
-        raise FactoryError(f"{path} is no JSON: {error}", _MEND) from error
+        raise FactoryError(f"{path} is not valid JSON: {error}", _MEND) from error
     if not isinstance(said, dict) or type(said.get("format")) is not int or said["format"] < 1:
-        raise FactoryError(f"{path} is no plan.lock", _MEND)
+        raise FactoryError(f"{path} is not a plan.lock file", _MEND)
     if said["format"] > FORMAT:
         raise FactoryError(f"{path} was written by a newer factory-cdk", "upgrade factory-cdk")
     try:
         return _read(said)
     except ValueError as error:
-        raise FactoryError(f"{path} is no sound plan.lock: {error}", _MEND) from error
+        raise FactoryError(f"{path} is not a valid plan.lock: {error}", _MEND) from error
 
 
 def write_lock(path: Path, lock: Lock) -> bool:
@@ -128,18 +132,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
     try:
         if path.is_file() and path.read_text("utf-8") == text:
             return False
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            Path(name).chmod(mode)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode())
     except OSError as error:
         raise FactoryError(f"{path} cannot be written: {error.strerror}", "see who may write there") from error
     return True
@@ -157,7 +150,7 @@ def _plain(record: Lock | LockedBot) -> dict[str, Any]:
 
 
 class _Twice(Exception):
-    """A key that stands twice: what it means would depend on who reads the file."""
+    """A duplicate key: its meaning would depend on which program reads the file."""
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,21 +187,32 @@ def _read_bot(name: str, said: Any) -> LockedBot:
     facts["source"] = source = _mapping(facts.get("source"), f"source of {name!r}")
     kind = source.get("kind")
     if not isinstance(kind, str) or kind not in _PINNED_BY:
-        raise ValueError(f"the source of {name!r} is of no known kind")
+        raise ValueError(f"the source of {name!r} has an unknown kind")
     for part in _PINNED_BY[kind]:
         if not facts.get(part):
-            raise ValueError(f"{name!r} comes from {kind} and has no {part}")
+            raise ValueError(f"{name!r} has a {kind} source but no {part}")
     lines = facts.get("requirements", [])
     if not isinstance(lines, list):
-        raise ValueError(f"requirements of {name!r} is no list")
+        raise ValueError(f"requirements of {name!r} is not a list")
     facts["requirements"] = tuple(_line(line, name) for line in lines)
-    patterns = {"digest": _HEX, "archive_sha256": _HEX, "manifest": _HEX, "commit": _HEX, "python": _PYTHON}
+    projects = facts.get("projects", [])
+    if not isinstance(projects, list):
+        raise ValueError(f"projects of {name!r} is not a list")
+    facts["projects"] = tuple(_text(project, f"a project of {name!r}", _PROJECT) for project in projects)
+    patterns = {
+        "version": _VERSION,
+        "digest": _HEX,
+        "archive_sha256": _HEX,
+        "manifest": _HEX,
+        "commit": _HEX,
+        "python": _PYTHON,
+    }
     for part in (*patterns, "requirements_path", "module"):
         if part in facts:
             _text(facts[part], f"{part} of {name!r}", patterns.get(part))
     for part in ("size", "files"):
         if part in facts and (type(facts[part]) is not int or facts[part] < 0):
-            raise ValueError(f"{part} of {name!r} is no number of things")
+            raise ValueError(f"{part} of {name!r} is not a whole number of at least 0")
     return LockedBot(**facts)
 
 
@@ -216,7 +220,9 @@ def _line(value: Any, bot: str) -> str:
     """A locked requirement: one line that names what it means by a hash or a commit, and nothing else."""
     line = _text(value, f"a requirement of {bot!r}")
     if not line[:1].isalnum() or not line.isprintable() or not is_locked(line):
-        raise ValueError(f"the requirement {line[:80]!r} of {bot!r} has neither hash nor commit, or is more than one")
+        raise ValueError(
+            f"the requirement {line[:80]!r} of {bot!r} has neither a hash nor a commit, or is more than one requirement"
+        )
     return line
 
 
@@ -227,7 +233,7 @@ def _known(said: Mapping[str, Any], names: Set[str], where: str) -> None:
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is no mapping")
+        raise ValueError(f"{where} is not a mapping")
     return value
 
 
@@ -237,11 +243,5 @@ def _each(value: Any, where: str, pattern: re.Pattern[str] | None) -> dict[str, 
 
 def _text(value: Any, where: str, pattern: re.Pattern[str] | None = None) -> str:
     if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
-        raise ValueError(f"{where} is {str(value)[:80]!r}, which does not belong there")
+        raise ValueError(f"{where} is {str(value)[:80]!r}, which is not valid there")
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

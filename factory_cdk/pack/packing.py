@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -12,14 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, described, kind_of, origin_of, unpacked
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import disk_error
 from factory_cdk.pack.awaiting import results
-from factory_cdk.pack.cache import Store, key_of
-from factory_cdk.pack.context import NotAtHand, PackContext, lowest_python
+from factory_cdk.pack.cache import LOGS, BundleCache
+from factory_cdk.pack.context import NotAtHand, PackContext
 from factory_cdk.pack.keep import keep_tree
 from factory_cdk.pack.lockfile import Lock, LockedBot
 from factory_cdk.pack.report import OnProgress, PackedBot, PackReport, Progress
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
+from factory_cdk.pack.requirements.python_version import lowest_python
 from factory_cdk.pack.sources.code import pack_git, pack_path
 from factory_cdk.pack.sources.git import Git, git_with
 from factory_cdk.pack.sources.package import pack_pypi
@@ -58,8 +60,8 @@ def pack(
     """
     said = dict(os.environ if env is None else env)
     stop = stop or threading.Event()
-    work = _Work(plan, Store(cache), git_with(said, stop), uv_with(said, stop), _in_turn(on_progress))
-    work.store.prepare()
+    work = _work(plan, cache, said, stop, on_progress)
+    work.cache.prepare()
     held = {bot.name: lock for bot in bots if lock is not None and bot.name not in fresh}
     with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
         try:
@@ -83,7 +85,7 @@ def bundles_at_hand(
     """
     said = dict(os.environ if env is None else env)
     stop = threading.Event()
-    work = _Work(plan, Store(cache), git_with(said, stop), uv_with(said, stop), _in_turn(None))
+    work = _work(plan, cache, said, stop, None)
     return {bot.name: work.at_hand(bot, lock) for bot in bots}
 
 
@@ -92,7 +94,7 @@ class _Work:
     """What all bots of one pack have in common."""
 
     plan: Plan
-    store: Store
+    cache: BundleCache
     git: Git
     uv: Uv
     on_progress: OnProgress
@@ -101,20 +103,23 @@ class _Work:
         """Pack one bot and tell what came of it; `Stopped` when told to stop."""
         started = time.monotonic()
         try:
-            key = key_of(described(bot.source))
-            with self.store.alone(key, self.git.stop), self.store.workspace() as workspace:
+            key = json_digest(described(bot.source))
+            with self.cache.exclusive(key, self.git.stop), self.cache.workspace() as workspace:
                 context = self._context(bot, lock, workspace, fresh=fresh)
                 bundle, locked = _packed(context)
                 if keep is not None:
                     keep_tree(bundle, keep, workspace)
-                made = PackedBot(bot.name, bundle, None, locked, context.fetched, tuple(context.notes))
+                made = PackedBot(
+                    bot.name, bundle, None, locked, context.fetched, tuple(context.notes),
+                    read=context.read, left_out=context.left_out, version=context.version,
+                )  # fmt: skip
         except FactoryError as error:
             made = PackedBot(bot.name, error=error)
         except UnicodeError as error:
-            said = f"a name in it cannot be written in this locale: {error}"
+            said = f"a file name cannot be written in this locale: {error}"
             made = PackedBot(bot.name, error=FactoryError(said, "pack under a UTF-8 locale (LC_ALL=C.UTF-8)"))
         except OSError as error:
-            made = PackedBot(bot.name, error=_disk_error(error, self.store.folder))
+            made = PackedBot(bot.name, error=disk_error(error, self.cache.folder))
         last = Progress(bot.name, "done" if made.error is None else "failed", made.error.message if made.error else "")
         self.on_progress(last)
         return replace(made, seconds=time.monotonic() - started)
@@ -123,8 +128,8 @@ class _Work:
         """The bundle of one bot without asking anybody."""
         covered = lock.bots[bot.name] if lock is not None and not changes_of(lock, self.plan, bot) else None
         try:
-            self.store.prepare()
-            with self.store.workspace() as workspace:
+            self.cache.prepare()
+            with self.cache.workspace() as workspace:
                 return _packed(self._context(bot, lock, workspace, offline=True))[0]
         except (NotAtHand, FactoryError):  # a dry run shows what it can; `pack` tells what is wrong
             return unpacked(bot) if covered is None else _of_lock(bot, covered)
@@ -135,13 +140,20 @@ class _Work:
         """What one bot is packed with."""
         python = lowest_python(self.plan, bot)
         context = PackContext(
-            bot, python, self.store, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
+            bot, python, self.cache, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
         )
         if lock is not None:
             context.locked = lock.bots.get(bot.name)
             if changes := changes_of(lock, self.plan, bot):
                 context.outdated(changes)
         return context
+
+
+def _work(
+    plan: Plan, cache: Path, env: Mapping[str, str], stop: threading.Event, on_progress: OnProgress | None
+) -> _Work:
+    logs = cache / LOGS
+    return _Work(plan, BundleCache(cache), git_with(env, stop, logs), uv_with(env, stop, logs), _in_turn(on_progress))
 
 
 def _packed(context: PackContext) -> tuple[Bundle, LockedBot]:
@@ -180,10 +192,3 @@ def _in_turn(on_progress: OnProgress | None) -> OnProgress:
                 on_progress(progress)
 
     return tell
-
-
-def _disk_error(error: OSError, cache: Path) -> FactoryError:
-    where = error.filename if isinstance(error.filename, str) else str(cache)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FactoryError(f"the disk of {where} is full", "free some space, or set FACTORY_CDK_HOME to another disk")
-    return FactoryError(f"{where}: {error.strerror or error}", "see whether it can be read and written")

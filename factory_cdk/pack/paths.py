@@ -39,7 +39,7 @@ def portable(name: str) -> str:
 def checked(raw: bytes | str, where: str) -> str:
     """The path of a file of a source, `/` between its parts; FactoryError when a bundle cannot hold it.
 
-    Refused: what is not UTF-8, holds a control character or a backslash, is absolute, climbs (`..`), has an
+    Refused: what is not UTF-8, contains a control character or a backslash, is absolute, climbs (`..`), has an
     empty part, lies in a `.git` folder or in ours, or is over 1024 characters long.
     """
     try:
@@ -48,16 +48,16 @@ def checked(raw: bytes | str, where: str) -> str:
         raise _refused(raw, where, "is not UTF-8") from None
     parts = path.split("/")
     if _CONTROL.search(path):
-        raise _refused(path, where, "holds a control character")
+        raise _refused(path, where, "contains a control character")
     if "\\" in path:
-        raise _refused(path, where, "holds a backslash, which is a folder on Windows")
+        raise _refused(path, where, "contains a backslash, which separates folders on Windows")
     if "" in parts or "." in parts or ".." in parts or (path[1:2] == ":" and len(parts[0]) == 2):
         raise _refused(path, where, "leaves the folder")
     seen = [_as_other_systems_see(part) for part in parts]
     if any(part == ".git" or _SHORT_GIT.fullmatch(part) for part in seen):
         raise _refused(path, where, "lies in a .git folder")
     if seen[0] == OURS:
-        raise _refused(path, where, f"lies in {OURS}/, where a bundle holds what factory-cdk adds")
+        raise _refused(path, where, f"lies in {OURS}/, which is reserved for files that factory-cdk adds")
     if len(path) > _LONGEST:
         raise _refused(path[:80] + "…", where, f"is over {_LONGEST} characters long")
     return path

@@ -46,7 +46,7 @@ def _of_bot(was: LockedBot, now: LockedBot) -> list[str]:
     for name in sorted({*older, *newer}):
         if older.get(name) != newer.get(name):
             found.append(f"{name} {older.get(name, 'new')} → {newer.get(name, 'removed')}")
-    return found or ["its entry is written anew"]
+    return found or ["its entry changed"]
 
 
 def _versions(lines: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.left_out import LeftOut, summary
 from factory_cdk.pack.lockfile import LockedBot
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
@@ -27,11 +28,47 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
+class BotSummary:
+    """What a bundle holds and where that comes from, for people: `size` in bytes, the count of its `files` and of its
+    locked `requirements`, the files that were `read` for these, the `version` that git gives its project, what ignore
+    files `left_out` (see `left_out.summary`), whether anything was `fetched`, and how many `seconds` it took.
+    """
+
+    digest: str
+    kind: str
+    origin: str
+    size: int
+    files: int
+    requirements: int
+    read: tuple[str, ...]
+    version: str | None
+    left_out: str
+    fetched: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        """All of it in one line."""
+        parts = [f"{self.size:,} bytes in {self.files:,} {'file' if self.files == 1 else 'files'}"]
+        if self.read or self.requirements:
+            read = f" from {', '.join(self.read)}" if self.read else ""
+            count = self.requirements
+            parts.append(f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}{read}")
+        if self.version is not None:
+            parts.append(f"version {self.version}")
+        if self.left_out:
+            parts.append(f"ignore files left out {self.left_out}")
+        parts.append(f"packed in {self.seconds:.1f} s" if self.fetched else f"{self.seconds:.1f} s, nothing to fetch")
+        return f"{self.digest[:12]}  {self.kind} {self.origin}: {'; '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
 class PackedBot:
     """What became of one bot: `bundle`, or `error`.
 
     `locked` is what plan.lock should hold of it. `fetched` says whether anything came from its source or from
     an index (False: the cache had it all). `notes` are warnings for people; `seconds` is how long it took.
+    `read` are the files of the source that were read for what it requires, `left_out` what ignore files kept out,
+    `version` what git says that the version of its project is.
     """
 
     bot: str
@@ -41,6 +78,29 @@ class PackedBot:
     fetched: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    read: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    version: str | None = None
+
+    @property
+    def summary(self) -> BotSummary | None:
+        """What was packed, in short; None for a bot that could not be."""
+        bundle = self.bundle
+        if bundle is None:
+            return None
+        return BotSummary(
+            digest=bundle.digest,
+            kind=bundle.kind,
+            origin=bundle.origin,
+            size=bundle.size,
+            files=bundle.files,
+            requirements=len(bundle.requirements),
+            read=self.read,
+            version=self.version,
+            left_out=summary(self.left_out),
+            fetched=self.fetched,
+            seconds=self.seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +120,7 @@ class PackReport:
         return tuple((packed.bot, packed.error) for packed in self.bots if packed.error is not None)
 
     def refuse_failures(self) -> None:
-        """FactoryError that shows every failure, when there is any."""
+        """FactoryError that shows every failure, if there is one."""
         if self.failures:
             said = [
                 f"{bot}: {error.message}" + (f"\n  help: {error.remedy}" if error.remedy else "")

@@ -8,10 +8,10 @@ from typing import Any
 
 from factory_cdk.bundle import described
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.context import lowest_python
 from factory_cdk.pack.lockfile import Lock, LockedBot, lock_path, module_of
-from factory_cdk.pack.sources.code import manifest_of
-from factory_cdk.pack.sources.folder import tree_of_folder
+from factory_cdk.pack.requirements.python_version import lowest_python
+from factory_cdk.pack.sources.code import code_of_folder
+from factory_cdk.pack.sources.requirements import manifest_of
 from factory_cdk.plan.model import Bot, PathSource, Plan
 
 _WORDS = {"url": "url", "ref": "branch", "package": "package", "version": "version", "path": "path"}
@@ -35,7 +35,7 @@ def stale(lock: Lock | None, plan: Plan, bots: Iterable[Bot] | None = None) -> t
         return (Change(None, "there is no plan.lock"),)
     found = []
     if lock.factory != plan.name:
-        found.append(Change(None, f"plan.lock is that of the factory {lock.factory}, not of {plan.name}"))
+        found.append(Change(None, f"plan.lock belongs to the factory {lock.factory}, not to {plan.name}"))
     for bot in plan.bots.values() if bots is None else bots:
         found += [Change(bot.name, what) for what in changes_of(lock, plan, bot) + _of_manifest(lock, bot)]
     if bots is None:
@@ -49,7 +49,7 @@ def refuse_stale(lock: Lock | None, plan: Plan, bots: Iterable[Bot] | None = Non
     if lock is None or changes:
         lines = [f"  {change.bot}: {change.what}" if change.bot else f"  {change.what}" for change in changes]
         raise FactoryError(
-            "\n".join([f"{lock_path(plan)} does not hold for this plan:", *lines]),
+            "\n".join([f"{lock_path(plan)} does not match this plan:", *lines]),
             "run `factory-cdk lock`, review what it changes and commit it",
         )
     return lock
@@ -88,14 +88,14 @@ def _of_manifest(lock: Lock, bot: Bot) -> list[str]:
     if locked is None or not isinstance(bot.source, PathSource):
         return []
     try:
-        code = tree_of_folder(bot.source.folder, bot.source.path, bot.source.subdirectory)
-        manifest = manifest_of(code, bot)
+        found = manifest_of(code_of_folder(bot.source, bot), bot, bot.source.subdirectory)
+        manifest = found[1] if found else None
     except FactoryError as error:
         return [f"its requirements cannot be compared: {error.message}"]
     if (manifest.digest if manifest else None) == locked.manifest:
         return []
-    return [f"{manifest.path} changed" if manifest else "its requirements are gone"]
+    return [f"{manifest.path} changed" if manifest else "its requirements file is no longer there"]
 
 
 def _shown(value: Any) -> str:
-    return "not there" if value is None else str(value)
+    return "not set" if value is None else str(value)

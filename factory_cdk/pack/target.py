@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.paths import OURS
 from factory_cdk.pack.tree import Tree
 
 _PLACES = ("", "src/", "lib/", "python/")
@@ -45,7 +46,9 @@ def find_target(tree: Tree, bot_path: str, *, others_bring_code: bool) -> Found:
             syntax = ast.parse(source, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deep to parse
         why = str(error) or "it is nested too deep"
-        return Found(file, (f"{file} could not be read by this Python, so {bot_path} is unchecked: {why}",))
+        return Found(
+            file, (f"{file} could not be parsed by this Python, so bot_path {bot_path} is not checked: {why}",)
+        )
     names = set(_names(syntax.body))
     head = attribute.partition(".")[0]
     if head in names or names & {"*", "__getattr__"} or _is_module(tree.paths, file, head):
@@ -57,7 +60,7 @@ def find_target(tree: Tree, bot_path: str, *, others_bring_code: bool) -> Found:
 
 def module_file(paths: Iterable[str], module: str) -> str | None:
     """The path of a module's file among `paths`, or None: in the usual places first, else wherever it is."""
-    there = set(paths)
+    there = {path for path in paths if not path.startswith(f"{OURS}/")}
     parts = module.replace(".", "/")
     ends = (f"{parts}.py", f"{parts}/__init__.py")
     for place in _PLACES:
@@ -85,7 +88,7 @@ def _missing(tree: Tree, bot_path: str, module: str, others_bring_code: bool) ->
 
 def _modules(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        if path.endswith(".py"):
+        if path.endswith(".py") and not path.startswith(f"{OURS}/"):
             place = next((place for place in _PLACES[1:] if path.startswith(place)), "")
             yield path[len(place) : -3].removesuffix("/__init__").replace("/", ".")
 

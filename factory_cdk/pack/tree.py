@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.paths import native
 
 MOST_FILES = 100_000
@@ -31,12 +32,15 @@ class File:
 class Tree:
     """The files below `root`, sorted by the bytes of their paths; no folders, no links.
 
-    `added` holds the contents of files that are not on disk.
+    `added` holds the contents of files that are not on disk, `elsewhere` where those are that are not below `root`,
+    `left_out` what ignore files kept out of it.
     """
 
     root: Path
     files: tuple[File, ...]
     added: Mapping[str, bytes] = field(default_factory=dict)
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def size(self) -> int:
@@ -51,11 +55,15 @@ class Tree:
     def adding(self, path: str, content: bytes) -> Tree:
         """The same tree with one more file, which is not on disk."""
         file = File(path, False, len(content), hashlib.sha256(content).hexdigest())
-        return Tree(self.root, _ordered((*self.files, file)), {**self.added, path: content})
+        return replace(self, files=_ordered((*self.files, file)), added={**self.added, path: content})
 
-    def without(self, path: str) -> Tree:
-        """The same tree without one of its files."""
-        return Tree(self.root, tuple(file for file in self.files if file.path != path))
+    def joined(self, files: Iterable[File], elsewhere: Mapping[str, Path]) -> Tree:
+        """The same tree with more files, which lie `elsewhere`."""
+        return replace(self, files=_ordered((*self.files, *files)), elsewhere={**self.elsewhere, **elsewhere})
+
+    def select(self, keep: Callable[[str], bool]) -> Tree:
+        """The same tree with those of its files alone whose paths `keep` accepts."""
+        return replace(self, files=tuple(file for file in self.files if keep(file.path)))
 
     def open(self, file: File) -> BinaryIO:
         """The content of a file of this tree, to be read."""
@@ -63,7 +71,7 @@ class Tree:
 
     def at(self, path: str) -> Path:
         """Where a file of this tree is on disk."""
-        return self.root / native(path)
+        return self.elsewhere.get(path) or self.root / native(path)
 
     @property
     def digest(self) -> str:
@@ -81,9 +89,9 @@ def tree_of(root: Path, files: Iterable[File], where: str) -> Tree:
     paths = {file.path for file in ordered}
     for path in paths:
         if any(folder in paths for folder in folders_of(path)):
-            raise FactoryError(f"{where}: {path!r} lies below a file", "the repository is damaged")
+            raise FactoryError(f"{where}: {path!r} is inside a file", "the repository is damaged")
     if len(paths) != len(ordered):
-        raise FactoryError(f"{where}: two files have one name", "the repository is damaged")
+        raise FactoryError(f"{where}: two files have the same name", "the repository is damaged")
     bounded(len(ordered), sum(file.size for file in ordered), where)
     return Tree(root, ordered)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
+from factory_cdk.plan.tokens import credential_in_url
 from factory_cdk.plan.yaml.nodes import Path
 
 KINDS = ("url", "path", "pypi")
@@ -102,8 +103,8 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
 def _git(
     url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
 ) -> GitSource | None:
-    if _password(url):
-        message = f"the git url of `{path[-2]}` holds a password"
+    if (credential := credential_in_url(url)) is not None:
+        message = f"the git url of `{path[-2]}` holds {credential}"
         hint = "leave it to git: a credential helper, an ssh key, or `insteadOf` in the git configuration"
         findings.at_value((*path, "url"), "F218", message, hint)
         return None
@@ -147,11 +148,6 @@ def refused_url(url: str) -> str | None:
     if re.match(r"[^/]*:-", url):
         return "has a path that starts with `-`"
     return None
-
-
-def _password(url: str) -> bool:
-    """Whether `url` carries a password, also one that would have to be escaped."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:(?![0-9]*/)[^@]*@", url) is not None
 
 
 def _refused_authority(url: str) -> str | None:

@@ -8,5 +8,9 @@
                                 `-> WorkerSlot (slot.py): one worker's place, which outlives its processes
                                         `-> WorkerProcess (process.py): runs the shim of factory_cdk.worker
 
+A job: the runner's exchange with the queues claims it, `WorkerPool.assign` and `flush` hand it to a worker, its answer
+comes to `WorkerPool._on_message` and goes on to `PoolEvents.settle`, and the next exchange settles it.
+
+What pools, slots, updates and the gate (gate.py) need from outside, they are given (ports.py): the time, and processes.
 `launch.py` starts a runner; `python -m factory_cdk.runner FOLDER` is one.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import os
 import socket
 import sys
@@ -17,15 +18,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.runner.guardian import guard
+from factory_cdk.queues.port import RunnerQueues
+from factory_cdk.runner.guardian import Guardian, guard
+from factory_cdk.runner.purge import tidy
 from factory_cdk.runner.runner import Runner
-from factory_cdk.state.files import read_json, write_json
+from factory_cdk.state.folder_ports import ports_of
 from factory_cdk.state.locks import holding, take_lock
-from factory_cdk.state.runner_spec import spec_from_json
-from factory_cdk.state.secrets import resolve_secrets, shut_memory, take_over, variables_of
+from factory_cdk.state.ports import RunnerPorts
+from factory_cdk.state.runner_spec import RunnerSpec
+from factory_cdk.state.secrets import Values, shut_memory, variables_of
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import open_queues
-from factory_cdk.state.status import Status, read_status, status_as_json
+from factory_cdk.state.stage_queues import open_queues, queues_location
+from factory_cdk.state.status import Status, read_status, write_status
 
 LOCK_PATIENCE = 3.0
 """Seconds to wait for the lock: whoever only asks whether it is held, holds it for a moment."""
@@ -64,37 +68,48 @@ def serve(path: Path, report: int | None, *, detached: bool) -> None:
     if lock is None:
         raise FactoryError(f"{folder.name} has a runner already", f"factory-cdk ps --name {folder.factory}")
     with holding(lock):
-        connection = socket.socket(fileno=report) if report is not None else None
-        handed_over = take_over(connection) if connection else None
-        content = read_json(folder.spec)
-        if content is None:
-            raise FactoryError(f"{path} holds no factory", "build it first")
-        try:
-            spec = spec_from_json(content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise FactoryError(
-                f"{folder.spec} cannot be read by this version of factory-cdk ({error})", "demolish and build again"
-            ) from error
-        secrets = resolve_secrets(spec.secrets) if handed_over is None else handed_over
+        launcher = socket.socket(fileno=report) if report is not None else None
+        ports = ports_of(folder, launcher)
+        spec = ports.specs.read()
+        secrets = ports.secrets.values(spec)
         for name in variables_of(pool_spec.secrets for pool_spec in spec.pool_specs):
             os.environ.pop(name, None)  # no worker is begun with them
         try:
             with open_queues(folder) as queues:
-
-                async def run() -> None:
-                    await Runner(folder, spec, secrets, queues, guardian, connection).run()
-
-                asyncio.run(run())
+                asyncio.run(run(folder, ports, spec, secrets, queues, guardian, launcher))
         except FactoryError as error:
             _note_end(folder, error)
             raise
         guardian.dismiss()
 
 
+async def run(
+    folder: StageFolder,
+    ports: RunnerPorts,
+    spec: RunnerSpec,
+    secrets: Values,
+    queues: RunnerQueues,
+    guardian: Guardian,
+    launcher: socket.socket | None,
+) -> None:
+    """Run `spec` until it is ended. FactoryError."""
+    runner = Runner(
+        ports,
+        spec,
+        secrets,
+        queues,
+        guardian,
+        tidy=functools.partial(tidy, queues_location(folder)),
+        queues_are_shared=folder.shares_queues,
+        launcher=launcher,
+    )
+    await runner.run()
+
+
 def _note_end(folder: StageFolder, error: FactoryError) -> None:
     """Leave word for `ps` of what the runner ended with, beside what was known of its workers."""
     last = read_status(folder) or Status(os.getpid(), time.time(), "ended", "")
-    write_json(folder.status, status_as_json(replace(last, gate="ended", trouble=error.message)))
+    write_status(folder, replace(last, gate="ended", trouble=error.message))
 
 
 if __name__ == "__main__":

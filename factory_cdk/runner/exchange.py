@@ -46,11 +46,11 @@ class Pool(Protocol):
     def in_hand(self) -> list[Lease]:
         """Every job in hand."""
 
-    def give(self, lease: Lease) -> None:
+    def assign(self, lease: Lease) -> None:
         """Take a job; `flush` follows."""
 
     def flush(self) -> None:
-        """Hand the workers what was given."""
+        """Hand the workers what was assigned."""
 
 
 class Pools(Protocol):
@@ -61,7 +61,7 @@ class Pools(Protocol):
         """Those that are given jobs."""
 
     @property
-    def everyone(self) -> Sequence[Pool]:
+    def all_pools(self) -> Sequence[Pool]:
         """All that may have jobs in hand."""
 
     @property
@@ -238,7 +238,7 @@ class QueueExchange:
                 continue
             number = 0 if len(able) == 1 else max(range(len(able)), key=lambda one: able[one][0])
             free, taker = able[number]
-            taker.give(lease)
+            taker.assign(lease)
             if free > 1:
                 able[number] = free - 1, taker
             else:
@@ -290,7 +290,7 @@ class QueueExchange:
     async def _extend(self) -> None:
         """Renew the lease of every job in hand, and of what is done and could not be settled yet."""
         self._extended_at = self._loop.time()
-        pools = self._pools.everyone if self._pools else ()
+        pools = self._pools.all_pools if self._pools else ()
         leases = [lease for pool in pools for lease in pool.in_hand] + self._unsettled()
         if not leases:
             return

@@ -13,7 +13,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from typing import Protocol
 
+from factory_cdk.runner.ports import ProcessGuard
 from factory_cdk.runner.subreaper import Orphans, adopt, end_all
 
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -21,13 +23,13 @@ IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 RUNNER_PATIENCE, PATIENCE = 1.0, 10.0
 """Seconds for which the runner, then the guardian, try to end what is left."""
 
-MISSED = (
+GUARDIAN_GONE = (
     "the guardian was killed: should the runner be, too, what bots have started in sessions of their own would go on"
 )
 """Said once; the workers' own lifelines (worker/lifeline.py) remain."""
 
 
-def guard(*, pass_on: bool) -> Guardian:
+def guard(*, pass_on: bool) -> ParentGuardian:
     """Fork: the child, in which this returns, is the runner; this process stays, as its guardian, and ends with its
     exit code. `pass_on`: SIGTERM is meant for the runner; else it is ignored.
 
@@ -41,7 +43,7 @@ def guard(*, pass_on: bool) -> Guardian:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
         adopt()
-        return Guardian(writer)
+        return ParentGuardian(writer)
     code = 70
     try:
         os.close(writer)
@@ -52,12 +54,25 @@ def guard(*, pass_on: bool) -> Guardian:
         os._exit(code)
 
 
-class Guardian:
-    """The runner's end."""
+class Guardian(ProcessGuard, Protocol):
+    """Ends what workers leave behind, each of which leads a process group and is a child of the runner."""
+
+    def report_to(self, note: Callable[[str], None]) -> None:
+        """From now on `note` gets a line about what was ended that a worker had left behind."""
+
+    def look(self) -> None:
+        """To be called now and then: what bots left behind and has ended is waited for."""
+
+    def dismiss(self) -> None:
+        """The runner is about to end, and has no worker any more: end what is left."""
+
+
+class ParentGuardian:
+    """The runner's end of the guardian that is its parent."""
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
-        self._missed = False
+        self._gone_noted = False
         self._note: Callable[[str], None] = lambda _: None
         self._orphans = Orphans()
 
@@ -87,9 +102,9 @@ class Guardian:
         try:
             os.write(self._writer, line.encode())
         except BrokenPipeError:
-            if not self._missed:
-                self._missed = True
-                self._note(MISSED)
+            if not self._gone_noted:
+                self._gone_noted = True
+                self._note(GUARDIAN_GONE)
 
 
 def _send_term(runner: int) -> None:

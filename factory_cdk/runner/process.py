@@ -1,4 +1,4 @@
-"""One worker process as its runner sees it: started, talked to in frames, and missed the moment it dies."""
+"""One worker process as its runner sees it: started, sent and sending messages in frames, and noticed when it ends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import factory_cdk.worker
+from factory_cdk.runner.ports import LoopClock, Message
 from factory_cdk.runner.subreaper import MARK
 from factory_cdk.runner.time_budget import TimeBudget
+from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.worker.frames import LARGE, LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
 
@@ -30,16 +32,13 @@ HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PY
 CHUNK = 1 << 16
 
 TURN_MESSAGES = 32
-"""So many messages of a worker are heard in one turn of the loop: more than a shim has to say at once."""
+"""So many messages of a worker are handled in one turn of the loop: more than a shim sends at once."""
 
 TURN_OUTPUT = 4096
-"""So many bytes of its log are taken in one turn, unless a job has ended: then all that it printed comes first."""
+"""So many bytes of its output are read in one turn, unless a job has ended: then all that it printed comes first."""
 
 _PERMITS = bytes(range(NUMBERS)) * 2
 """The numbers of jobs in a row, from any number on."""
-
-Message = dict[str, Any]
-"""One message to or from the shim; the docstring of `factory_cdk.worker` lists them all."""
 
 
 def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -53,6 +52,15 @@ def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[st
 def worker_command(python: str, *descriptors: int) -> list[str]:
     """The command line of a worker: isolated from PYTHON* variables, the user's site and the working folder."""
     return [python, "-I", str(SHIM), *map(str, descriptors)]
+
+
+def start_worker(pool_spec: PoolSpec) -> WorkerProcess:
+    """Start a process for a worker of `pool_spec`. OSError when the system cannot start one."""
+    return WorkerProcess(
+        lambda *descriptors: worker_command(pool_spec.python, *descriptors),
+        pool_spec.folder,
+        worker_environ(pool_spec.bins, pool_spec.variables),
+    )
 
 
 class WorkerProcess:
@@ -72,7 +80,7 @@ class WorkerProcess:
         self._unsent = bytearray()
         self._ended = self._refused = False
         self._printed = 0
-        self._budget = TimeBudget(self._loop)
+        self._budget = TimeBudget(LoopClock(self._loop))
         self._socket, theirs = socket.socketpair()
         self._output, their_output = os.pipe()
         their_permits, self._permit = os.pipe()
@@ -105,10 +113,10 @@ class WorkerProcess:
         self._socket.setblocking(False)
         os.set_blocking(self._output, False)
         self._loop.add_reader(self._socket, self._read_messages)
-        self._loop.add_reader(self._output, self._hear_output)
+        self._loop.add_reader(self._output, self._read_output_turn)
         self._pidfd = os.pidfd_open(self.pid) if sys.platform.startswith("linux") else -1
         if self._pidfd >= 0:
-            self._loop.add_reader(self._pidfd, self._see_end)
+            self._loop.add_reader(self._pidfd, self._on_exit_seen)
 
     def report_to(
         self,
@@ -141,10 +149,10 @@ class WorkerProcess:
             self._loop.add_writer(self._socket, self._write)
         self._unsent += frame
 
-    def hand_over(self, jobs: Sequence[list[Any]]) -> None:
-        """Send jobs, each with the permit to begin it."""
+    def hand_over(self, jobs: Sequence[list[Any]]) -> bool:
+        """Send jobs, each with the permit to begin it; False, and nothing sent, when it has ended."""
         if self._ended:
-            return
+            return False
         self._handed_over += len(jobs)
         try:
             os.write(self._permit, self._last_permits(len(jobs)))
@@ -152,6 +160,7 @@ class WorkerProcess:
             self.refuse("its pipe of permits is full")
         else:
             self.send({"kind": "jobs", "jobs": jobs})
+        return True
 
     def take_back(self, most: int) -> int:
         """Take back all jobs that it has not begun, the last of the `most` that it has in hand; answers how many."""
@@ -160,7 +169,7 @@ class WorkerProcess:
         except BlockingIOError:
             return 0
         if len(taken) > most or taken != self._last_permits(len(taken)):
-            self.refuse("there are permits that nobody gave it")
+            self.refuse("its pipe of permits holds some that the runner did not write")
             return 0
         self._taken_back += len(taken)
         return len(taken)
@@ -175,8 +184,8 @@ class WorkerProcess:
         return _PERMITS[first : first + count]
 
     def refuse(self, why: str) -> None:
-        """End a worker that does what no shim does: something in it has taken hold of what is the shim's alone.
-        Nothing that it says from now on is heard.
+        """Kill a worker that does what no shim does: something in it uses what is the shim's alone. Its messages are
+        ignored from now on.
         """
         if self._refused:
             return
@@ -187,7 +196,7 @@ class WorkerProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End the worker and all that it started, at once."""
+        """Kill the worker and all that it started in its process group."""
         if not self._ended:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -213,37 +222,37 @@ class WorkerProcess:
         if not received:
             self._loop.remove_reader(self._socket)
             if self._pidfd < 0:
-                self._loop.call_soon(self._see_end)
+                self._loop.call_soon(self._on_exit_seen)
             return
         printed = _waiting(self._output)  # all that a job printed was written before its end was sent: it comes first
         if printed > TURN_OUTPUT and self._budget.overdrawn:
             self._frames.feed(received, 0)
             self._loop.remove_reader(self._socket)
-            self._budget.when_left(self._hear_both)
+            self._budget.when_left(self._read_postponed)
             return
         if printed:
             self._read_output(printed)
-        if self._take(received):
+        if self._handle_messages(received):
             self._loop.remove_reader(self._socket)
-            self._budget.when_left(self._take_more)
+            self._budget.when_left(self._handle_more)
 
-    def _hear_both(self) -> None:
-        """Take what was printed, and then hear the messages that had to wait for it."""
+    def _read_postponed(self) -> None:
+        """Read what was printed, and then handle the messages that had to wait for it."""
         if not self._ended:
             self._read_output(CHUNK)
-            self._take_more()
+            self._handle_more()
 
-    def _take_more(self) -> None:
-        """Go on with what was received, and only then with what is yet to come: whoever floods us has to wait."""
+    def _handle_more(self) -> None:
+        """Handle more of what was received, and read on only when that is done: who sends too much has to wait."""
         if self._ended:
             return
-        if self._take(b""):
-            self._budget.when_left(self._take_more)
+        if self._handle_messages(b""):
+            self._budget.when_left(self._handle_more)
         else:
             self._loop.add_reader(self._socket, self._read_messages)
 
-    def _take(self, received: bytes) -> bool:
-        """Hear a turn's worth of messages; whether there may be more of them."""
+    def _handle_messages(self, received: bytes) -> bool:
+        """Handle the messages of one turn; whether there may be more of them."""
         if self._refused:
             return False
         began, before = time.monotonic(), len(self._frames)
@@ -262,18 +271,18 @@ class WorkerProcess:
         self._budget.take(time.monotonic() - began)
         return True
 
-    def _hear_output(self) -> None:
+    def _read_output_turn(self) -> None:
         self._read_output(TURN_OUTPUT)
         if self._budget.overdrawn:
             self._loop.remove_reader(self._output)
-            self._budget.when_left(self._hear_output_again)
+            self._budget.when_left(self._watch_output_again)
 
-    def _hear_output_again(self) -> None:
+    def _watch_output_again(self) -> None:
         if not self._ended:
-            self._loop.add_reader(self._output, self._hear_output)
+            self._loop.add_reader(self._output, self._read_output_turn)
 
     def _read_output(self, most: int) -> int:
-        """Take up to `most` bytes of the log that are there; how many there were."""
+        """Read up to `most` bytes of the output that are there; how many there were."""
         began = time.monotonic()
         try:
             output = os.read(self._output, most)
@@ -286,9 +295,9 @@ class WorkerProcess:
         self._budget.take(time.monotonic() - began)
         return len(output)
 
-    def _see_end(self) -> None:
-        """The process has ended: end its group while its pid is still its own, and take what it left us to read. What
-        a process that it left behind adds from now on is not its own.
+    def _on_exit_seen(self) -> None:
+        """The process has ended: kill its group while its pid is still its own, and read what it has written. What a
+        process that it left behind adds from now on is not its own.
         """
         if self._ended:
             return
@@ -305,12 +314,12 @@ class WorkerProcess:
                 said += received
         self._frames.feed(bytes(said), 0)
         self._printed = _waiting(self._output)
-        self._conclude()
+        self._read_rest()
 
-    def _conclude(self) -> None:
-        """Take what it left, a turn's worth at a time, and say in the end how it ended."""
-        if self._take_printed() or self._take(b""):
-            self._loop.call_soon(self._conclude)
+    def _read_rest(self) -> None:
+        """Read what it left, some of it in each turn, and report in the end how it ended."""
+        if self._read_rest_of_output() or self._handle_messages(b""):
+            self._loop.call_soon(self._read_rest)
             return
         code = self._process.wait()
         self._socket.close()
@@ -319,8 +328,8 @@ class WorkerProcess:
                 os.close(descriptor)
         self._on_end(code)
 
-    def _take_printed(self) -> bool:
-        """Take a turn's worth of what it had printed; whether there is more of it."""
+    def _read_rest_of_output(self) -> bool:
+        """Read some of what it had printed; whether there is more of it."""
         if self._printed:
             read = self._read_output(min(TURN_OUTPUT, self._printed))
             self._printed = self._printed - read if read else 0
@@ -342,17 +351,3 @@ def _waiting(descriptor: int) -> int:
     count = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, count)
     return count[0]
-
-
-def ending(code: int) -> str:
-    """How a process with the exit code `code` ended, in words."""
-    if code >= 0:
-        return f"exited with {code}"
-    with contextlib.suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"
-
-
-def failure(kind: str, message: str, attempt: int, details: str = "") -> dict[str, Any]:
-    """An error in the form in which the shim reports those of bots."""
-    return {"type": kind, "message": message, "traceback": details, "attempt": attempt}

@@ -15,28 +15,26 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.doorbell import Doorbell
 from factory_cdk.queues.port import DamagedError, RunnerQueues
 from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.guardian import Guardian
-from factory_cdk.runner.pool import PoolEvents, Trouble, WorkerPool, pool_status, worker_statuses
+from factory_cdk.runner.pool import PoolEvents, StartFailure, WorkerPool, pool_status, worker_statuses
 from factory_cdk.runner.pool_set import PoolSet
-from factory_cdk.runner.purge import tidy
+from factory_cdk.runner.ports import LoopClock
+from factory_cdk.runner.process import start_worker
 from factory_cdk.runner.reporter import Reporter
 from factory_cdk.runner.rolling_update import ENDING
-from factory_cdk.state.files import identity, write_json
 from factory_cdk.state.logs import RUNNER, Stream
-from factory_cdk.state.requests import RunnerRequest, open_bell, read_request
+from factory_cdk.state.ports import RunnerPorts
+from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.secrets import Values
-from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import queues_location
-from factory_cdk.state.status import Status, status_as_json
+from factory_cdk.state.status import Status
 
 PUBLISH_EVERY = 0.2
 """Seconds between two writings of the status, at least."""
@@ -46,23 +44,31 @@ ORPHANS_EVERY = 4
 
 
 class Runner:
-    """The runner of `spec`, which holds the stage's lock already. `run` returns when it was ended."""
+    """The runner of `spec`, the only one of its stage, with the values of its secrets. `run` returns when it was ended.
+
+    `ports` connect it with its outside. `queues_are_shared`: others use the queues too, which outlive the stage. `tidy`
+    is called in a thread now and then: it keeps house in the queues, whose jobs are remembered for so many seconds,
+    until the event is set. `launcher` is the socket to the command that waits for the runner, if any does.
+    """
 
     def __init__(
         self,
-        folder: StageFolder,
+        ports: RunnerPorts,
         spec: RunnerSpec,
         secrets: Values,
         queues: RunnerQueues,
         guardian: Guardian,
-        report: socket.socket | None = None,
+        *,
+        tidy: Callable[[float, threading.Event], object],
+        queues_are_shared: bool = False,
+        launcher: socket.socket | None = None,
     ) -> None:
-        self._folder, self._guardian = folder, guardian
+        self._ports, self._spec, self._guardian = ports, spec, guardian
         self._secrets, self._timings = secrets, spec.timings
+        self._tidy_queues, self._shares_queues, self._lost = tidy, queues_are_shared, False
         self._loop = asyncio.get_running_loop()
-        self._identity, self._shares_queues, self._lost = identity(folder.path), folder.shares_queues, False
-        self._report = Reporter(report, self._hear_launcher) if report else None
-        self._stream = Stream(folder.logs)
+        self._report = Reporter(launcher, self._hear_launcher) if launcher else None
+        self._stream = Stream(ports.logs)
         self._log = self._stream.log(RUNNER)
         guardian.report_to(self._log.say)
         self._exchange = QueueExchange(
@@ -78,25 +84,27 @@ class Runner:
         self._events = PoolEvents(
             settle=self._exchange.settle,
             release=self._exchange.release,
-            look=self._exchange.look,
-            note=self._log.say,
+            fetch=self._exchange.look,
+            log=self._log.say,
             changed=self._note_change,
-            trouble=self._tell_trouble,
+            start_failed=self._tell_trouble,
         )
-        self._pool_set = PoolSet(folder, spec, self._pool, self._events, self._publish)
+        self._clock = LoopClock(self._loop)
+        self._pool_set = PoolSet(ports.specs, spec, self._pool, self._events, self._clock, self._publish)
         self._publishing: asyncio.TimerHandle | None = None
         self._published_at = 0.0
         self._started_at = time.time()
         self._gate = Gate(
             self._pool_set,
             self._events,
+            self._clock,
             self._task,
             unsettled=self._exchange.has_unsettled,
             publish=self._publish,
             grace=spec.timings.grace,
         )
         self._request = RunnerRequest()
-        self._kept = report is None
+        self._kept = launcher is None
         self._told_ready = False
         self._unpublished: str | None = None
         self._end_tidying = threading.Event()
@@ -105,10 +113,9 @@ class Runner:
         """Start all pools and keep them at work until the runner is ended by a signal, a request or its launcher."""
         self._loop.set_exception_handler(self._fail_hard)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._gate.end_by_signal)
-        request_bell = open_bell(self._folder)
-        self._loop.add_reader(request_bell, self._hear_request, request_bell)
-        self._log.say(f"runner {os.getpid()} of {self._folder.name} started")
+            self._loop.add_signal_handler(number, self._gate.on_signal)
+        unsubscribe = self._ports.requests.subscribe(self._hear_request)
+        self._log.say(f"runner {os.getpid()} of {self._spec.factory}/{self._spec.stage} started")
         await self._exchange.start(self._pool_set)
         self._pool_set.start()
         self._carry_out(self._fetch_request())
@@ -117,14 +124,13 @@ class Runner:
         polling = self._task(self._poll())
         tidying = self._task(self._tidy())
         try:
-            await self._gate.end_of_work()
+            await self._gate.wait_until_ended()
         finally:
             beating.cancel()
             polling.cancel()
             tidying.cancel()
             self._end_tidying.set()
-            self._loop.remove_reader(request_bell)
-            request_bell.close()
+            unsubscribe()
         await self._exchange.end()
         self._gate.state = "ended"
         self._log.say("runner ended")
@@ -171,42 +177,40 @@ class Runner:
         """Look at the queues now and then: delays and leases end without a bell."""
         for turn in itertools.count():
             await asyncio.sleep(self._timings.poll)
-            if identity(self._folder.path) != self._identity and not self._lost:
-                self._lose_folder()
+            if not self._lost and (reason := self._ports.presence.why_gone()):
+                self._lose_stage(reason)
             if turn % ORPHANS_EVERY == 0:
                 self._guardian.look()
             self._exchange.look()
 
-    def _lose_folder(self) -> None:
-        """End: the stage's folder was removed, or replaced, and nobody will find this runner. Jobs in hand are finished
-        where the queues are elsewhere, which others share; else they went with the folder.
+    def _lose_stage(self, reason: str) -> None:
+        """End: the stage was removed, and nobody will find this runner. Jobs in hand are finished where the queues are
+        elsewhere, which others share; else they went with the stage.
         """
         self._lost = True
-        self._log.say(f"{self._folder.path} was removed: there is nothing left to run", "ERROR")
+        self._log.say(f"{reason}: there is nothing left to run", "ERROR")
         self._gate.end(cold=not self._shares_queues)
 
     async def _tidy(self) -> None:
         """Keep house at the start and now and then, in a thread."""
         timings = self._timings
-        location = queues_location(self._folder)
         while True:
             try:
-                await asyncio.to_thread(tidy, location, timings.keep, self._end_tidying)
+                await asyncio.to_thread(self._tidy_queues, timings.keep, self._end_tidying)
             except (FactoryError, RuntimeError) as error:  # RuntimeError: this user may start no thread more
                 self._log.say(f"what is old could not be tidied away: {error}", "WARNING")
             await asyncio.sleep(timings.tidy)
 
     # Requests
 
-    def _hear_request(self, bell: Doorbell) -> None:
-        bell.drain()
+    def _hear_request(self) -> None:
         self._carry_out(self._fetch_request())
         self._pool_set.fetch(refused=ENDING if self._gate.ending else None)
 
     def _fetch_request(self) -> RunnerRequest:
         """What is asked, or what was asked last when that cannot be read."""
         try:
-            return read_request(self._folder)
+            return self._ports.requests.read()
         except FactoryError as error:
             self._log.say(f"{error.message}; the last request stays in force", "ERROR")
             return self._request
@@ -222,7 +226,7 @@ class Runner:
         if asked.end:
             self._gate.end(cold=asked.end == "cold")
         elif asked.gate == "open":
-            self._gate.open(held=asked.held)
+            self._gate.open(keep_stopped=asked.keep_stopped)
         else:
             self._gate.close()
         self._publish()
@@ -230,13 +234,15 @@ class Runner:
 
     def _pool(self, pool_spec: PoolSpec, events: PoolEvents) -> WorkerPool:
         secrets = self._secrets.get(pool_spec.place, {})
-        return WorkerPool(pool_spec, secrets, self._timings, self._stream, self._guardian, events)
+        return WorkerPool(
+            pool_spec, secrets, self._timings, self._stream, self._clock, start_worker, self._guardian, events
+        )
 
     # What others see
 
     def _note_change(self) -> None:
         self._gate.note_change()
-        self._pool_set.go_on(may_take_over=not self._gate.is_closing)
+        self._pool_set.note_change(may_replace=not self._gate.is_closing)
         if not self._told_ready and all(pool.ready for pool in self._pool_set.at_work):
             self._told_ready = True
             if self._report:
@@ -245,22 +251,20 @@ class Runner:
             pause = max(0.0, self._published_at + PUBLISH_EVERY - self._loop.time())
             self._publishing = self._loop.call_later(pause, self._publish)
 
-    def _tell_trouble(self, trouble: Trouble) -> None:
+    def _tell_trouble(self, failure: StartFailure) -> None:
         if self._report:
-            self._report.tell("trouble", sector=trouble.sector, bot=trouble.bot, reason=trouble.reason, log=trouble.log)
+            self._report.tell("trouble", sector=failure.sector, bot=failure.bot, reason=failure.reason, log=failure.log)
 
     def _publish(self) -> None:
         if self._publishing:
             self._publishing.cancel()
             self._publishing = None
         self._published_at = self._loop.time()
-        if identity(self._folder.path) != self._identity:
-            return
         try:
-            write_json(self._folder.status, status_as_json(self._status()), durable=False)
+            self._ports.status.publish(self._status())
         except FactoryError as error:
             if self._unpublished is None:
-                self._log.say(f"the status could not be written: {error.message}", "ERROR")
+                self._log.say(f"the status could not be published: {error.message}", "ERROR")
             self._unpublished = error.message
         else:
             self._unpublished = None
@@ -271,7 +275,7 @@ class Runner:
             started_at=self._started_at,
             gate=self._gate.state,
             request=self._request.request,
-            workers=tuple(status for pool in self._pool_set.everyone for status in worker_statuses(pool)),
+            workers=tuple(status for pool in self._pool_set.all_pools for status in worker_statuses(pool)),
             pools=tuple(pool_status(pool) for pool in self._pool_set.at_work),
             trouble=self._exchange.trouble or self._unpublished,
             lost_log_bytes=self._stream.lost,

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from factory_cdk.queues.port import Job, Lease
-from factory_cdk.runner.guardian import Guardian
-from factory_cdk.runner.process import Message, WorkerProcess
+from factory_cdk.runner.ports import Clock, Message, Process, ProcessGuard, Timer
 from factory_cdk.state.logs import ProcessLog
-from factory_cdk.state.runner_spec import PoolSpec, Timings
+from factory_cdk.state.runner_spec import PoolSpec
 
 QUICK = 0.002
-"""Seconds within which a job is done whose worker is then handed more than its batch: it need not wait for its runner's
-turn, and its runner settles many jobs in one transaction. A worker whose last job took longer has no more than that.
+"""Seconds within which a job is done whose worker then prefetches: it need not wait for its runner's turn, and its
+runner settles many jobs in one transaction. A worker whose last job took longer gets no more than its batch.
 """
 
-AHEAD = 16
+PREFETCH = 16
 """How many jobs beyond its batch a worker of quick jobs has in hand at most."""
 
 SLOW = 0.05
-"""Seconds after which a job turns out not to be quick: what its worker was handed ahead is taken back."""
+"""Seconds after which a job turns out not to be quick: what its worker has prefetched is taken back."""
 
 
 class State(StrEnum):
@@ -41,19 +38,35 @@ class State(StrEnum):
     BROKEN = "broken"
 
 
+ALIVE = (State.STARTING, State.READY, State.BUSY, State.STOPPING)
+"""The states in which a slot has a process."""
+
+
+class KilledFor(StrEnum):
+    """Why the runner killed a process: it ends or replaces it, its job took too long, something in it has read the
+    permits of its jobs, or its pool was given up.
+    """
+
+    END = "end"
+    TIMEOUT = "timeout"
+    PERMITS = "permits"
+    CRASH_LOOP = "crash loop"
+
+
 def job_message(job: Job) -> list[Any]:
-    """A job as the shim gets it."""
+    """A job as a worker process gets it."""
     return [job.id, job.bot, job.payload, job.run, job.parent, job.attempt, dict(job.tags)]
 
 
 class WorkerSlot:
-    """One place of a pool. `on_message` and `on_end` get this slot and what its process said or its exit code, and
+    """One place of a pool. `on_message` and `on_exit` get this slot and what its process said or its exit code, and
     `on_return` the jobs that were taken back from it.
 
     `hand` holds the jobs in hand in the order in which the worker does them: the first is being done.
-    `deaths` counts the processes lost in a row; `killed_for` says why we ended the present one. `held`: its bot
-    wants no jobs until it is resumed; `said` is what its bot published, until the job is over
-    in which it did.
+    `deaths` counts the processes lost in a row, `starts` all that were started; `killed_for` says why we killed the
+    present one. `held`: its bot wants no jobs until it is resumed. `start_again`: another process is wanted once the
+    present one, which was told to stop, has ended. `bot_status` is what its bot published, until the job is over in
+    which it did.
     """
 
     def __init__(
@@ -61,31 +74,33 @@ class WorkerSlot:
         pool_spec: PoolSpec,
         number: int,
         log: ProcessLog,
-        guardian: Guardian,
+        clock: Clock,
+        guard: ProcessGuard,
         on_message: Callable[[WorkerSlot, Message], None],
-        on_end: Callable[[WorkerSlot, int], None],
+        on_exit: Callable[[WorkerSlot, int], None],
         on_return: Callable[[Sequence[Lease]], None],
     ) -> None:
         self.pool_spec, self.number, self.log = pool_spec, number, log
-        self._guardian = guardian
-        self._on_message, self._on_end, self._on_return = on_message, on_end, on_return
-        self._process: WorkerProcess | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiting: asyncio.TimerHandle | None = None
-        self._watching: asyncio.TimerHandle | None = None
-        self._given: list[Job] = []
+        self._clock, self._guard = clock, guard
+        self._on_message, self._on_exit, self._on_return = on_message, on_exit, on_return
+        self._process: Process | None = None
+        self._timeout: Timer | None = None
+        self._restart: Timer | None = None
+        self._slow_check: Timer | None = None
+        self._unsent: list[Job] = []
         self.state = State.ENDED
         self.hand: deque[Lease] = deque()
-        self._ahead = 0
-        self._turn = 0.0
-        self._began = 0.0
+        self._prefetch = 0
+        self._job_began = 0.0
+        self._process_began = 0.0
         self.started_at = 0.0
         self.was_ready = False
         self.broken: Mapping[str, Any] | None = None
-        self.killed_for: str | None = None
+        self.killed_for: KilledFor | None = None
         self.held = False
-        self.said: str | None = None
-        self.restarts = -1
+        self.start_again = False
+        self.bot_status: str | None = None
+        self.starts = 0
         self.deaths = 0
         self.done = 0
         self.failed = 0
@@ -103,23 +118,28 @@ class WorkerSlot:
     @property
     def age(self) -> float:
         """For how many seconds its process has lived."""
-        return time.monotonic() - self._began
+        return self._clock.monotonic() - self._process_began
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether its process can be handed jobs."""
+        return self.state in (State.READY, State.BUSY) and not self.held
 
     @property
     def free(self) -> int:
         """How many more jobs it takes."""
-        if self.held or self.state not in (State.READY, State.BUSY):
-            return 0
-        return max(0, self.pool_spec.batch + self._ahead - len(self.hand))
+        return max(0, self.pool_spec.batch + self._prefetch - len(self.hand)) if self.takes_jobs else 0
 
-    def start(self, process: WorkerProcess, secrets: Mapping[str, str]) -> None:
+    # Its process
+
+    def start(self, process: Process, secrets: Mapping[str, str]) -> None:
         """Put `process`, which has been told nothing yet, in this place, and tell it what to be."""
         pool_spec = self.pool_spec
         self._begin()
         self._process = process
-        process.report_to(on_message=self._hear, on_output=self._print, on_end=self._end)
-        self._guardian.watch(process.pid, process.mark)
-        self._process.send(
+        process.report_to(on_message=self._hear, on_output=self._log_output, on_end=self._end)
+        self._guard.watch(process.pid, process.mark)
+        process.send(
             {
                 "kind": "start",
                 "bot": pool_spec.bot,
@@ -137,53 +157,11 @@ class WorkerSlot:
         self._begin()
         self.broken = error
 
-    def _begin(self) -> None:
-        self.state = State.STARTING
-        self.started_at, self._began = time.time(), time.monotonic()
-        self.was_ready, self.broken, self.killed_for = False, None, None
-        self.held, self.said = False, None
-        self.restarts += 1
-        self._ahead = 0
-
-    def take(self, lease: Lease) -> None:
-        """Take a job in hand; `flush` hands over what was taken."""
-        self.hand.append(lease)
-        self._given.append(lease.job)
-
-    def flush(self) -> None:
-        """Hand over what was taken since the last time, in one frame."""
-        if not self._given or self._process is None:
-            return
-        jobs, self._given = self._given, []
-        self._process.hand_over([job_message(job) for job in jobs])
-        if self._watching is None and len(self.hand) > self.pool_spec.batch:
-            self._watch_in(SLOW)
-        if self.state is State.READY:
-            self.state = State.BUSY
-            self._turn = time.monotonic()
-            self._set_timer()
-
-    def finish(self) -> Lease:
-        """The job being done is done: take it out of the hand, and what was said of it; the next one's time starts."""
-        lease, self.said = self.hand.popleft(), None
-        now = time.monotonic()
-        self._ahead = min(AHEAD, 2 * self._ahead + 1) if now - self._turn < QUICK else 0
-        self._turn = now
-        self._go_on()
-        return lease
-
-    def give_back(self, ids: Sequence[str]) -> list[Lease]:
-        """Take the jobs `ids`, which go back to their queue, out of the hand; returns their leases."""
-        back = [lease for lease in self.hand if lease.job.id in ids]
-        self.hand = deque(lease for lease in self.hand if lease.job.id not in ids)
-        self._go_on()
-        return back
-
-    def pass_over(self, count: int) -> None:
-        """The process passed over `count` jobs. Where they were not taken back from it, end it: its jobs go back."""
-        if self._process and not self._process.pass_over(count):
-            self.killed_for = self.killed_for or "permits"
-            self.refuse("it could not begin jobs, something had taken the permits for them; they go back")
+    def become_ready(self) -> None:
+        """Its process has loaded the bot."""
+        self.was_ready = True
+        if self.state is State.STARTING:
+            self.state = State.READY
 
     def resume(self) -> None:
         """Let a process that its bot stopped take jobs again."""
@@ -195,8 +173,8 @@ class WorkerSlot:
         """End when the job that is being done is; those that were not begun go back. A slot without a process has
         ended.
         """
-        if self._waiting:
-            self._waiting.cancel()
+        if self._restart:
+            self._restart.cancel()
         if self._process is None:
             self.state = State.ENDED
         elif self.state is not State.STOPPING:
@@ -204,90 +182,135 @@ class WorkerSlot:
             self._take_back(self._process)
             self._process.send({"kind": "stop"})
 
+    def kill(self, why: KilledFor) -> None:
+        """End the process at once; `on_exit` follows."""
+        if self._process and self.killed_for is None:
+            self.killed_for = why
+            self._process.kill()
+
     def refuse(self, why: str) -> None:
         """End a process that says what it cannot know; its jobs go on as those of one that died."""
         if self._process:
             self._process.refuse(why)
 
-    def kill(self, why: str) -> None:
-        """End the process at once; `on_end` follows."""
-        if self._process and self.killed_for is None:
-            self.killed_for = why
-            self._process.kill()
-
-    def wait(self, seconds: float, then: Callable[[], None]) -> None:
-        """Call `then` after `seconds`, unless stopped meanwhile."""
+    def restart_in(self, seconds: float, start: Callable[[], None]) -> None:
+        """Call `start` after `seconds`, unless stopped meanwhile."""
         self.state = State.WAITING
-        self._waiting = asyncio.get_running_loop().call_later(seconds, then)
+        self._restart = self._clock.call_later(seconds, start)
 
-    def _go_on(self) -> None:
-        """Jobs have left the hand: the first of the others, if any, is being done now."""
+    # Its jobs
+
+    def take(self, lease: Lease) -> None:
+        """Take a job in hand; `flush` hands over what was taken."""
+        self.hand.append(lease)
+        self._unsent.append(lease.job)
+
+    def flush(self) -> None:
+        """Hand over what was taken since the last time, in one frame."""
+        if not self._unsent or self._process is None:
+            return
+        if not self._process.hand_over([job_message(job) for job in self._unsent]):
+            return  # `on_exit` follows
+        self._unsent = []
+        if self._slow_check is None and len(self.hand) > self.pool_spec.batch:
+            self._check_slow_in(SLOW)
+        if self.state is State.READY:
+            self.state = State.BUSY
+            self._begin_job(self._clock.monotonic())
+
+    def is_doing(self, job_id: str) -> bool:
+        """Whether the job `job_id` is the one that it has to do now."""
+        return bool(self.hand) and self.hand[0].job.id == job_id
+
+    def finish_job(self) -> Lease:
+        """The job being done is over: take it out of the hand; the time of the next one begins."""
+        now = self._clock.monotonic()
+        self._prefetch = min(PREFETCH, 2 * self._prefetch + 1) if now - self._job_began < QUICK else 0
+        lease = self.hand.popleft()
+        self._begin_job(now)
+        return lease
+
+    def return_jobs(self, ids: Sequence[str]) -> list[Lease]:
+        """Take the jobs `ids`, which its process returns, out of the hand; their leases."""
+        was_doing = self.hand[0] if self.hand else None
+        returned = [lease for lease in self.hand if lease.job.id in ids]
+        self.hand = deque(lease for lease in self.hand if lease.job.id not in ids)
+        if returned and returned[0] is was_doing:
+            self._begin_job(self._clock.monotonic())
+        return returned
+
+    def pass_over(self, count: int) -> None:
+        """The process passed over `count` jobs. Where they were not taken back from it, end it: its jobs go back."""
+        if self._process and not self._process.pass_over(count):
+            self.killed_for = self.killed_for or KilledFor.PERMITS
+            self.refuse("it could not begin jobs, something had taken the permits for them; they go back")
+
+    def _begin_job(self, now: float) -> None:
+        """Another job is the first in hand now, and is being done, or none is left."""
+        self._job_began = now
+        self.bot_status = None
         if not self.hand and self.state is State.BUSY:
             self.state = State.READY
         if self.pool_spec.timeout is not None:
-            self._set_timer()
+            self._cancel_timeout()
+            if self.hand:
+                self._timeout = self._clock.call_later(self.pool_spec.timeout, self.kill, KilledFor.TIMEOUT)
 
-    def _watch_in(self, seconds: float) -> None:
-        self._watching = asyncio.get_running_loop().call_later(seconds, self._watch)
+    def _check_slow_in(self, seconds: float) -> None:
+        self._slow_check = self._clock.call_later(seconds, self._check_slow)
 
-    def _watch(self) -> None:
-        """Take back what was handed ahead when the job being done has turned out to be slow."""
-        self._watching = None
+    def _check_slow(self) -> None:
+        """Take back what was prefetched when the job being done has turned out to be slow."""
+        self._slow_check = None
         if self._process is None or len(self.hand) <= self.pool_spec.batch:
             return
-        left = self._turn + SLOW - time.monotonic()
+        left = self._job_began + SLOW - self._clock.monotonic()
         if left > 0:
-            self._watch_in(left)
+            self._check_slow_in(left)
             return
-        self._ahead = 0
+        self._prefetch = 0
         self._take_back(self._process)
 
-    def _take_back(self, process: WorkerProcess) -> None:
+    def _take_back(self, process: Process) -> None:
         """Give back what `process` was handed and has not begun."""
         if back := process.take_back(len(self.hand)):
             leases = [self.hand.pop() for _ in range(back)]
+            if not self.hand:  # it had not even begun the first
+                self._begin_job(self._clock.monotonic())
             self._on_return(leases[::-1])
 
-    def _set_timer(self) -> None:
-        self._clear_timer()
-        if self.pool_spec.timeout is not None and self.hand:
-            self._timer = asyncio.get_running_loop().call_later(self.pool_spec.timeout, self.kill, "timeout")
+    # What its process says
 
     def _hear(self, message: Message) -> None:
         self._on_message(self, message)
 
-    def _print(self, output: bytes) -> None:
-        self.log.write(output, [lease.job.id for lease in self.hand])
+    def _log_output(self, output: bytes) -> None:
+        self.log.write(output, self._job_ids())
 
     def _end(self, code: int) -> None:
         if self._process:
-            self._guardian.forget(self._process.pid)
+            self._guard.forget(self._process.pid)
         self._process = None
-        self._given = []
-        self._clear_timer()
-        self.log.end()
-        self._on_end(self, code)
+        if self._unsent:
+            leases = [self.hand.pop() for _ in self._unsent]
+            self._unsent = []
+            self._on_return(leases[::-1])
+        self._cancel_timeout()
+        self.log.end(self._job_ids())
+        self._on_exit(self, code)
 
-    def _clear_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    def _job_ids(self) -> list[str]:
+        return [lease.job.id for lease in self.hand]
 
+    def _begin(self) -> None:
+        self.state = State.STARTING
+        self.started_at, self._process_began = self._clock.time(), self._clock.monotonic()
+        self.was_ready, self.broken, self.killed_for = False, None, None
+        self.held, self.start_again, self.bot_status = False, False, None
+        self.starts += 1
+        self._prefetch = 0
 
-def restart_delay(timings: Timings, deaths: int, *, was_ready: bool) -> float:
-    """Seconds before a worker that died for the `deaths`th time in a row is restarted.
-
-    One that had been ready gets its first restart at once, so that its job can go on.
-    """
-    doublings = deaths - 2 if was_ready else deaths - 1
-    return 0.0 if doublings < 0 else float(min(timings.restart_most, timings.restart_first * 2**doublings))
-
-
-def retry_delay(timings: Timings, attempt: int, max_attempts: int, *, crashed: bool) -> float | None:
-    """Seconds before a job whose `attempt` failed is tried again; None when that was the last.
-
-    A job whose worker died is tried again at once, elsewhere or in a new process.
-    """
-    if attempt >= max_attempts:
-        return None
-    return 0.0 if crashed else float(min(timings.retry_most, timings.retry_first * 2 ** (attempt - 1)))
+    def _cancel_timeout(self) -> None:
+        if self._timeout:
+            self._timeout.cancel()
+            self._timeout = None

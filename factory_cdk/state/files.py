@@ -1,13 +1,12 @@
-"""Files that are replaced whole or not at all."""
+"""JSON files of a stage, which are replaced whole or not at all, and which folder it is that holds them."""
 
 from __future__ import annotations
 
 import json
-import os
-import threading
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.atomic import replace_file
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
 
@@ -17,19 +16,8 @@ def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
 
     `durable`: return when it is on disk. FactoryError when it cannot be written.
     """
-    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_native_id()}.new")  # others may write it, too
     with disk(path):
-        try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps(content))
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            new.replace(path)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
+        replace_file(path, json.dumps(content).encode(), mode=0o600, durable=durable)
 
 
 def read_json(path: Path) -> Any:

@@ -1,24 +1,17 @@
-"""Log files: one per process, rotated, and one stream of all of them with labels."""
+"""The logs of processes: what each of them printed, line by line, with the job that printed it.
+
+Where they go is a LogSink's to say: a folder (log_folder.py), for one.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Sequence
+from typing import Protocol
 
-from factory_cdk.home import make_private
 from factory_cdk.worker.marking import END, START
-
-LARGEST_FILE = 10 << 20
-"""Bytes after which a file is put aside."""
-
-KEPT = 3
-"""How many files that were put aside are kept, `.1` the youngest."""
 
 LONGEST_LINE = 64 << 10
 """Bytes after which a line without an end is cut."""
@@ -30,8 +23,29 @@ MARK_START = START.encode()
 MARK = re.compile(re.escape(MARK_START) + rb"([^\n\x1e\x1f]{1,200})" + re.escape(END.encode()))
 LONGEST_MARK = 202
 
-STREAM = "stream.log"
 RUNNER = "runner"
+"""The label of the runner's own log."""
+
+
+class LogSink(Protocol):
+    """Where logs go. No method fails or waits for long: logging never stops a factory. What cannot be taken is counted
+    in `lost`.
+    """
+
+    def write(self, label: str, output: bytes) -> None:
+        """What the process `label` (`<sector>/<bot>.<n>`, or RUNNER) printed, byte for byte."""
+
+    def add_lines(self, label: str, job: str | None, moment: float, lines: Sequence[bytes]) -> None:
+        """The same line by line, without their ends, with the job that printed them and the time of that, in seconds
+        since the epoch.
+        """
+
+    @property
+    def lost(self) -> int:
+        """Bytes that could not be taken."""
+
+    def close(self) -> None:
+        """No more comes: hand over what was not handed over yet."""
 
 
 def stamp(moment: float) -> str:
@@ -40,88 +54,31 @@ def stamp(moment: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(milliseconds // 1000))}.{milliseconds % 1000:03d}Z"
 
 
-class RotatedFile:
-    """An append-only file that is put aside when it has grown large. `lost` counts the bytes that a full disk
-    refused: logging never stops a factory.
-    """
-
-    def __init__(self, path: Path, *, largest: int = LARGEST_FILE, kept: int = KEPT) -> None:
-        self._path, self._largest, self._kept = path, largest, kept
-        self._descriptor = -1
-        self._size = 0
-        self.lost = 0
-
-    def write(self, text: bytes) -> None:
-        """Append `text`."""
-        try:
-            if self._descriptor < 0:
-                self._open()
-            if self._size and self._size + len(text) > self._largest:
-                self._rotate()
-            written = os.write(self._descriptor, text)
-        except OSError:
-            written = 0
-        self._size += written
-        self.lost += len(text) - written
-
-    def close(self) -> None:
-        """Let go of the file; closing twice is allowed, and writing opens it again."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._descriptor).st_size
-
-    def _rotate(self) -> None:
-        self.close()
-        for number in range(self._kept - 1, 0, -1):
-            older = self._aside(number)
-            if older.exists():
-                older.replace(self._aside(number + 1))
-        self._path.replace(self._aside(1))
-        self._open()
-
-    def _aside(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
-
-
 class Stream:
-    """The labelled stream: what every process of a stage printed, line by line, with time, label and job.
+    """What every process of a stage prints, for `sink`."""
 
-    A line reads `<time> <sector>/<bot>.<n> <job id or -> | <text>`; the runner's own label is `runner`.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = make_private(folder)
-        self._stream = RotatedFile(folder / STREAM)
-        self._files: dict[str, RotatedFile] = {"": self._stream}
+    def __init__(self, sink: LogSink) -> None:
+        self._sink = sink
 
     def log(self, label: str) -> ProcessLog:
-        """The log of the process with the label `label`; its file is named after it. A worker and the one that replace
-        it have one label, and share the file.
-        """
-        if label not in self._files:
-            self._files[label] = RotatedFile(self._folder / f"{label.replace('/', '.')}.log")
-        return ProcessLog(label, self._files[label], self._stream)
+        """The log of the process `label`."""
+        return ProcessLog(label, self._sink)
 
     @property
     def lost(self) -> int:
-        """Bytes that could not be written."""
-        return sum(file.lost for file in self._files.values())
+        """Bytes that could not be taken."""
+        return self._sink.lost
 
     def close(self) -> None:
-        """Let go of all files."""
-        for file in self._files.values():
-            file.close()
+        """No more comes."""
+        self._sink.close()
 
 
 class ProcessLog:
-    """The log of one process; restarts of a worker go on in the same one."""
+    """The log of the process `label`, whose lines `sink` gets; restarts of a worker go on in the same one."""
 
-    def __init__(self, label: str, file: RotatedFile, stream: RotatedFile) -> None:
-        self._label, self._file, self._stream = label, file, stream
+    def __init__(self, label: str, sink: LogSink) -> None:
+        self._label, self._sink = label, sink
         self._partial = b""
         self._unmarked = b""
         self._marked: str | None = None
@@ -143,7 +100,7 @@ class ProcessLog:
             self._take(output, jobs)
 
     def _take(self, output: bytes, jobs: Sequence[str]) -> None:
-        self._file.write(output)
+        self._sink.write(self._label, output)
         *lines, self._partial = (self._partial + output).split(b"\n")
         while len(self._partial) > LONGEST_LINE:
             lines.append(self._partial[:LONGEST_LINE])
@@ -155,24 +112,24 @@ class ProcessLog:
 
     def say(self, text: str, level: str = "INFO", job: str | None = None) -> None:
         """Add lines of the runner's own, about `job` if given, below what the process printed until now: its file
-        tells their time as the stream does. `level` is one of logfilter.LEVELS.
+        tells their time as the stream does. `level` is one of log_filter.LEVELS.
         """
         if self._partial and self._marked in (None, job):
             self._take(b"\n", (job,) if job else ())
         elif self._partial:  # it is the next job's, which goes on with it
-            self._file.write(b"\n")
+            self._sink.write(self._label, b"\n")
         lines = f"{level} {text}".encode().split(b"\n")
         moment = stamp(time.time()).encode()
-        self._file.write(b"".join(moment + b" " + line + b"\n" for line in lines))
+        self._sink.write(self._label, b"".join(moment + b" " + line + b"\n" for line in lines))
         self._pass_on(lines, job)
 
-    def end(self) -> None:
-        """The process ended: what it left of a line is one."""
+    def end(self, jobs: Sequence[str] = ()) -> None:
+        """The process ended: what it left of a line is one, of the first of the `jobs` that it had in hand."""
         if self._unmarked:
-            self._take(self._unmarked, ())
+            self._take(self._unmarked, jobs)
             self._unmarked = b""
         if self._partial:
-            self.write(b"\n")
+            self.write(b"\n", jobs)
         self._marked = None
 
     def last_lines(self, job: str | None = None) -> str:
@@ -185,8 +142,7 @@ class ProcessLog:
         self._last = deque(((whose, line) for whose, line in self._last if whose != job), maxlen=REMEMBERED)
 
     def _pass_on(self, lines: list[bytes], job: str | None) -> None:
-        start = f"{stamp(time.time())} {self._label} {job or '-'} | ".encode()
-        self._stream.write(b"".join(start + line + b"\n" for line in lines))
+        self._sink.add_lines(self._label, job, time.time(), lines)
 
 
 def _without_half_a_mark(output: bytes) -> tuple[bytes, bytes]:
@@ -195,92 +151,3 @@ def _without_half_a_mark(output: bytes) -> tuple[bytes, bytes]:
     if start < 0 or len(output) - start > LONGEST_MARK or b"\n" in output[start:]:
         return output, b""
     return output[:start], output[start:]
-
-
-def read_stream(folder: Path, bot: str | None = None) -> Iterator[str]:
-    """The lines of the stream under `folder`, oldest first, those put aside included; of `bot` alone if given."""
-    for path in [*_put_aside(folder), folder / STREAM]:
-        try:
-            with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-                yield from (line.rstrip("\n") for line in file if is_of(line, bot))
-        except FileNotFoundError:
-            continue
-
-
-def follow_stream(
-    folder: Path, bot: str | None = None, *, whole: bool = False, pause: float = 0.1
-) -> Iterator[str | None]:
-    """Lines as they are written from now on (with `whole`, after all that were before: none is missed between);
-    None after each look, `pause` seconds apart, that found nothing. A stream that is put aside is followed on.
-    """
-    path = folder / STREAM
-    for older in _put_aside(folder) if whole else ():
-        with contextlib.suppress(FileNotFoundError), older.open("rb") as file:
-            yield from _of_bot(file.read().split(b"\n")[:-1], bot)
-    tail = _Tail(path, from_end=not whole)
-    try:
-        while True:
-            lines = tail.lines()
-            yield from _of_bot(lines, bot)
-            if not lines:
-                yield None
-                time.sleep(pause)
-    finally:
-        tail.close()
-
-
-def _put_aside(folder: Path) -> list[Path]:
-    return [folder / f"{STREAM}.{number}" for number in range(KEPT, 0, -1)]
-
-
-def _of_bot(lines: Iterable[bytes], bot: str | None) -> Iterator[str]:
-    return (text for text in (line.decode(errors="replace") for line in lines) if is_of(text, bot))
-
-
-class _Tail:
-    """The end of a file that grows, and that is put aside and begun anew now and then."""
-
-    def __init__(self, path: Path, *, from_end: bool) -> None:
-        self._path = path
-        self._partial = b""
-        self._file: BinaryIO | None = None
-        self._open()
-        if self._file and from_end:
-            self._file.seek(0, os.SEEK_END)
-
-    def lines(self) -> list[bytes]:
-        """What was completed since the last time; the rest of one that was put aside comes before the new one."""
-        replaced = self._is_replaced()  # asked first: what is written until then is read below
-        received = self._file.read() if self._file else b""
-        *lines, self._partial = (self._partial + received).split(b"\n")
-        if replaced:
-            self.close()
-            self._open()
-            self._partial = b""
-            return lines + self.lines()
-        return lines
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file:
-            self._file.close()
-            self._file = None
-
-    def _open(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._file = self._path.open("rb")
-
-    def _is_replaced(self) -> bool:
-        try:
-            there = self._path.stat().st_ino
-        except FileNotFoundError:
-            return False
-        return self._file is None or os.fstat(self._file.fileno()).st_ino != there
-
-
-def is_of(line: str, bot: str | None) -> bool:
-    """Whether a line of the stream is `bot`'s; every line is when it is None."""
-    if bot is None:
-        return True
-    label = line.split(" ", 2)[1] if line.count(" ") > 1 else ""
-    return label.rpartition("/")[2].rpartition(".")[0] == bot

@@ -14,19 +14,20 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.doorbell import Doorbell, Ringer
 from factory_cdk.home import disk
 from factory_cdk.state.files import read_json, write_json
+from factory_cdk.state.records import from_json
 from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json, spec_from_json
 from factory_cdk.state.stage_folder import StageFolder
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerRequest:
-    """`gate`: whether jobs are taken; `held`: whether bots with `stop: true` stay stopped though it is open;
+    """`gate`: whether jobs are taken; `keep_stopped`: whether bots with `stop: true` stay stopped though it is open;
     `end`: end the runner warm (finish what is in hand) or cold (jobs go back). `request` is its id, and
     the status repeats it once it is carried out.
     """
 
     gate: Literal["open", "closed"] = "closed"
-    held: bool = True
+    keep_stopped: bool = True
     end: Literal["warm", "cold"] | None = None
     request: str = ""
 
@@ -39,33 +40,24 @@ def read_request(folder: StageFolder) -> RunnerRequest:
     content = read_json(folder.request)
     if content is None:
         return RunnerRequest()
-    if not isinstance(content, dict):
-        raise _unsound(folder)
-    known = {key: content[key] for key in ("gate", "held", "end", "request") if key in content}
-    asked = RunnerRequest(**known)
-    if (
-        asked.gate not in ("open", "closed")
-        or not isinstance(asked.held, bool)
-        or asked.end not in ("warm", "cold", None)
-        or not isinstance(asked.request, str)
-    ):
-        raise _unsound(folder)
-    return asked
-
-
-def _unsound(folder: StageFolder) -> FactoryError:
-    return FactoryError(f"{folder.request} cannot be read", "ask again: factory-cdk stop, resume or demolish")
+    try:
+        request: RunnerRequest = from_json(RunnerRequest, content, later_keys=True)
+    except ValueError as error:
+        raise FactoryError(
+            f"{folder.request} holds no request: {error}", "ask again: factory-cdk stop, resume or demolish"
+        ) from error
+    return request
 
 
 def ask(
     folder: StageFolder,
     *,
     gate: Literal["open", "closed"],
-    held: bool = True,
+    keep_stopped: bool = True,
     end: Literal["warm", "cold"] | None = None,
 ) -> str:
-    """Write down what is wanted and ring; returns the request's name. FactoryError when it cannot be written."""
-    asked = RunnerRequest(gate, held, end, os.urandom(16).hex())
+    """Write down what is wanted and ring; returns the request's id. FactoryError when it cannot be written."""
+    asked = RunnerRequest(gate, keep_stopped, end, os.urandom(16).hex())
     write_json(folder.request, asdict(asked))
     _ring(folder)
     return asked.request
@@ -83,11 +75,11 @@ def answering(folder: StageFolder, request: str, gate: Literal["open", "closed"]
 
 
 def ask_for_spec(folder: StageFolder, spec: RunnerSpec) -> str:
-    """Ask the runner to change to `spec` while it works; returns the request's name, by which the status says what
+    """Ask the runner to change to `spec` while it works; returns the request's id, by which the status says what
     becomes of it. FactoryError when it cannot be written.
     """
     request = os.urandom(16).hex()
-    write_json(folder.next_spec, {"request": request, **spec_as_json(spec)})
+    write_json(folder.next_spec, {"request": request, "spec": spec_as_json(spec)})
     _ring(folder)
     return request
 
@@ -105,9 +97,9 @@ def take_next_spec(folder: StageFolder) -> tuple[str, RunnerSpec] | None:
             return None
     try:
         content = read_json(taken)
-        return content["request"], spec_from_json(content)
+        return str(content["request"]), spec_from_json(content["spec"])
     except (ValueError, KeyError, TypeError) as error:
-        raise FactoryError(f"{taken} holds no runner spec ({error})", "ask again") from error
+        raise FactoryError(f"{taken} holds no runner spec ({error})", "request the update again") from error
     finally:
         taken.unlink(missing_ok=True)
 
@@ -119,5 +111,5 @@ def _ring(folder: StageFolder) -> None:
 
 
 def open_bell(folder: StageFolder) -> Doorbell:
-    """The runner's end of the bell."""
+    """The end of the bell that the runner hears."""
     return Doorbell(folder.bell)

@@ -9,6 +9,7 @@ from typing import Any
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import SecretReference, Successor
 from factory_cdk.plan.spelling import closest
+from factory_cdk.state.records import from_json
 
 VERSION = 3
 
@@ -116,31 +117,9 @@ def spec_as_json(spec: RunnerSpec) -> dict[str, Any]:
     return {"version": VERSION, **asdict(spec)}
 
 
-def spec_from_json(content: Mapping[str, Any]) -> RunnerSpec:
-    """The spec that `spec_as_json` wrote. ValueError for another version's."""
-    if content.get("version") != VERSION:
-        raise ValueError(f"version {content.get('version')}")
-    pool_specs = tuple(_pool_spec(pool_spec) for pool_spec in content["pool_specs"])
-    return RunnerSpec(
-        factory=content["factory"],
-        stage=content["stage"],
-        pool_specs=pool_specs,
-        end_order=tuple(content["end_order"]),
-        plan=content["plan"],
-        built_at=content["built_at"],
-        timings=Timings(**content["timings"]),
-    )
-
-
-def _pool_spec(content: Mapping[str, Any]) -> PoolSpec:
-    command = content["command"]
-    return PoolSpec(
-        **{
-            **content,
-            "successors": tuple(Successor(**successor) for successor in content["successors"]),
-            "command": tuple(command) if command is not None else None,
-            "roots": tuple(content["roots"]),
-            "bins": tuple(content["bins"]),
-            "secrets": {name: SecretReference(**reference) for name, reference in content["secrets"].items()},
-        }
-    )
+def spec_from_json(content: Any) -> RunnerSpec:
+    """The spec that `spec_as_json` wrote. ValueError for another version's, and for what it cannot have written."""
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise ValueError(f"version {content.get('version') if isinstance(content, dict) else None}")
+    spec: RunnerSpec = from_json(RunnerSpec, {key: value for key, value in content.items() if key != "version"})
+    return spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,11 @@ class StageFolder:
     def name(self) -> str:
         """The factory and stage as one word for messages."""
         return f"{self.factory}/{self.stage}"
+
+    @property
+    def options(self) -> str:
+        """The options that name the stage to a command, for a shell."""
+        return shlex.join(["--name", self.factory, "--stage", self.stage])
 
 
 def stage_folder(home: Path, factory: str, stage: str) -> StageFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,18 +10,22 @@ from typing import Literal
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.spelling import closest
 from factory_cdk.state.files import read_json
+from factory_cdk.state.outdated import is_outdated, outdated
 from factory_cdk.state.runner_spec import RunnerSpec, spec_from_json
 from factory_cdk.state.stage_folder import StageFolder, stage_folders
 from factory_cdk.state.status import Status, read_status, runner_pid
 
-StageState = Literal["running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged"]
+StageState = Literal[
+    "running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged", "outdated"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Factory:
     """One stage that was built here. `state`: `running`; `stopping` and `stopped` (its gate is closed);
     `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
-    `unfinished` (a build was killed); `damaged` (its spec cannot be read): it can be demolished, no more.
+    `unfinished` (a build was killed); `damaged` (its spec cannot be read): it can be demolished, no more; `outdated`
+    (another version of factory-cdk has built it): it can be demolished cold, no more.
     """
 
     folder: StageFolder
@@ -51,11 +56,29 @@ def matches(home: Path, name: str, stage: str | None = None) -> list[Factory]:
 
 
 def find(home: Path, name: str, stage: str | None = None) -> Factory:
-    """The one stage of that name. FactoryError when there is none, or several and no `stage`."""
-    found = matches(home, name, stage)
+    """The one stage of that name. FactoryError when there is none, or several and no `stage`, or when another version
+    of factory-cdk has built it.
+    """
+    found = find_any(home, name, stage)
+    if found.state == "outdated":
+        raise outdated(found.folder)
+    return found
+
+
+def find_any(home: Path, name: str, stage: str | None = None) -> Factory:
+    """The one stage of that name, whatever version has built it. FactoryError when there is none, or several and no
+    `stage`.
+    """
+    return only(matches(home, name, stage), name, stage, lambda: list_factories(home))
+
+
+def only(found: Sequence[Factory], name: str, stage: str | None, built: Callable[[], list[Factory]]) -> Factory:
+    """The one stage that was `found` under that name. FactoryError, which says what is `built`, when there is none, or
+    several and no `stage`.
+    """
     if not found:
         wanted = f"{name}/{stage}" if stage else name
-        raise FactoryError(f"{wanted} is not built here", _instead(list_factories(home), name, stage))
+        raise FactoryError(f"{wanted} is not built here", _instead(built(), name, stage))
     if len(found) > 1:
         stages = ", ".join(factory.stage for factory in found)
         raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
@@ -75,14 +98,15 @@ def _instead(built: list[Factory], name: str, stage: str | None) -> str:
 
 def _factory(folder: StageFolder) -> Factory:
     pid, status = runner_pid(folder), read_status(folder)
-    spec, damaged = None, False
+    spec, state = None, _state_of(folder, pid, status)
     try:
         content = read_json(folder.spec)
+        if is_outdated(folder, content):
+            return Factory(folder, "outdated", pid, None, None)
         spec = spec_from_json(content) if content is not None else None
-    except (FactoryError, ValueError, KeyError, TypeError, AttributeError):
-        damaged = True  # or of another version: it can be listed and demolished
-    state = _state_of(folder, pid, status)
-    return Factory(folder, "damaged" if damaged and state != "building" else state, pid, spec, status)
+    except (FactoryError, ValueError):
+        state = state if state == "building" else "damaged"
+    return Factory(folder, state, pid, spec, status)
 
 
 def _state_of(folder: StageFolder, pid: int | None, status: Status | None) -> StageState:

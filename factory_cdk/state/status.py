@@ -5,13 +5,13 @@ The file says what was; that the runner lives is proved by its lock alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.state.files import read_json
+from factory_cdk.state.files import read_json, write_json
 from factory_cdk.state.locks import lock_holder
+from factory_cdk.state.records import from_json
 from factory_cdk.state.stage_folder import StageFolder
 
 VERSION = 2
@@ -86,22 +86,21 @@ def status_as_json(status: Status) -> dict[str, Any]:
     return asdict(status)
 
 
+def write_status(folder: StageFolder, status: Status) -> None:
+    """Replace what the runner of `folder` said last. FactoryError."""
+    write_json(folder.status, status_as_json(status), durable=False)
+
+
 def read_status(folder: StageFolder) -> Status | None:
     """What the runner of `folder` said last, or None when it has said nothing, or nothing sound."""
     try:
         content = read_json(folder.status)
-        if not isinstance(content, Mapping) or content.get("version") != VERSION:
+        if not isinstance(content, dict) or content.get("version") != VERSION:
             return None
-        return Status(
-            **{
-                **content,
-                "workers": tuple(WorkerStatus(**worker) for worker in content["workers"]),
-                "pools": tuple(PoolStatus(**pool) for pool in content["pools"]),
-                "update": UpdateStatus(**content["update"]) if content.get("update") else None,
-            }
-        )
-    except (FactoryError, KeyError, TypeError):
+        status: Status = from_json(Status, content)
+    except (FactoryError, ValueError):
         return None  # the runner says it anew with the next change
+    return status
 
 
 def runner_pid(folder: StageFolder) -> int | None:

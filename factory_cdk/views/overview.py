@@ -11,6 +11,7 @@ from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.client import FailedAttempt
 from factory_cdk.queues.port import Depth
+from factory_cdk.state.outdated import outdated
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_queues import has_queues, open_queues
 from factory_cdk.state.stages import Factory, list_factories
@@ -98,6 +99,9 @@ class Overview:
         depths: dict[str, Depth] = {}
         failures: tuple[FailedAttempt, ...] = ()
         trouble = factory.status.trouble if factory.status else None
+        if factory.state == "outdated":
+            refusal = outdated(factory.folder)
+            trouble = f"{refusal.message}; {refusal.remedy}"
         if pool_specs and has_queues(factory.folder):
             try:
                 with open_queues(factory.folder) as queues:

@@ -11,33 +11,29 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle, kind_of, origin_of
 from factory_cdk.compile import compile_stage, stage_bots, stage_lock
 from factory_cdk.diagnostics import FactoryError, PlanError
-from factory_cdk.lifecycle.local.build import BuildOptions
-from factory_cdk.lifecycle.local.control import Say, with_log
+from factory_cdk.home import make_private
+from factory_cdk.lifecycle.backend import backend_for
+from factory_cdk.lifecycle.options import BuildOptions
+from factory_cdk.lifecycle.progress import Say
 from factory_cdk.pack.command import Stopped
 from factory_cdk.pack.packing import pack
 from factory_cdk.pack.report import Progress
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Bot, PathSource, Plan
-from factory_cdk.runner.rolling_update import ENDING
 from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.state.stages import find
-from factory_cdk.state.status import UpdateStatus, read_status
+from factory_cdk.state.status import read_status
 from factory_cdk.watch.file_watcher import Changes, FileWatcher
-from factory_cdk.watch.reload import Asked, decision, reload
+from factory_cdk.watch.pending import UNCHANGED, PendingUpdate
 from factory_cdk.watch.superseded import Superseded
 
-TIDY_EVERY = 1.0
+CLEANUP_EVERY = 1.0
 """Seconds between two looks whether the last workers of superseded code have left."""
-
-LONG = 5.0
-"""Seconds of loading after which it is said that it goes on; doubling."""
-
-GOES_ON = "the bots go on as before; the next save tries again"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What is watched: a `stage` of the plan in `file`, designed for `region`, with its plan.lock `locked` or not; the
+class WatchedStage:
+    """The `stage` of the plan in `file` that is watched, designed for `region`, with its plan.lock `locked` or not; the
     `cache` of bundles.
     """
 
@@ -61,22 +57,23 @@ class Watch:
 
     def __init__(
         self,
-        subject: Subject,
+        watched: WatchedStage,
         plan: Plan,
         options: BuildOptions,
         stop: threading.Event,
         say: Say,
         fail: Callable[[FactoryError], None],
     ) -> None:
-        self._subject, self._plan, self._options, self._stop = subject, plan, options, stop
+        self._watched, self._plan, self._options, self._stop = watched, plan, options, stop
         self._say, self._fail = say, fail
-        self._folder = stage_folder(options.home, plan.name, subject.stage)
-        if not any(isinstance(bot.source, PathSource) for bot in subject.bots(plan)):
+        self._folder = stage_folder(options.home, plan.name, watched.stage)
+        if not any(isinstance(bot.source, PathSource) for bot in watched.bots(plan)):
             raise FactoryError(
                 f"no bot of {self._folder.name} has its code in a folder: there is nothing to watch",
                 "build without --watch, or give a bot `source: {path: …}`",
             )
-        self._watcher = self._look_out(plan)
+        make_private(options.home)  # a folder that is not there yet lies in no source
+        self._watcher = self._new_watcher(plan)
         if source := self._watcher.source_with(options.home):
             raise FactoryError(
                 f"the state of factories, {options.home}, lies in {source.path}, and would be packed with it",
@@ -85,10 +82,9 @@ class Watch:
         self._bundles: dict[str, Bundle] = {}
         self._unpacked: set[str] = set()
         """Bots whose code was changed, and is in no bundle of `_bundles`."""
-        self._asked: Asked | None = None
-        self._asked_at = self._said_at = 0.0
-        self._superseded = Superseded(options.home, subject.cache)
-        self._tidy_at: float | None = None
+        self._pending: PendingUpdate | None = None
+        self._superseded = Superseded(options.home, watched.cache)
+        self._cleanup_at: float | None = None
 
     def run(self, bundles: Mapping[str, Bundle]) -> None:
         """Reload until told to stop, or until there is nothing any more that could be reloaded; the bots run `bundles`
@@ -102,22 +98,22 @@ class Watch:
             watcher = self._watcher
             for changed in watcher.changes():
                 if changed:
-                    self._take(changed)
-                if self._asked:
-                    self._hear(self._asked)
-                elif self._tidy_at is not None and time.monotonic() >= self._tidy_at:
-                    self._tidy()
+                    self._apply(changed)
+                if self._pending:
+                    self._look_at_pending(self._pending)
+                elif self._cleanup_at is not None and time.monotonic() >= self._cleanup_at:
+                    self._clean_up()
                 if self._watcher is not watcher:  # the plan names other folders now
                     break
         self._bundles = {}
         self._clear()
 
-    def _look_out(self, plan: Plan) -> FileWatcher:
-        sources = [bot.source for bot in self._subject.bots(plan) if isinstance(bot.source, PathSource)]
-        return FileWatcher(dict.fromkeys(sources), [Path(self._subject.file).absolute()], self._stop, self._say)
+    def _new_watcher(self, plan: Plan) -> FileWatcher:
+        sources = [bot.source for bot in self._watched.bots(plan) if isinstance(bot.source, PathSource)]
+        return FileWatcher(dict.fromkeys(sources), [Path(self._watched.file).absolute()], self._stop, self._say)
 
     def _say_what_is_watched(self) -> None:
-        bots = self._subject.bots(self._plan)
+        bots = self._watched.bots(self._plan)
         named = [bot.name for bot in bots if isinstance(bot.source, PathSource)]
         how = " (every second, for want of events)" if self._watcher.polls else ""
         self._say(f"watching the code of {', '.join(named)}{how}; a save reloads, Ctrl-C stops the factory")
@@ -125,13 +121,13 @@ class Watch:
         if others:
             self._say(f"not watched: {', '.join(others)}")
 
-    def _take(self, changed: Changes) -> None:
+    def _apply(self, changed: Changes) -> None:
         """Pack what changed and ask the runner for it."""
         try:
             plan, watcher = self._plan, self._watcher
             if any(isinstance(one, Path) for one in changed):
                 plan = self._plan_as_saved()
-                watcher = self._look_out(plan)  # before anything is read: it misses nothing that is saved meanwhile
+                watcher = self._new_watcher(plan)  # before anything is read: it misses nothing that is saved meanwhile
             self._reload(plan, changed)
             if plan != self._plan:
                 self._plan, self._watcher = plan, watcher
@@ -139,17 +135,19 @@ class Watch:
             return
         except PlanError as error:
             self._fail(error)
-            self._say(f"the plan is not taken; {GOES_ON}")
+            self._say(f"the plan is not applied; {UNCHANGED}")
         except FactoryError as error:
-            remedy = f"{error.remedy}; {GOES_ON}" if error.remedy else GOES_ON
+            remedy = f"{error.remedy}; {UNCHANGED}" if error.remedy else UNCHANGED
             self._fail(FactoryError(f"not reloaded: {error.message}", remedy))
 
     def _plan_as_saved(self) -> Plan:
         """The plan as it is in its file now. FactoryError when it is refused."""
-        plan = read_plan(self._subject.file)
+        plan = read_plan(self._watched.file)
         if plan.name != self._plan.name:
-            raise FactoryError(f"the plan is that of another factory now: {plan.name}", "build that one")
-        self._subject.bots(plan)
+            raise FactoryError(
+                f"the plan names another factory now, {plan.name}", "build that one, or give the plan its name back"
+            )
+        self._watched.bots(plan)
         return plan
 
     def _is_to_be_packed(self, bot: Bot, changed: Changes) -> bool:
@@ -157,58 +155,49 @@ class Watch:
         return saved or bot.name in self._unpacked or bot != self._plan.bots.get(bot.name)
 
     def _reload(self, plan: Plan, changed: Changes) -> None:
-        subject = self._subject
-        bots = [bot for bot in subject.bots(plan) if self._is_to_be_packed(bot, changed)]
+        watched = self._watched
+        bots = [bot for bot in watched.bots(plan) if self._is_to_be_packed(bot, changed)]
         what = [
-            f"{origin_of(one)} changed{_some(names)}" if isinstance(one, PathSource) else f"{subject.file} changed"
+            f"{origin_of(one)} changed{_some(names)}" if isinstance(one, PathSource) else f"{watched.file} changed"
             for one, names in changed.items()
         ]
         packed = ", ".join(bot.name for bot in bots)
         self._say(", ".join(what) + (f": packing {packed}" if packed else ""))
-        lock = stage_lock(plan, subject.stage, locked=subject.locked)
+        lock = stage_lock(plan, watched.stage, locked=watched.locked)
         self._unpacked.update(bot.name for bot in bots)
-        report = pack(plan, bots, cache=subject.cache, on_progress=self._say_long, lock=lock, stop=self._stop)
+        report = pack(plan, bots, cache=watched.cache, on_progress=self._say_long, lock=lock, stop=self._stop)
         for made in report.bots:
             for note in made.notes:
                 self._say(f"warning: {made.bot}: {note}")
         report.refuse_failures()
         bundles = {**self._bundles, **report.bundles}
-        design = compile_stage(plan, subject.stage, bundles=bundles, lock=lock, region=subject.region)
-        asked = reload(design, self._options, self._say, self._stop, pending=self._asked is not None)
+        design = compile_stage(plan, watched.stage, bundles=bundles, lock=lock, region=watched.region)
+        backend = backend_for(watched.stage, design.sectors)
+        is_pending = self._pending is not None
+        request = backend.request_update(design, self._options, self._say, self._stop, pending=is_pending)
         self._bundles, self._unpacked = bundles, set()
-        if asked is None:
-            self._say("nothing to reload: what was saved is what runs")
+        if request is None:
+            self._say("nothing to reload: the saved code runs already")
             return
-        self._superseded.add(asked.pool_specs)
-        self._asked, self._asked_at = asked, time.monotonic()
-        self._said_at = self._asked_at
-        if asked.bots:
-            self._say(f"loading {', '.join(asked.bots)}")
+        self._superseded.add(request.pool_specs)
+        self._pending = PendingUpdate(request, self._say, self._fail)
 
     def _say_long(self, progress: Progress) -> None:
         """Say the steps of packing that may take long, since others are asked."""
         if progress.step in ("asking", "fetching", "locking"):
             self._say(f"{progress.bot}: {progress.step} {progress.detail}")
 
-    def _hear(self, asked: Asked) -> None:
-        """Say what became of the last request, once that is decided."""
-        update = decision(self._folder, asked)
-        now = time.monotonic()
-        if update is not None:
-            self._asked, self._tidy_at = None, now
-            self._tell(update, asked, now - self._asked_at)
-        elif now - self._said_at >= max(LONG, self._said_at - self._asked_at):
-            self._said_at = now
-            bots = ", ".join(asked.bots)
-            self._say(f"{bots}: not loaded after {now - self._asked_at:.0f} s; the code from before goes on meanwhile")
+    def _look_at_pending(self, pending: PendingUpdate) -> None:
+        if pending.is_decided():
+            self._pending, self._cleanup_at = None, time.monotonic()
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         """Remove what nothing runs any more, once the workers of the code from before have left."""
         status = read_status(self._folder)
         if status is None or any(worker.state == "stopping" for worker in status.workers):
-            self._tidy_at = time.monotonic() + TIDY_EVERY
+            self._cleanup_at = time.monotonic() + CLEANUP_EVERY
             return
-        self._tidy_at = None
+        self._cleanup_at = None
         self._clear()
 
     def _clear(self) -> None:
@@ -217,16 +206,6 @@ class Watch:
             self._superseded.clear({bundle.digest for bundle in self._bundles.values()})
         except FactoryError as error:
             self._say(f"warning: what was superseded could not be removed: {error.message}")
-
-    def _tell(self, update: UpdateStatus, asked: Asked, seconds: float) -> None:
-        if update.reason == ENDING:
-            return
-        if update.outcome != "done":
-            self._fail(FactoryError(f"not reloaded: {with_log(update.reason, update.log)}", GOES_ON))
-            return
-        jobs = "1 job in hand is" if update.in_hand == 1 else f"{update.in_hand} jobs in hand are"
-        finished = f"; {jobs} finished by the code from before" if update.in_hand else ""
-        self._say(f"reloaded {', '.join(asked.bots) or 'nothing'} in {seconds:.1f} s{finished}")
 
 
 def _some(names: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory_cdk.home import disk
 from factory_cdk.install.bundles import remove_read_only
-from factory_cdk.pack.cache import Store
+from factory_cdk.pack.cache import BundleCache
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stages import list_factories
 
@@ -21,7 +21,7 @@ class Superseded:
     """
 
     def __init__(self, home: Path, cache: Path) -> None:
-        self._home, self._store = home, Store(cache)
+        self._home, self._cache = home, BundleCache(cache)
         self._since = time.time()
         self._added: dict[str, PoolSpec] = {}
 
@@ -54,7 +54,7 @@ class Superseded:
                     remove_read_only(folder)
         if pool_spec.bytecode is not None:
             shutil.rmtree(Path(pool_spec.bytecode, *bundle.parts[1:]), ignore_errors=True)  # no more than a cache
-        self._store.forget(bundle.name, self._since)
+        self._cache.remove(bundle.name, self._since)
 
     def _is_ours(self, folder: Path) -> bool:
         try:

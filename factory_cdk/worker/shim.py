@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec
 
 from . import lifeline, oom
-from .bot import Bot
 from .errors import describe
 from .frames import Channel
-from .job import Job
 from .marking import mark_streams
 from .permits import Permits
 from .roots import use_roots
@@ -18,28 +15,12 @@ from .working import Worker
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
-    import types
-    from collections.abc import Sequence
-
     from .frames import Message
     from .life import Life
 
 
-class FactoryModule:
-    """Answers `from factory_cdk import Bot, Job` in environments that have no factory_cdk; asked last of all."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """The spec of the stand-in for `factory_cdk`; None for every other module."""
-        return ModuleSpec(name, self) if name == "factory_cdk" else None  # type: ignore[arg-type]
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """A plain module will do."""
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Fill the stand-in with what bots may import."""
-        module.__dict__.update(Bot=Bot, Job=Job)
+ON_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "on_path")  # noqa: PTH100, PTH118, PTH120
+"""The folder with what bots import as `factory_cdk`."""
 
 
 def serve(descriptor: int, permits: int | None = None) -> int:
@@ -73,11 +54,11 @@ def prepare(order: Message) -> Life:
     """Set variables and sys.path as the runner's first message says, and load the bot. Raises what that raises."""
     os.environ.update(order["variables"])
     use_roots(order["roots"], order["bytecode"])
-    sys.meta_path.append(FactoryModule())
+    sys.path.append(ON_PATH)  # last: what the environment or the bot has goes before it
     if order.get("command"):
         from . import command  # noqa: PLC0415 (a worker needs one of the two)
 
         return command.load(order["command"])
     from . import target  # noqa: PLC0415
 
-    return target.load(order["target"])
+    return target.load(order["target"], order["roots"])

@@ -147,6 +147,47 @@ def test_a_factory_can_be_built_again(built: Factory) -> None:
     assert built.submit("odd", 3).result(PATIENCE) == 3
 
 
+def test_what_was_built_is_shown_stopped_and_resumed(built: Factory, plan: Path) -> None:
+    (row,) = Factory(plan, "broken").stages()
+    assert (row.factory, row.stage, row.state, row.workers) == ("from-python", "test", "running", 5)
+    built.stop(timeout=PATIENCE)
+    info = built.info()
+    assert (info.state, info.runner) == ("stopped", row.runner)
+    assert [bot.next for bot in info.bots] == [("count", "shout"), (), (), (), ()]
+    future = built.submit("odd", 3)
+    built.resume()
+    assert future.result(PATIENCE) == 3
+    built.stop(cold=True)
+    assert built.info().state == "ended"
+    said: list[str] = []
+    built.resume(say=said.append)
+    assert said == ["starting the runner of from-python/test"]
+    assert built.submit("odd", 5).result(PATIENCE) == 5
+
+
+def test_new_code_takes_over_while_the_factory_works_or_all_stays_as_it_was(built: Factory, plan: Path) -> None:
+    bots = plan.parent / "code" / "bots.py"
+    runner = built.info().runner
+    bots.write_text(bots.read_text().replace("return number", "return -number"))
+    updated = built.update(timeout=PATIENCE)
+    assert (updated.stage, set(updated.bots)) == ("from-python/test", {"cut", "count", "shout", "odd", "hold"})
+    assert (built.submit("odd", 3).result(PATIENCE), built.info().runner) == (-3, runner)
+    assert built.update().bots == (), "there is nothing new"
+    good = bots.read_text()
+    bots.write_text(f"{good}raise RuntimeError('no')\n")
+    with pytest.raises(FactoryError, match="RuntimeError: no") as refused:
+        built.update(timeout=PATIENCE)
+    assert refused.value.remedy == "from-python/test runs as before"
+    assert built.submit("odd", 5).result(PATIENCE) == -5
+    bots.write_text(good)
+    plan.write_text(plan.read_text().replace("odd: {max-attempts: 1}", "odd: {queue-name: other}"))
+    with pytest.raises(FactoryError, match="an update cannot change this"):
+        built.update()
+    built.stop(cold=True)
+    with pytest.raises(FactoryError, match="does not run"):
+        built.update()
+
+
 def test_another_program_goes_on_with_what_was_built(built: Factory, plan: Path) -> None:
     assert Factory(str(plan)).submit("odd", 5, stage="test").result(PATIENCE) == 5
 

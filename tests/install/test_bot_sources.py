@@ -122,7 +122,7 @@ def test_a_build_with_a_lock_runs_the_locked_commit_and_refuses_what_the_lock_do
     place.demolish()
     place.plan({"told": {**bots["told"], "bot_path": "other:tell"}})
     refused = place.build("--locked", code=1)
-    assert "plan.lock does not hold for this plan" in refused
+    assert "plan.lock does not match this plan" in refused
     assert "told: module of bot_path was bots and is other" in refused
     assert "nothing is built here" in place.run("list").stderr
 

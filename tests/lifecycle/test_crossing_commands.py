@@ -18,14 +18,17 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.doorbell import Ringer
 from factory_cdk.jobs.submit import submit
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.control import force_end, remove
+from factory_cdk.lifecycle.local.control import remove
+from factory_cdk.lifecycle.local.ending import force_end
 from factory_cdk.lifecycle.verbs import Left
 from factory_cdk.runner.launch import Launch
 from factory_cdk.runner.reporter import Reporter
 from factory_cdk.state.locks import holding, lock_holder, take_folder
 from factory_cdk.state.requests import RunnerRequest, read_request
+from factory_cdk.state.runner_spec import VERSION
 from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.state.status import read_status, runner_pid
+from factory_cdk.views.stages import stage_detail, worker_rows
 
 ECHO = "def echo(job):\n    return job.payload\n"
 
@@ -50,10 +53,10 @@ def test_a_job_submitted_while_its_stage_is_demolished_is_refused_and_never_ackn
             echo.submit("echo", 2)
         return False
 
-    assert not factory.demolish(found, echo.said.append, refuse)
+    assert not factory.demolish(echo.home, "works", None, echo.said.append, refuse).gone
     assert asked == [Left(1, 0)]
     echo.submit("echo", 3)
-    assert factory.left(found) == Left(2, 0)
+    assert factory.left(echo.home, "works") == Left(2, 0)
     echo.demolish()
     assert found.spec is not None
     with pytest.raises(FactoryError, match="not built here any more; nothing was submitted"):
@@ -176,7 +179,7 @@ def test_a_runner_whose_folder_was_removed_ends_and_leaves_the_one_that_is_built
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", '{"version": 2}', '{"version": 1, "workers": [7], "crews": []}']
+    "content", ["", "{", "[]", "7", "{}", f'{{"version": {VERSION}}}', f'{{"version": {VERSION}, "pool_specs": [7]}}']
 )
 def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_demolished(
     tmp_path: Path, content: str
@@ -189,12 +192,12 @@ def test_a_damaged_stage_is_listed_beside_the_others_refuses_jobs_and_can_be_dem
     bad.status.write_text(content)
     found = factory.list_factories(tmp_path)
     assert [(one.stage, one.state) for one in found] == [("bad", "damaged"), ("other", "killed")]
-    assert factory.workers(found) == []
-    assert factory.describe(found[0])["state"] == "damaged"
+    assert worker_rows(found) == []
+    assert stage_detail(found[0]).state == "damaged"
     with pytest.raises(FactoryError, match="works/bad is damaged") as refused:
         factory.submit(tmp_path, "works", "bad", "echo", [1])
     assert "demolish --name works --stage bad" in (refused.value.remedy or "")
-    assert factory.demolish(found[0], print, lambda left: True)
+    assert factory.demolish(tmp_path, "works", "bad", print, lambda left: True).gone
     assert not bad.path.exists()
 
 
@@ -202,7 +205,7 @@ def test_a_request_that_cannot_be_read_is_logged_and_the_runner_goes_on(echo: Wo
     state, pid = echo.folder(), echo.runner()
     until(lambda: (status := read_status(state)) and status.gate == "open")  # the last request was heard
     for noted, text in enumerate(
-        ("", "[]", '{"gate": []}', '{"gate": "open", "held": 1}', '{"end": {}}', '{"request": null}'), 1
+        ("", "[]", '{"gate": []}', '{"gate": "open", "keep_stopped": 1}', '{"end": {}}', '{"request": null}'), 1
     ):
         state.request.write_text(text)
         ringer = Ringer(state.path)
@@ -216,5 +219,5 @@ def test_a_request_that_cannot_be_read_is_logged_and_the_runner_goes_on(echo: Wo
 def test_a_request_may_hold_keys_of_a_later_version(tmp_path: Path) -> None:
     state = stage_folder(tmp_path, "works", "test")
     state.path.mkdir(parents=True)
-    state.request.write_text('{"gate": "open", "held": false, "later": 1}')
-    assert read_request(state) == RunnerRequest("open", held=False)
+    state.request.write_text('{"gate": "open", "keep_stopped": false, "later": 1}')
+    assert read_request(state) == RunnerRequest("open", keep_stopped=False)

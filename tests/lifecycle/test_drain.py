@@ -42,7 +42,7 @@ def found(works: Works) -> factory.Factory:
 
 
 def depths(works: Works) -> factory.Left:
-    return factory.left(found(works))
+    return factory.left(works.home, "works", "test")
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_a_damaged_stage_is_checked_rescued_and_resumed(path: Path, works: Works
     assert (kept / path.name).read_bytes() == damaged
     assert command("jobs", "check", "--name", "works") == (0, "works/test: nothing wrong\n")
     assert command("resume", "--name", "works")[0] == 0
-    until(lambda: factory.left(factory.find(works.home, "works")) == factory.Left(0, 0))
+    until(lambda: factory.left(works.home, "works") == factory.Left(0, 0))
     assert command("jobs", "rescue", "--name", "works", "--yes")[0] == 1  # its runner runs
     assert works.run("echo", 1)[0].result == 1
 
@@ -178,7 +178,7 @@ def test_a_rescue_that_was_killed_between_its_two_steps_is_finished_by_the_next(
     path.parent.rename(state.path / "queues.damaged-20260101T000000Z")
     assert "is missing" in command("submit", "--name", "works", "--bot", "echo", "--payload", "1")[1]
     assert command("jobs", "rescue", "--name", "works", "--yes")[0] == 0
-    assert factory.left(factory.find(works.home, "works")) == factory.Left(40, 0)
+    assert factory.left(works.home, "works") == factory.Left(40, 0)
 
 
 def test_a_rescue_that_is_declined_or_needless_changes_nothing(path: Path, works: Works, command: Command) -> None:

@@ -18,6 +18,7 @@ from factory_cdk.state.requests import ask
 from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.state.stage_queues import open_queues
 from factory_cdk.state.status import read_status, runner_pid
+from factory_cdk.views.stages import worker_rows
 
 GATED = """
 import subprocess
@@ -65,7 +66,7 @@ def test_a_killed_runner_leaves_no_orphan_is_seen_and_resume_loses_nothing(gated
     os.kill(runner, signal.SIGKILL)
     until(lambda: not any(lives(pid) for pid in workers))
     found = until(lambda: (seen := factory.find(gated.home, "works")).state == "killed" and seen)
-    assert {row["state"] for row in factory.workers([found])} == {"gone"}
+    assert {row.state for row in worker_rows([found])} == {"gone"}
     with pytest.raises(FactoryError, match="the runner of works/test is gone") as gone:
         gated.wait(run)
     assert gone.value.exit_code == 4
@@ -138,7 +139,7 @@ def test_sigterm_finishes_the_job_in_hand_and_takes_no_more(gated: Works, tmp_pa
     gate.touch()
     until(lambda: runner_pid(state) is None)
     assert factory.find(gated.home, "works").state == "ended"
-    assert factory.left(factory.find(gated.home, "works")) == factory.Left(1, 0)
+    assert factory.left(gated.home, "works") == factory.Left(1, 0)
     factory.resume(gated.home, "works", None, gated.said.append)
     assert [record.attempts for record in gated.wait(run)] == [1, 1]
 
@@ -154,7 +155,7 @@ def test_the_first_sigterm_is_warm_though_the_runner_is_ending_for_another_reaso
     until(lambda: "it is ending already" in (state.logs / "runner.log").read_text())
     gate.touch()
     until(lambda: runner_pid(state) is None)
-    assert factory.left(factory.find(gated.home, "works")) == factory.Left(0, 0)
+    assert factory.left(gated.home, "works") == factory.Left(0, 0)
 
 
 def test_sigterm_twice_puts_the_job_back_uncounted(gated: Works, tmp_path: Path) -> None:
@@ -264,11 +265,11 @@ def test_demolish_asks_before_it_discards_jobs_and_a_no_lets_the_stage_go_on(gat
         asked.append(left)
         return False
 
-    assert not factory.demolish(factory.find(gated.home, "works"), gated.said.append, refuse)
+    assert not factory.demolish(gated.home, "works", None, gated.said.append, refuse).gone
     assert asked == [factory.Left(2, 0)]
     assert gated.run("echo", 3)[0].result == 3
     workers = pids(gated)
-    assert factory.demolish(factory.find(gated.home, "works"), gated.said.append, lambda left: True)
+    assert factory.demolish(gated.home, "works", None, gated.said.append, lambda left: True).gone
     assert not state.path.exists()
     assert not state.change_lock.exists()
     assert not any(lives(pid) for pid in workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ def in_hand(works: Works, gate: Path) -> str:
     return run
 
 
-def demolish(works: Works, **how: Any) -> bool:
-    return factory.demolish(factory.find(works.home, "works"), works.said.append, lambda left: True, **how)
+def demolish(works: Works, agree: Callable[[factory.Left], bool] = lambda left: True, **how: Any) -> bool:
+    return factory.demolish(works.home, "works", None, works.said.append, agree, **how).gone
 
 
 def test_who_waits_is_told_after_a_moment_which_job_of_which_bot_is_waited_for(works: Works, gate: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_stop_that_takes_too_long_goes_on_and_a_cold_one_puts_the_job_back(wor
     assert refused.value.exit_code == 3
     until(lambda: factory.find(works.home, "works").state == "stopping")  # its runner may not have heard of it yet
     worker = works.worker("hold").pid
-    assert not factory.stop(works.home, "works", None, works.said.append, cold=True)
+    assert not factory.stop(works.home, "works", None, works.said.append, cold=True).runner
     assert factory.find(works.home, "works").state == "ended"
     assert worker
     assert not lives(worker)
@@ -147,7 +148,7 @@ def test_a_cold_demolition_waits_for_no_job(works: Works, gate: Path) -> None:
     in_hand(works, gate)
     found = factory.find(works.home, "works")
     left: list[factory.Left] = []
-    assert factory.demolish(found, works.said.append, lambda one: not left.append(one), cold=True)
+    assert demolish(works, cold=True, agree=lambda one: not left.append(one))
     assert left == [factory.Left(1, 0)]
     assert not found.folder.path.exists()
 
@@ -155,7 +156,7 @@ def test_a_cold_demolition_waits_for_no_job(works: Works, gate: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "says", "state"),
     [
-        (("stop",), "goes on stopping: what is in hand is finished", "stopping"),
+        (("stop",), "goes on stopping: jobs in hand are finished", "stopping"),
         (("demolish", "--yes"), "is not demolished; it goes on", "running"),
     ],
 )

@@ -116,11 +116,12 @@ class Repository:
 
 
 def wheel(folder: Path, name: str, version: str = "1.0", *, files: Mapping[str, str] | None = None,
-          requires: Sequence[str] = (), tag: str = "py3-none-any") -> Path:  # fmt: skip
+          requires: Sequence[str] = (), tag: str = "py3-none-any", requires_python: str = "") -> Path:  # fmt: skip
     """A wheel in the directory index `folder`; `files` may have names that a sound wheel never has."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += f"Requires-Python: {requires_python}\n" if requires_python else ""
     metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     content = {
         **({f"{name}.py": f"VERSION = {version!r}\ndef run(payload): return payload\n"} if files is None else files),

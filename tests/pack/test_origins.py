@@ -25,6 +25,8 @@ from factory_cdk.plan.model import Bot, GitSource, PathSource, PypiSource
         ("https://host/@scope/repo", "https://host/@scope/repo"),
         ("https://u:word@[::1]:3000/repo", "https://[::1]:3000/repo"),
         ("file:///srv/repo.git", "file:///srv/repo.git"),
+        ("ssh://glpat-0123456789abcdefghij@host/repo", "ssh://host/repo"),
+        ("glpat-0123456789abcdefghij@host:team/repo", "host:team/repo"),
         ("https://[broken/repo", "https://[broken/repo"),
     ],
 )

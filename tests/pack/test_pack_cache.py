@@ -30,7 +30,7 @@ from patience import PATIENCE, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import Progress, pack
-from factory_cdk.pack.cache import Store
+from factory_cdk.pack.cache import BundleCache
 from factory_cdk.pack.command import Stopped, run
 from factory_cdk.plan.model import GitSource
 
@@ -102,14 +102,14 @@ def test_notes_in_the_cache_that_are_no_json_are_found_out_again(
     repository.commit(BOT)
     one = bot(git_source(repository))
     first = pack_one(tmp_path, one, env)
-    for note in (tmp_path / "cache" / "found").rglob("*.json"):
+    for note in (tmp_path / "cache" / "records").rglob("*.json"):
         note.write_text("{")
     assert pack_one(tmp_path, one, env).bundle == first.bundle
 
 
 def test_a_cache_that_cannot_be_made_is_told(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(FactoryError, match=r"cannot be (written|used)") as refused:
+    with pytest.raises(FactoryError, match=r"cache.* is not a folder") as refused:
         pack_one(tmp_path, bot(package("x"), "x:run"), env)
     assert "FACTORY_CDK_HOME" in str(refused.value.remedy)
 
@@ -229,12 +229,12 @@ def test_a_command_that_ignores_the_end_is_ended_for_certain(tmp_path: Path) -> 
 
 
 def test_waiting_for_another_pack_ends_when_told_to(tmp_path: Path) -> None:
-    store, stop = Store(tmp_path), threading.Event()
+    store, stop = BundleCache(tmp_path), threading.Event()
     store.prepare()
-    with store.alone("key", stop), ThreadPoolExecutor(1) as pool:
+    with store.exclusive("key", stop), ThreadPoolExecutor(1) as pool:
 
         def wait() -> None:
-            with store.alone("key", stop):
+            with store.exclusive("key", stop):
                 pass
 
         waiting = pool.submit(wait)

@@ -132,13 +132,13 @@ def test_locked_refuses_a_plan_that_changed_and_names_the_bots(command: Command)
     for said in (
         "g: branch was main and is develop",
         "p: requirements.txt changed",
-        "y: version was not there and is 1.0",
+        "y: version was not set and is 1.0",
     ):
         assert said in refused
     assert "factory-cdk lock" in refused
     command("pack", "--plan", "plan.yml", "--stage", "other", "--locked", code=1)
     told = command("pack", "--plan", "plan.yml", "--stage", "other").stderr
-    assert "plan.lock is out of date: version was not there and is 1.0" in told
+    assert "plan.lock is out of date: version was not set and is 1.0" in told
 
 
 def test_lock_refuses_bots_that_are_not_there(command: Command) -> None:

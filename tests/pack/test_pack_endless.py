@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import pathspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pack_sources import BOT, Repository, bot, git_source, pack_one, refusal
+from pack_sources import BOT, Repository, bot, git, git_source, pack_one, refusal, write_files
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import TooMuchError, run
-from factory_cdk.pack.sources.ignore import spec_of
+from factory_cdk.pack.sources.ignore import Rules, spec_of
+from factory_cdk.pack.tree import folders_of
 
 
 def test_a_tree_without_end_is_refused_before_it_fills_the_disk(
@@ -77,17 +76,40 @@ def test_many_folders_in_a_pattern_are_refused() -> None:
         spec_of(["**/a/**/b/**/c"], "here")
 
 
-@given(
-    st.lists(st.sampled_from(["*", "a", "b", "?", "/", "**/", "[ab]", "."]), min_size=1, max_size=9).map("".join),
-    st.lists(st.sampled_from(["a", "ab", "b.a", "."]), min_size=1, max_size=4).map("/".join),
-)
-def test_ignore_patterns_mean_what_they_mean_to_git(pattern: str, path: str) -> None:
-    try:
-        plain = pathspec.GitIgnoreSpec.from_lines([pattern])
-        ours = spec_of([pattern], "here")
-    except (ValueError, FactoryError):
-        return
-    assert ours.check_file(path).include == plain.check_file(path).include
+_SEGMENTS = ["*", "a", "b?", "[ab]", "[!a]*", "*.a", "?", "\\*", "a*b*", "*[!b]", "b*a"]
+
+
+def test_ignore_patterns_mean_what_they_mean_to_git(tmp_path: Path) -> None:
+    """300 ignore files of one to three patterns, each in a folder of its own, against `git check-ignore`."""
+    draw = random.Random(7)  # noqa: S311 - the same cases in every run
+    cases: dict[str, Rules] = {}
+    asked = []
+    for number in range(300):
+        patterns = [
+            draw.choice(["", "", "!", "/"])
+            + "/".join([*draw.choices(["**", *_SEGMENTS], k=draw.randint(0, 2)), draw.choice(_SEGMENTS)])
+            + draw.choice(["", "", "/", "/**"])
+            for _ in range(draw.randint(1, 3))
+        ]
+        try:
+            cases[f"{number}"] = Rules((("", spec_of(patterns, "here")),))
+        except FactoryError:
+            continue
+        write_files(tmp_path, {f"{number}/.gitignore": "".join(f"{pattern}\n" for pattern in patterns)})
+        for _ in range(20):
+            names = draw.choices(["a", "ab", "b.a", "bb", "*"], k=draw.randint(1, 4))
+            asked.append("/".join([str(number), *names]))
+    git(tmp_path, "init", "--quiet")
+    said = git(tmp_path, "check-ignore", "-v", "-n", "--no-index", "--stdin", stdin="\n".join(asked).encode())
+    wrong = []
+    for line in said.splitlines():
+        rule, _, whole = line.partition("\t")
+        number, _, path = whole.partition("/")
+        rules = cases[number]
+        ours = any(rules.ignore(above, folder=True) for above in folders_of(path)) or rules.ignore(path, folder=False)
+        if ours != (rule != "::" and not rule.split(":", 2)[2].startswith("!")):
+            wrong.append((line, Path(tmp_path, number, ".gitignore").read_text().split()))
+    assert (wrong, len(cases) > 200, len(said.splitlines()) == len(asked)) == ([], True, True)
 
 
 def test_a_pyproject_that_is_nested_without_end_is_refused(

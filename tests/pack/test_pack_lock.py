@@ -96,12 +96,12 @@ def test_edited_code_of_a_path_source_leaves_the_lock_alone(lock: Lock, bots: li
     ("number", "change", "said"),
     [
         (0, lambda one: replace(one, source=replace(one.source, branch="develop")), "branch was main and is develop"),
-        (0, lambda one: replace(one, source=replace(one.source, subdirectory="x")), "subdirectory was not there"),
+        (0, lambda one: replace(one, source=replace(one.source, subdirectory="x")), "subdirectory was not set"),
         (0, lambda one: replace(one, source=GitSource("https://u:word@h/r")), "url was file://"),
         (0, lambda one: replace(one, source=PypiSource("lib")), "its source was git and is pypi"),
-        (1, lambda one: replace(one, requirements_path="r.txt"), "requirements_path was not there and is r.txt"),
+        (1, lambda one: replace(one, requirements_path="r.txt"), "requirements_path was not set and is r.txt"),
         (1, lambda one: replace(one, bot_path="bots.other:run"), "module of bot_path was bots.first and is bots.other"),
-        (2, lambda one: replace(one, source=PypiSource("lib", "1.0")), "version was not there and is 1.0"),
+        (2, lambda one: replace(one, source=PypiSource("lib", "1.0")), "version was not set and is 1.0"),
     ],
 )  # fmt: skip
 def test_what_changed_in_the_plan_is_told_bot_by_bot(
@@ -111,7 +111,7 @@ def test_what_changed_in_the_plan_is_told_bot_by_bot(
     found = changes(lock, tmp_path, edited)
     assert any(line.startswith(f"{bots[number].name}: ") and said in line for line in found)
     assert "word" not in "".join(found)
-    with pytest.raises(FactoryError, match="does not hold") as refused:
+    with pytest.raises(FactoryError, match="does not match this plan") as refused:
         refuse_stale(lock, plan_of(tmp_path, *edited))
     assert f"{bots[number].name}: " in refused.value.message
     assert "factory-cdk lock" in str(refused.value.remedy)
@@ -130,7 +130,7 @@ def test_a_python_a_manifest_a_new_and_a_lost_bot_are_changes(lock: Lock, bots: 
     (tmp_path / "code" / "requirements.txt").write_text("lib\nmore\n")
     assert changes(lock, tmp_path, bots) == ["p: requirements.txt changed"]
     (tmp_path / "code" / "requirements.txt").unlink()
-    assert changes(lock, tmp_path, bots) == ["p: its requirements are gone"]
+    assert changes(lock, tmp_path, bots) == ["p: its requirements file is no longer there"]
     new = bot(package("lib"), "lib:run", "new")
     assert changes(lock, tmp_path, [bots[0], new]) == [
         "new: it is not in plan.lock",
@@ -183,22 +183,22 @@ def test_a_failure_makes_no_lock(bots: list[Bot], tmp_path: Path, env: dict[str,
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is no JSON"),
-        ("[]", "is no plan.lock"),
+        ("", "is not valid JSON"),
+        ("[]", "is not a plan.lock file"),
         ('{"format": 99, "factory": "f"}', "newer factory-cdk"),
-        ('{"format": 1}', "no sound plan.lock"),
-        ('<<<<<<< ours\n{"format": 1}\n', "unfinished merge"),
-        ('{"format": 1, "factory": "f", "bots": {"b": {}}}', "no sound plan.lock"),
-        ('{"format": 1, "factory": "f", "bots": []}', "no sound plan.lock"),
-        ('{"format": 1, "factory": "f", "bots": {"b": {"source": {}, "digest": "../../x"}}}', "no sound plan.lock"),
-        ('{"format": 1, "factory": "f", "bots": {"b": {"source": {}, "commit": "--x"}}}', "no sound plan.lock"),
+        ('{"format": 1}', "not a valid plan.lock"),
+        ('<<<<<<< ours\n{"format": 1}\n', "unresolved merge conflict"),
+        ('{"format": 1, "factory": "f", "bots": {"b": {}}}', "not a valid plan.lock"),
+        ('{"format": 1, "factory": "f", "bots": []}', "not a valid plan.lock"),
+        ('{"format": 1, "factory": "f", "bots": {"b": {"source": {}, "digest": "../../x"}}}', "not a valid plan.lock"),
+        ('{"format": 1, "factory": "f", "bots": {"b": {"source": {}, "commit": "--x"}}}', "not a valid plan.lock"),
         (
             '{"format": 1, "factory": "f", "bots": {"b": {"source": {}, "requirements": ["--index-url http://x"]}}}',
-            "no sound plan.lock",
+            "not a valid plan.lock",
         ),
-        ('{"format": 1, "factory": "f", "home_regions": {"dev": 1}}', "no sound plan.lock"),
-        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": []}}', "no sound plan.lock"),
-        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": {"q": "a b"}}}', "no sound plan.lock"),
+        ('{"format": 1, "factory": "f", "home_regions": {"dev": 1}}', "not a valid plan.lock"),
+        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": []}}', "not a valid plan.lock"),
+        ('{"format": 1, "factory": "f", "queue_stacks": {"dev": {"q": "a b"}}}', "not a valid plan.lock"),
     ],
 )
 def test_a_lock_that_was_tampered_with_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -290,13 +290,13 @@ def test_a_lock_that_somebody_tampered_with_is_refused_in_one_line(tmp_path: Pat
 def test_a_lock_that_is_too_deep_too_large_or_no_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.lock"
     path.write_text("[" * 200_000)
-    with pytest.raises(FactoryError, match="is no JSON"):
+    with pytest.raises(FactoryError, match="is not valid JSON"):
         read_lock(path)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(FactoryError, match="is no file"):
+    with pytest.raises(FactoryError, match="is not a file"):
         read_lock(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(FactoryError, match="is no file"):
+    with pytest.raises(FactoryError, match="is not a file"):
         read_lock(path)

@@ -107,7 +107,7 @@ def test_a_folder_of_links_to_itself_is_refused(code: Path, tmp_path: Path, env:
 
 def test_sockets_and_pipes_are_refused(code: Path, tmp_path: Path, env: dict[str, str]) -> None:
     os.mkfifo(code / "pipe")
-    assert "no regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+    assert "not a regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
     (code / "pipe").unlink()
     with socket.socket(socket.AF_UNIX) as listener:
         here = Path.cwd()
@@ -116,7 +116,7 @@ def test_sockets_and_pipes_are_refused(code: Path, tmp_path: Path, env: dict[str
             listener.bind("socket")
         finally:
             os.chdir(here)
-        assert "no regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
+        assert "not a regular file" in refusal(pack_one(tmp_path, bot(at_path(code)), env))
 
 
 def test_a_folder_that_is_none_is_told_with_where_it_was_looked_for(tmp_path: Path, env: dict[str, str]) -> None:
@@ -212,7 +212,7 @@ def test_code_that_this_python_cannot_parse_is_packed_with_a_note(
 ) -> None:
     code = write_files(tmp_path / "code", {"b.py": source})
     packed = pack_one(tmp_path, bot(at_path(code), "b:run"), env)
-    assert any("unchecked" in note for note in packed.notes)
+    assert any("not checked" in note for note in packed.notes)
 
 
 def test_sources_that_are_read_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:

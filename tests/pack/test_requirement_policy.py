@@ -52,8 +52,8 @@ def test_no_variable_of_this_machine_is_filled_into_an_address(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("-r file:///etc/passwd", "includes the address"),
-        ("-c https://127.0.0.1:9/constraints.txt", "includes the address"),
+        ("-r file:///etc/passwd", "includes the url"),
+        ("-c https://127.0.0.1:9/constraints.txt", "includes the url"),
         ("--requirement \\\n  ../../../../etc/passwd", "leaves the source"),
         ("-e /etc", "leaves the source"),
         ("--editable=../other", "leaves the source"),

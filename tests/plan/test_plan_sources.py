@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
+from factory_cdk.codes import HOLDS_SECRET
+from factory_cdk.diagnostics import Severity
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
 from factory_cdk.plan.sources import REFUSED_GIT_OPTIONS
@@ -363,7 +366,37 @@ GOOD_URLS = [
     "../sibling",
     "/srv/r.git",
     "https://tökén@hóst/r",
+    "https://fred.smith@bitbucket.org/team/my-bots-repo.git",
+    "https://a-team-of-engineers@dev.azure.com/org/project/_git/repo",
+    "ssh://APKAEIBAERJR2EXAMPLE@git-codecommit.eu-west-2.amazonaws.com/v1/repos/r",
 ]
+
+
+TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
+TOKEN_URLS = [
+    f"https://{TOKEN}@github.com/some/repo.git",
+    f"https://{TOKEN}:x-oauth-basic@github.com/some/repo.git",
+    f"https://x-access-token:{TOKEN}@github.com/some/repo.git",
+    f"ssh://{TOKEN}@github.com/some/repo.git",
+    f"{TOKEN}@github.com:some/repo.git",
+    "https://glpat-abcdefghij0123456789@gitlab.com/some/repo.git",
+    "https://glpat-short@gitlab.com/some/repo.git",
+    "https://0123456789abcdef0123456789abcdef01234567@github.com/some/repo.git",
+    "https://gq2x7o5p3mz6f4t1v9w8k2j5h7g3d1s6a4l9q0w2e8r5t7y@dev.azure.com/some/_git/repo",
+    "https://h/r.git?private_token=abc123",
+    "https://h/r.git?x=1&access_token=abc123",
+    f"https://h/r.git#{TOKEN}",
+]
+
+
+@pytest.mark.parametrize("url", TOKEN_URLS)
+def test_a_token_in_a_git_url_is_refused_and_never_shown(url: str, tmp_path: Path) -> None:
+    result = load(LOCAL.replace(SOURCE, source(f"url: '{url}'")), tmp_path)
+    (error,) = [found for found in result.diagnostics if found.severity is Severity.ERROR]
+    assert error.code == "F218"
+    assert error.code in HOLDS_SECRET
+    said = " ".join(f"{found.message} {found.hint}" for found in result.diagnostics)
+    assert not re.search(r"ghp_|glpat|abc123|0123456789|gq2x", said)
 
 
 @pytest.mark.parametrize("url", GOOD_URLS)

@@ -20,6 +20,9 @@ from factory_cdk.queues.port import DamagedError, Failed, Finished, Job, Lease, 
 from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
 from factory_cdk.runner.guardian import Guardian
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
+from factory_cdk.runner.ports import LoopClock
+from factory_cdk.runner.process import start_worker
+from factory_cdk.state.log_folder import LogFolder
 from factory_cdk.state.logs import Stream
 from factory_cdk.state.runner_spec import PoolSpec, Timings
 
@@ -78,8 +81,8 @@ class Hands:
     def free(self) -> int:
         return max(0, self.room - len(self.in_hand))
 
-    def give(self, lease: Lease) -> None:
-        assert self.free, "more was given than there is room for"
+    def assign(self, lease: Lease) -> None:
+        assert self.free, "more was assigned than there is room for"
         self.in_hand.append(lease)
 
     def flush(self) -> None:
@@ -92,7 +95,7 @@ class Pools:
     lease: float = 1000.0
 
     @property
-    def everyone(self) -> list[Any]:
+    def all_pools(self) -> list[Any]:
         return self.at_work
 
 
@@ -177,21 +180,22 @@ def test_workers_are_heard_while_the_queues_are_slow_and_what_they_did_goes_into
         queues = SlowQueues(Store())
         queues.send("q", [job(gate.name, str(gate)) for gate in gates])
         desk = Desk(queues)
-        stream = Stream(tmp_path / "logs")
+        stream = Stream(LogFolder(tmp_path / "logs"))
         events = PoolEvents(
             settle=desk.exchange.settle,
             release=desk.exchange.release,
-            look=desk.exchange.look,
-            note=lambda text, level: None,
+            fetch=desk.exchange.look,
+            log=lambda text, level: None,
             changed=lambda: None,
-            trouble=lambda trouble: None,
+            start_failed=lambda failure: None,
         )
         guardian = Guardian(os.open(os.devnull, os.O_WRONLY))
-        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, guardian, events)
+        clock = LoopClock(asyncio.get_running_loop())
+        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, clock, start_worker, guardian, events)
         pool.open = True
         async with desk.at_work(Pools([pool])):
             pool.start()
-            await until(lambda: {slot.said for slot in pool.slots} == {f"at {gate.name}" for gate in gates})
+            await until(lambda: {slot.bot_status for slot in pool.slots} == {f"at {gate.name}" for gate in gates})
             queues.open.clear()
             gates[0].touch()
             await until(lambda: queues.under_way and queues.steps[-1] == ["gate-0"])

@@ -6,6 +6,7 @@ from local_works import Works, bot, lives, until
 
 from factory_cdk.lifecycle import verbs as factory
 from factory_cdk.state.status import read_status
+from factory_cdk.views.stages import worker_rows
 
 ASKING = """
 import os
@@ -113,7 +114,7 @@ def test_a_status_that_a_bot_publishes_is_in_ps_until_the_job_is_over(works: Wor
     build(works)
 
     def statuses() -> list[str | None]:
-        return [row["status"] for row in factory.workers(factory.list_factories(works.home))]
+        return [row.status for row in worker_rows(factory.list_factories(works.home))]
 
     run = works.submit("ask", "say")
     until(lambda: works.worker("ask").status == "at the furnace")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from local_works import Works, bot
 
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.state.logs import Stream, read_stream
+from factory_cdk.state.log_folder import LogFolder, read_stream
+from factory_cdk.state.logs import Stream
 
 
 def jobs_and_texts(folder: Path) -> list[tuple[str, str]]:
@@ -44,7 +45,7 @@ def test_marks_are_taken_out_wherever_the_output_is_cut(tmp_path: Path) -> None:
     expected = [("j1", "before"), ("j1", "one"), ("j1", "two"), ("j2", "three"), ("j2", "\x1e no mark"), ("j2", "last")]
     for cut in range(len(whole)):
         folder = tmp_path / str(cut)
-        stream = Stream(folder)
+        stream = Stream(LogFolder(folder))
         log = stream.log("here/chat.1")
         for piece in (whole[:cut], whole[cut:]):
             log.write(piece, ["j1", "j2"])
@@ -54,7 +55,7 @@ def test_marks_are_taken_out_wherever_the_output_is_cut(tmp_path: Path) -> None:
 
 
 def test_what_the_runner_says_ends_the_line_of_the_job_that_it_is_about_and_no_other_s(tmp_path: Path) -> None:
-    stream = Stream(tmp_path)
+    stream = Stream(LogFolder(tmp_path))
     log = stream.log("here/chat.1")
     log.write(b"\x1ej1\x1fhalf of one", ["j1", "j2"])
     log.say("failed", "ERROR", "j1")
@@ -78,7 +79,7 @@ def test_what_the_runner_says_ends_the_line_of_the_job_that_it_is_about_and_no_o
 @given(pieces=st.lists(st.binary(max_size=20)))
 def test_no_output_is_lost_to_marks(tmp_path_factory: object, pieces: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("marks")  # type: ignore[attr-defined]
-    stream = Stream(folder)
+    stream = Stream(LogFolder(folder))
     log = stream.log("here/chat.1")
     for piece in pieces:
         log.write(piece.replace(b"\x1f", b"|"), ["j1"])
@@ -91,7 +92,7 @@ def test_no_output_is_lost_to_marks(tmp_path_factory: object, pieces: list[bytes
 
 
 def test_a_mark_of_a_job_that_is_no_longer_in_hand_does_not_count(tmp_path: Path) -> None:
-    stream = Stream(tmp_path)
+    stream = Stream(LogFolder(tmp_path))
     log = stream.log("here/chat.1")
     log.write(b"\x1ej1\x1fone\n", ["j1"])
     log.write(b"two\n", ["j2"])

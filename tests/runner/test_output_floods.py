@@ -13,7 +13,7 @@ import pytest
 from local_works import PATIENCE, Works, bot, lives, until
 
 from factory_cdk.runner.process import TURN_MESSAGES, TURN_OUTPUT, WorkerProcess
-from factory_cdk.runner.time_budget import SHARE, WINDOW, TimeBudget
+from factory_cdk.runner.time_budget import SHARE, WINDOW
 
 FLOODS = {
     "messages": """
@@ -86,35 +86,6 @@ def test_what_was_printed_before_a_message_comes_before_it_however_long_it_has_t
     before = asyncio.run(listen())
     assert len(before) == 20
     assert [count for number, count in enumerate(before, 1) if count < number * 10_000] == []
-
-
-def test_who_took_too_much_of_a_window_waits_for_the_next_one() -> None:
-    async def spend() -> tuple[bool, bool, float]:
-        loop = asyncio.get_running_loop()
-        allowance, began = TimeBudget(loop), loop.time()
-        allowance.take(SHARE * WINDOW / 2)
-        before = allowance.overdrawn
-        allowance.take(SHARE * WINDOW)
-        after, again = allowance.overdrawn, asyncio.Event()
-        allowance.when_left(again.set)
-        await again.wait()
-        return before, after, loop.time() - began
-
-    before, after, waited = asyncio.run(spend())
-    assert (before, after) == (False, True)
-    assert waited >= WINDOW * 0.9
-
-
-def test_who_took_longer_than_a_window_waits_as_long() -> None:
-    async def wait() -> float:
-        loop = asyncio.get_running_loop()
-        allowance = TimeBudget(loop)
-        allowance.take(50 * WINDOW)
-        again = allowance.when_left(lambda: None)
-        assert isinstance(again, asyncio.TimerHandle)
-        return again.when() - loop.time()
-
-    assert asyncio.run(wait()) > 49 * WINDOW
 
 
 LARGE = """

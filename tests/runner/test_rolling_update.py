@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 from local_works import Works, bot, children, lives, stage, until, with_arguments
-from patience import PATIENCE
 
 from factory_cdk.design.model import BotDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.build import BuildOptions
+from factory_cdk.lifecycle.local.update import UpdateRequest, decision, request_update
+from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.plan.model import SecretReference
 from factory_cdk.state.status import UpdateStatus, read_status, runner_pid
-from factory_cdk.watch.reload import Asked, decision, reload
+from factory_cdk.views.stages import worker_rows
 
 OLD = """
 import os, time
@@ -37,10 +37,10 @@ def work(payload):
 NEW = "import os\ndef work(payload):\n    return ['new', os.getpid()]\n"
 
 
-def ask(works: Works, *bots: BotDesign) -> Asked | None:
+def ask(works: Works, *bots: BotDesign) -> UpdateRequest | None:
     """Ask the runner of the stage to change to these bots, as their code stands now."""
     design = stage(*works.packed(*bots))
-    return reload(design, BuildOptions(works.home, timings=works.timings), works.said.append, threading.Event())
+    return request_update(design, BuildOptions(works.home, timings=works.timings), works.said.append, threading.Event())
 
 
 def reloaded(works: Works, *bots: BotDesign) -> UpdateStatus:
@@ -50,8 +50,8 @@ def reloaded(works: Works, *bots: BotDesign) -> UpdateStatus:
     return decided(works, asked)
 
 
-def decided(works: Works, asked: Asked) -> UpdateStatus:
-    found = until(lambda: decision(works.folder(), asked))
+def decided(works: Works, asked: UpdateRequest) -> UpdateStatus:
+    found = until(lambda: decision(asked))
     assert isinstance(found, UpdateStatus)
     return found
 
@@ -85,8 +85,8 @@ def test_the_job_in_hand_is_done_by_the_old_code_and_the_next_by_the_new_at_once
     assert (first.result[0], first.attempts) == ("new", 1)
 
     def makers() -> list[tuple[str, int]]:
-        rows = factory.workers([factory.find(works.home, "works")])
-        return [(row["state"], row["in_hand"]) for row in rows if row["bot"] == "make"]
+        rows = worker_rows([factory.find(works.home, "works")])
+        return [(row.state, row.in_hand) for row in rows if row.bot == "make"]
 
     until(lambda: makers() == [("ready", 0), ("stopping", 1)])
     gate.touch()
@@ -116,22 +116,7 @@ def test_every_worker_of_a_bot_is_replaced_while_jobs_pour_in_and_none_is_lost_o
     assert sorted(record.result[0] for record in records) == sorted([*range(200)] * 4)
     assert {record.attempts for record in records} == {1}
     assert works.run("make", 7)[0].result == [7, 4]
-    assert factory.left(factory.find(works.home, "works")) == factory.Left(0, 0)
-
-
-def test_what_an_old_worker_was_handed_and_has_not_begun_is_done_by_the_new_one(works: Works, gate: Path) -> None:
-    works.write("maker.py", OLD)
-    make = bot("make", "maker:work", batch=5)
-    works.build(make)
-    run = works.submit("make", str(gate), None, None, None, None)
-    until(lambda: works.worker("make").in_hand == 5 and gate.with_name("gate.begun").exists())
-    works.write("maker.py", NEW)
-    assert reloaded(works, make).in_hand == 1
-    until(lambda: works.worker("make").done == 4)
-    gate.touch()
-    records = works.wait(run)
-    assert sorted(record.result[0] for record in records) == ["new"] * 4 + ["old"]
-    assert {record.attempts for record in records} == {1}
+    assert factory.left(works.home, "works") == factory.Left(0, 0)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -201,20 +186,6 @@ def test_code_that_cannot_be_loaded_leaves_the_old_workers_at_work_and_its_mend_
     assert works.run("make", None)[0].result[0] == "new"
 
 
-def test_code_that_is_saved_again_while_it_is_being_loaded_is_not_waited_for(works: Works, gate: Path) -> None:
-    works.write("maker.py", OLD)
-    make = bot("make", "maker:work")
-    works.build(make)
-    works.write("maker.py", f"import time\nopen({str(gate)!r}, 'w').close()\ntime.sleep(1000)\nwork = print\n")
-    hanging = ask(works, make)
-    until(gate.exists)
-    works.write("maker.py", NEW)
-    assert reloaded(works, make).outcome == "done"
-    assert hanging is not None
-    assert works.run("make", None)[0].result[0] == "new"
-    until(lambda: len(children(works.runner())) == 1)
-
-
 def test_other_arguments_are_taken_over_and_what_moves_jobs_elsewhere_is_refused(works: Works) -> None:
     works.write("maker.py", NEW)
     make, take = bot("make", "maker:work"), bot("take", "maker:work")
@@ -248,39 +219,6 @@ def test_new_workers_get_the_secrets_that_the_runner_was_given_and_no_file_does(
     assert not any(b"hidden-word" in path.read_bytes() for path in written)
 
 
-def test_a_stage_that_is_stopped_reloads_and_stays_stopped(works: Works) -> None:
-    works.write("maker.py", OLD)
-    make = bot("make", "maker:work")
-    works.build(make)
-    factory.stop(works.home, "works", None, works.said.append)
-    run = works.submit("make", None)
-    works.write("maker.py", NEW)
-    assert reloaded(works, make).outcome == "done"
-    assert works.worker("make").state == "stopped"
-    factory.resume(works.home, "works", None, works.said.append)
-    assert works.wait(run)[0].result[0] == "new"
-
-
-def test_stopping_a_stage_waits_for_what_a_relieved_worker_has_in_hand(works: Works, gate: Path) -> None:
-    works.write("maker.py", OLD)
-    make = bot("make", "maker:work")
-    works.build(make)
-    held = hold(works, "make", gate)
-    works.write("maker.py", NEW)
-    worker = works.pid("make")
-    assert reloaded(works, make).in_hand == 1
-    os.kill(works.runner(), signal.SIGSTOP)  # it will hear of all that follows at once
-    stopping = threading.Thread(target=factory.stop, args=(works.home, "works", None, works.said.append))
-    stopping.start()
-    until(lambda: "finishing 1 job in hand" in works.said)
-    gate.touch()
-    until(lambda: not lives(worker))
-    os.kill(works.runner(), signal.SIGCONT)
-    stopping.join(PATIENCE)
-    assert not stopping.is_alive()
-    assert works.wait(held)[0].result[0] == "old"
-
-
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_runner_that_is_killed_in_the_middle_goes_on_with_the_code_that_was_at_work(
     works: Works, gate: Path, moment: str
@@ -307,24 +245,6 @@ def test_a_runner_that_is_killed_in_the_middle_goes_on_with_the_code_that_was_at
     assert (record.outcome, record.result[0], record.attempts) == ("success", expected, 2)
     assert works.run("make", None)[0].result[0] == expected
     assert not list(state.path.glob("next-runner-spec*"))
-
-
-def test_an_update_that_no_runner_began_is_not_begun_by_the_next(works: Works) -> None:
-    works.write("maker.py", OLD)
-    make = bot("make", "maker:work")
-    state = works.build(make)
-    os.kill(works.runner(), signal.SIGKILL)
-    until(lambda: runner_pid(state) is None)
-    works.write("maker.py", NEW)
-    assert ask(works, make) is not None
-    factory.resume(works.home, "works", None, works.said.append)
-    assert works.run("make", None)[0].result[0] == "old"
-    assert any("request it again" in line for line in factory.logs(works.home, "works"))
-    (state.path / "next-runner-spec.json").write_text("{")
-    factory.resume(works.home, "works", None, works.said.append)  # rings
-    until(lambda: any("the workers stay as they are" in line for line in factory.logs(works.home, "works")))
-    works.write("maker.py", NEW)
-    assert reloaded(works, make).outcome == "done"
 
 
 def test_a_demolition_in_the_middle_ends_both_the_old_and_the_new(works: Works, gate: Path) -> None:

@@ -109,9 +109,7 @@ def test_a_daemon_ends_when_its_job_takes_too_long(works: Works, left: Path) -> 
 def test_a_daemon_ends_with_the_factory_however_that_ends(works: Works, left: Path, target: str, how: str) -> None:
     daemon, runner, state = leave(works, left, target), works.runner(), works.folder()
     if how == "demolish":
-        factory.demolish(
-            factory.find(works.home, "works"), works.said.append, lambda _: True, cold=target == "leave_and_hang"
-        )
+        factory.demolish(works.home, "works", None, works.said.append, lambda _: True, cold=target == "leave_and_hang")
     elif how == "cold":
         factory.stop(works.home, "works", None, works.said.append, cold=True)
     else:

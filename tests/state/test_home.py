@@ -17,7 +17,7 @@ from shell import fill
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.build import refuse_built
+from factory_cdk.lifecycle.local.preconditions import refuse_built
 from factory_cdk.state.files import read_json, write_json
 from factory_cdk.state.locks import lock_holder
 from factory_cdk.state.stage_folder import stage_folder, stage_folders

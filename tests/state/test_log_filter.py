@@ -11,6 +11,7 @@ import pytest
 from factory_cdk.cli import main
 from factory_cdk.state.files import write_json
 from factory_cdk.state.log_filter import LogFilter, matcher
+from factory_cdk.state.log_folder import LogFolder
 from factory_cdk.state.logs import Stream, stamp
 from factory_cdk.state.requests import ask
 from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
@@ -64,7 +65,7 @@ def test_the_options_of_logs(
     state.path.mkdir(parents=True)
     write_json(state.spec, spec_as_json(RunnerSpec("works", "test", (), ())))
     ask(state, gate="closed")
-    stream = Stream(state.logs)
+    stream = Stream(LogFolder(state.logs))
     log = stream.log("here/weld.1")
     log.write(b"INFO one\nERROR two\n", ["j1"])
     log.write(b"WARNING three\n", ["j2"])

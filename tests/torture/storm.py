@@ -32,8 +32,9 @@ from stepping_clock import SteppingClock
 import factory_cdk.worker
 from factory_cdk.compile import compile_packed
 from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local.build import BuildOptions, build
+from factory_cdk.lifecycle.local.build import build
 from factory_cdk.lifecycle.local.drain import drain
+from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.plan.load import read_plan
 from factory_cdk.queues.client import Search
 from factory_cdk.state.runner_spec import Timings

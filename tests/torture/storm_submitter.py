@@ -38,7 +38,7 @@ def main() -> None:
             line = {"refused": error.message}
         os.write(file, json.dumps(line).encode() + b"\n")
         time.sleep(dice.random() * 0.05)
-        while not ending and factory.left(factory.find(home, "storm")).jobs > ENOUGH:
+        while not ending and factory.left(home, "storm").jobs > ENOUGH:
             time.sleep(0.05)
 
 

@@ -250,7 +250,7 @@ def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_men
     watching.reloads(lambda: (watching.folder / "code" / "loop").symlink_to("."), "the next save tries again")
     assert "the link 'loop' points at a folder that it lies in" in watching.said
     said = watching.reloads(
-        (watching.folder / "code" / "loop").unlink, "nothing to reload: what was saved is what runs"
+        (watching.folder / "code" / "loop").unlink, "nothing to reload: the saved code runs already"
     )
     watching.becomes(["mended", None])
 
@@ -304,9 +304,9 @@ def test_a_plan_that_changes_is_taken_as_far_as_a_reload_can(start: Callable[...
         "        more", "      more"
     )
     said = watching.reloads(lambda: save(watching, plan, more), "the next save tries again")
-    assert "a reload cannot change this: more/cut is new" in said
-    assert "factory-cdk demolish --name journey --stage test, then build again" in said
-    said = watching.reloads(lambda: save(watching, plan, "factory: {name: journey"), "the plan is not taken")
+    assert "an update cannot change this: more/cut is new" in said
+    assert "factory-cdk demolish --name journey --stage test, then build it again" in said
+    said = watching.reloads(lambda: save(watching, plan, "factory: {name: journey"), "the plan is not applied")
     assert "error[F010]" in said
     (watching.folder / "elsewhere").mkdir()
     (watching.folder / "elsewhere" / "bots.py").write_text(CUT.replace("first", "elsewhere"))

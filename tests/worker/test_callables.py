@@ -25,6 +25,26 @@ from factory_cdk import Job
 def by_class(work: Job):
     return work.payload
 
+from typing import List, Optional
+
+def by_optional(work: Optional[Job] = None):
+    return work.payload
+
+def by_optional_text(work: "typing.Optional[factory_cdk.Job]"):
+    return work.payload
+
+def by_union_text(work: "Job | None"):
+    return work.payload
+
+def list_of_jobs(work: List[Job]):
+    return work
+
+def list_of_jobs_text(work: "list[Job]"):
+    return work
+
+def union_with_text(work: "Job | str"):
+    return work
+
 async def waits(payload):
     await asyncio.sleep(0)
     return {"waited": payload}
@@ -92,6 +112,12 @@ def code(tmp_path: Path) -> Path:
         ("bots:by_name", "x", ["x", "j1", 1, {}, None, "r1", "tested"]),
         ("bots:by_annotation", [1], [1]),
         ("bots:by_class", "p", "p"),
+        ("bots:by_optional", "p", "p"),
+        ("bots:by_optional_text", "p", "p"),
+        ("bots:by_union_text", "p", "p"),
+        ("bots:list_of_jobs", ["no job"], ["no job"]),
+        ("bots:list_of_jobs_text", ["no job"], ["no job"]),
+        ("bots:union_with_text", "no job", "no job"),
         ("bots:waits", 3, {"waited": 3}),
         ("bots:awaits_by_hand", 3, {"waited": 3}),
         ("bots:Nested.Deep.call", 3, 6),
@@ -215,6 +241,58 @@ def test_code_is_compiled_below_the_folder_that_was_named_and_the_bots_folder_is
     assert sorted(code.rglob("*")) == before
     compiled = [path.name.partition(".")[0] for path in (tmp_path / "compiled").rglob("*.pyc")]
     assert sorted(compiled) == ["__init__", "inner"], "and nothing of the standard library"
+
+
+CHILDREN = """
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+from factory_cdk import Bot, Job
+
+class Part:
+    made_by = Bot("parts")
+    def __init__(self, number):
+        self.number = number
+
+def square(part):
+    assert isinstance(part.made_by, Bot) and Job.__name__ == "Job"
+    return part.number * part.number
+
+def pool(job: Job):
+    with mp.get_context(job.payload).Pool(2) as workers:
+        return workers.map(square, map(Part, [1, 2, 3]))
+
+def executor(job: Job):
+    with ProcessPoolExecutor(2, mp_context=mp.get_context(job.payload)) as workers:
+        return list(workers.map(square, map(Part, [1, 2, 3])))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("target", ["children:pool", "children:executor"])
+def test_processes_that_a_bot_starts_can_import_factory_cdk(
+    start: Callable[..., Any], code: Path, target: str, method: str
+) -> None:
+    (code / "children.py").write_text(CHILDREN)
+    shim = start()
+    assert shim.start(code, target) == {"kind": "ready"}
+    assert shim.do(method)["result"] == [1, 4, 9]
+
+
+def test_a_factory_cdk_of_the_bots_own_goes_before_ours(start: Callable[..., Any], code: Path) -> None:
+    (code / "factory_cdk.py").write_text("Job = 'mine'\n")
+    (code / "own.py").write_text("import factory_cdk\ndef tell(payload):\n    return factory_cdk.Job\n")
+    shim = start()
+    assert shim.start(code, "own:tell") == {"kind": "ready"}
+    assert shim.do(None)["result"] == "mine"
+
+
+@pytest.mark.parametrize("name", ["signal", "types", "sys"])
+def test_a_file_that_is_hidden_by_a_module_of_python_is_named(start: Callable[..., Any], code: Path, name: str) -> None:
+    (code / f"{name}.py").write_text("def weld(payload):\n    return payload\n")
+    shim = start()
+    answer = shim.start(code, f"{name}:weld")
+    assert (answer["kind"], answer["error"]["type"]) == ("broken", "BotHidden")
+    assert answer["error"]["message"].startswith(f"{name}.py has the name of a module of Python itself")
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

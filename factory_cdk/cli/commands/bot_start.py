@@ -11,10 +11,10 @@ import click
 from click.core import ParameterSource
 
 from factory_cdk.cli.output.report import print_log_line
-from factory_cdk.cli.shared_options import no_word, say
+from factory_cdk.cli.shared_options import say, say_unless
 from factory_cdk.home import find_home, pack_cache
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.lifecycle.local import single_bot as startbot
+from factory_cdk.lifecycle.local import single_bot
+from factory_cdk.lifecycle.local.foreground import attend
 from factory_cdk.plan.arguments import IDLE_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
@@ -39,7 +39,7 @@ class Target(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
-@click.command("bot-start", epilog=EXAMPLES, short_help="Start one bot here, without a plan, until Ctrl-C.")
+@click.command("bot-start", epilog=EXAMPLES, short_help="Start one bot in the foreground, without a plan.")
 @click.argument("target", type=Target())
 @click.option("-q", "--queue-name", metavar="QUEUE", required=True, help="The queue that the bot reads.")
 @click.option(
@@ -49,15 +49,21 @@ class Target(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
-    help="Processes.",
+    help="Number of worker processes.",
 )
 @click.option("--name", metavar="NAME", help="The bot's name [default: the attribute's].")
 @click.option("--workflow", metavar="BOT", multiple=True, help="A bot that gets the results; repeatable.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Metadata; the value may be JSON; repeatable.")
 @click.option("--stop", is_flag=True, help="Start stopped: no jobs until `factory-cdk resume --name bot-start`.")
 @click.option("--skip-ini", is_flag=True, help="With --launcher qalx: do not read its ini files.")
-@click.option("--config", metavar="KEY=VALUE", multiple=True, help="A variable for the bot; repeatable.")
-@click.option("--secret", "secrets", metavar="NAME", multiple=True, help="A secret from the variable of that name.")
+@click.option("--config", metavar="KEY=VALUE", multiple=True, help="An environment variable for the bot; repeatable.")
+@click.option(
+    "--secret",
+    "secrets",
+    metavar="NAME",
+    multiple=True,
+    help="A secret from the environment variable of that name; repeatable.",
+)
 @click.option(
     "--path",
     "folder",
@@ -67,25 +73,32 @@ class Target(click.ParamType):  # type: ignore[type-arg]
     show_default="the working folder",
     help="Where the bot's code is.",
 )
-@click.option("--requirements-path", metavar="FILE", help="What to install, relative to the code.")
+@click.option("--requirements-path", metavar="FILE", help="The requirements file, relative to the code.")
 @click.option("--python", metavar="VERSION", help="The Python version, like 3.12.")
 @click.option(
-    "--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Attempts at a job."
+    "--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Attempts per job."
 )
-@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="For one attempt.")
-@click.option("--batch", metavar="N", type=click.IntRange(1, 10), default=1, show_default=True, help="Jobs at once.")
+@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="Limit for one attempt.")
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(1, 10),
+    default=1,
+    show_default=True,
+    help="Jobs that are received at once.",
+)
 @click.option(
     "--launcher",
     type=click.Choice(["python", "qalx"]),
     default="python",
     show_default=True,
-    help="What starts it: this program, or `qalx bot-start`.",
+    help="What starts the bot: this program, or `qalx bot-start`.",
 )
 @click.option("--qalx-session-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--user-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--bot-config-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
 @click.option("--entity-class", metavar="MODULE:CLASS", type=Target(), help="With --launcher qalx.")
-@click.option("--quiet", is_flag=True, help="Print what the bot prints and errors only.")
+@click.option("--quiet", is_flag=True, help="Print the bot's output and errors only.")
 def command(
     target: str,
     name: str | None,
@@ -98,16 +111,16 @@ def command(
     quiet: bool,
     **arguments: Any,
 ) -> int:
-    """Start the bot at TARGET (module.path:attribute) here, and stay until Ctrl-C.
+    """Start the bot at TARGET (module.path:attribute) in the foreground, without a plan; Ctrl-C ends it.
 
-    It is packed, installed and run as a plan would have it, in an environment of its own. Its queue outlives it:
-    jobs are kept for the next start. `submit`, `jobs`, `ps`, `logs`, `stop` and `resume` take it as the stage of its
-    name in the factory `bot-start`. A --workflow BOT is a bot that was started so, or will be.
-    --config values and --meta are its variables, the latter as FACTORY_META in JSON.
+    It is packed and installed in an environment of its own, as with a plan. Its queue stays: jobs are kept for the
+    next start. For `submit`, `jobs`, `ps`, `logs`, `stop` and `resume` it is the stage with the bot's name in the
+    factory `bot-start`. A --workflow BOT is another bot that is started with bot-start, now or later. --config values
+    are environment variables of the bot, and so is --meta: FACTORY_META, in JSON.
     """
     _refuse_idle_options(arguments["launcher"])
-    bot = startbot.LoneBot(
-        name=name or startbot.name_of(target),
+    bot = single_bot.SingleBot(
+        name=name or single_bot.name_of(target),
         target=target,
         folder=folder.absolute(),
         arguments=BotArguments(
@@ -118,14 +131,14 @@ def command(
         workflow=workflow,
     )
     home = find_home()
-    launch = startbot.start(bot, home, pack_cache(), no_word if quiet else say)
+    launch = single_bot.start(bot, home, pack_cache(), say_unless(quiet))
     try:
         if not quiet:
             say(f"bot {bot.name} reads queue {bot.queue}; Ctrl-C ends it")
-        for line in factory.attend(launch, startbot.lone_folder(home, bot.name)):
+        for line in attend(launch, single_bot.bot_folder(home, bot.name)):
             print_log_line(line)
     finally:
-        left = startbot.end(bot, home)
+        left = single_bot.end(bot, home)
     jobs = left.ready + left.delayed + left.leased
     if jobs and not quiet:
         say(f"{jobs} {'job is' if jobs == 1 else 'jobs are'} kept in queue {bot.queue}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import click
@@ -10,20 +11,17 @@ import click
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.output.foreground import how_it_ended, print_log, print_log_and_reload
 from factory_cdk.cli.output.pack_progress import packed
-from factory_cdk.cli.output.report import as_text, coloured, print_error, print_json
+from factory_cdk.cli.output.report import coloured, print_diagnostic, print_error, print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import format_option, no_word, say
-from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stage_lock
-from factory_cdk.design.model import BotDesign, StageDesign
+from factory_cdk.cli.shared_options import format_option, say_unless
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import find_home, make_private, pack_cache
-from factory_cdk.lifecycle.local.build import BuildOptions, build, ended_spec, refuse_built, refuse_what_cannot_run
-from factory_cdk.lifecycle.local.dry_run import dry_run as run_dry
+from factory_cdk.home import find_home, pack_cache
+from factory_cdk.lifecycle import building
+from factory_cdk.lifecycle.options import BuildOptions
+from factory_cdk.lifecycle.results import Built
 from factory_cdk.plan.load import read_plan
-from factory_cdk.plan.model import PathSource, Plan
-from factory_cdk.plan.stage import find_stage
 from factory_cdk.state.stage_folder import stage_folder
-from factory_cdk.watch.session import Subject, Watch
+from factory_cdk.watch.session import Watch, WatchedStage
 
 EXAMPLES = """\b
 Examples:
@@ -37,15 +35,17 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Install and start the bots of a stage on this machine.")
 @plan_option
 @stage_option
-@click.option("--yes", is_flag=True, help="Ask nothing. A stage of local sectors alone never asks.")
+@click.option("--yes", is_flag=True, help="Do not ask. A stage with local sectors only never asks.")
 @click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
 @click.option(
-    "--watch", is_flag=True, help="As --foreground; reload, warm, the bots whose code is in a folder and was changed."
+    "--watch",
+    is_flag=True,
+    help="As --foreground, and reload bots from a folder when their code changes; no job is interrupted.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print what would be done; fetch and start nothing. Exit code 1: a bot_path leads nowhere.",
+    help="Print what would be done; fetch and start nothing. Exit code 1: the code of a bot_path is not found.",
 )
 @format_option
 @locked_option
@@ -68,83 +68,52 @@ def command(
     If one cannot be installed or loaded, everything is taken down again, unless the plan says
     `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
 
-    With --watch, what is saved is packed, installed and loaded beside what runs, and then takes over: jobs in hand are
-    finished by the code from before. What cannot be loaded is shown, and changes nothing. Bots' arguments in the plan
-    are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the factory and keeps its jobs: with
-    --watch again it goes on with them.
+    With --watch, every change that you save is a rolling update: new workers are loaded, then take over, and jobs in
+    hand are finished by the old ones. When the new code cannot be loaded, the error is shown and the old code stays.
+    Bots' arguments in the plan are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the
+    factory and keeps its jobs; another build with --watch continues with them.
     """
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")
-    plan = read_plan(plan_file)
-    home = find_home()
-    words = no_word if quiet else say
+    plan, home = read_plan(plan_file), find_home()
     if dry_run:
-        found = _dry_run(plan, stage, region, locked=locked)
+        found = building.dry_run(plan, stage, home=home, cache=pack_cache(), region=region, locked=locked)
         _print_dry_run(found, format_)
         for problem in found["problems"]:
             print_error(FactoryError(f"bot {problem['bot']}: {problem['message']}", problem["remedy"]))
         return 1 if found["problems"] else 0
-    refuse_what_cannot_run(stage, find_stage(plan, stage).sectors)
-    again = watch and ended_spec(stage_folder(home, plan.name, stage)) is not None
-    if not again:
-        refuse_built(stage_folder(home, plan.name, stage))
-    make_private(home)
-    options = BuildOptions(home, plan_file)
-    stop = threading.Event()
-    watching = (
-        Watch(Subject(plan_file, stage, pack_cache(), region, locked), plan, options, stop, words, print_error)
-        if watch
-        else None
+    options = BuildOptions(home, plan_file, foreground=foreground or watch, restart=watch)
+    tell, stop = say_unless(quiet), threading.Event()
+    watching = None
+    if watch:
+        building.refuse_build(plan, stage, options)
+        watched = WatchedStage(plan_file, stage, pack_cache(), region, locked)
+        watching = Watch(watched, plan, options, stop, tell, print_error)
+    built = building.build(
+        plan,
+        stage,
+        options,
+        tell,
+        region=region,
+        locked=locked,
+        pack=partial(packed, quiet=quiet),
+        warn=None if quiet else print_diagnostic,
     )
-    design = _packed(plan, stage, region, locked=locked, quiet=quiet)
     if not quiet:
-        for one in design.diagnostics:
-            click.echo(as_text(one, None, to_stderr=True), err=True)
-    launch = build(design, options, words, foreground=foreground or watch, again=again)
-    if not quiet:
-        click.echo(f"{design.factory}/{design.stage} is built: {_size(design)}")
-    if launch is None:
+        click.echo(f"{built.stage} is built: {_size(built)}")
+    if built.launch is None:
         return 0
-    state = stage_folder(home, design.factory, design.stage)
+    folder = stage_folder(home, plan.name, stage)
     if watching is None:
-        print_log(launch, state)
+        print_log(built.launch, folder)
     else:
-        print_log_and_reload(launch, state, watching, {bot.name: bot.bundle for bot in _bots(design)}, stop)
-    return how_it_ended(launch, state)
+        print_log_and_reload(built.launch, folder, watching, {bot.name: bot.bundle for bot in built.bots}, stop)
+    return how_it_ended(built.launch, folder)
 
 
-def _bots(design: StageDesign) -> list[BotDesign]:
-    return [bot for sector in design.sectors for bot in sector.bots]
-
-
-def _size(design: StageDesign) -> str:
-    bots = _bots(design)
-    processes = sum(bot.arguments.processes for bot in bots)
-    return (
-        f"{len(bots)} {'bot' if len(bots) == 1 else 'bots'}, {processes} {'process' if processes == 1 else 'processes'}"
-    )
-
-
-def _dry_run(plan: Plan, stage: str, region: str | None, *, locked: bool) -> dict[str, Any]:
-    cache = pack_cache()
-    design = compile_at_hand(plan, stage, cache=cache, region=region, locked=locked)
-    folders = {
-        bot.name: bot.source.folder / (bot.source.subdirectory or "")
-        for bot in stage_bots(plan, stage)
-        if isinstance(bot.source, PathSource)
-    }
-    return run_dry(design, folders, find_home())
-
-
-def _packed(plan: Plan, stage: str, region: str | None, *, locked: bool, quiet: bool) -> StageDesign:
-    """The design of the stage, its bots packed: with bars on a terminal, and what is to be known on stderr."""
-    lock = stage_lock(plan, stage, locked=locked)
-    report = packed(plan, stage_bots(plan, stage), lock=lock, quiet=quiet)
-    for made in report.bots if not quiet else ():
-        for note in made.notes:
-            say(f"warning: {made.bot}: {note}")
-    report.refuse_failures()
-    return compile_stage(plan, stage, bundles=report.bundles, lock=lock, region=region)
+def _size(built: Built) -> str:
+    bots, processes = len(built.bots), built.processes
+    return f"{bots} {'bot' if bots == 1 else 'bots'}, {processes} {'process' if processes == 1 else 'processes'}"
 
 
 def _print_dry_run(found: dict[str, Any], format_: str) -> None:

@@ -48,10 +48,10 @@ class Finding:
     remedy: str | None = None
 
 
-@click.command(epilog=EXAMPLES, short_help="Look at what factory_cdk needs on this machine.")
+@click.command(epilog=EXAMPLES, short_help="Check what factory_cdk needs on this machine.")
 @format_option
 def command(format_: str) -> int:
-    """Look at what factory_cdk needs on this machine: Python, Node, the CDK CLI, uv, git, AWS credentials.
+    """Check what factory_cdk needs on this machine: Python, Node, the CDK CLI, uv, git, AWS credentials.
 
     Credentials are looked for, never printed or used. Exit code 1 when something that every command needs is
     missing.

@@ -1,4 +1,4 @@
-"""`factory-cdk explain`: what a diagnostic means, an example and its mend."""
+"""`factory-cdk explain`: what a diagnostic means, an example and how to fix it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WIDEST = 100
 """Paragraphs are wrapped on a terminal only, and there at most to this width, in columns."""
 
 
-@click.command(epilog=EXAMPLES, short_help="Explain a diagnostic, with an example and its mend.")
+@click.command(epilog=EXAMPLES, short_help="Explain a diagnostic, with an example and how to fix it.")
 @click.argument("code", required=False)
 @click.option(
     "--list", "all_", is_flag=True, help="Every code, as without CODE: a table, or everything as JSON or Markdown."
@@ -48,13 +48,13 @@ _WIDEST = 100
     type=click.Choice(["text", "json", "markdown"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 @output_option
 def command(code: str | None, all_: bool, format_: str, output: Path | None) -> None:
-    """Explain the diagnostic CODE: what it means, an example that causes it, and its mend; without CODE, list all.
+    """Explain the diagnostic CODE: what it means, and an example with its fix. Without CODE, list all.
 
-    In the example, lines with - cause the diagnostic and lines with + mend it. Exit code 2: no such code.
+    In the example, lines with - cause the diagnostic and lines with + fix it. Exit code 2: no such code.
     """
     if code is not None and all_:
         raise click.UsageError("name one code, or write --list for all of them")

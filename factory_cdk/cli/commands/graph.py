@@ -25,7 +25,7 @@ Examples:
 _FORMATS = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}
 
 
-@click.command(epilog=EXAMPLES, short_help="Draw a stage: bots, queues, sectors, who feeds whom.")
+@click.command(epilog=EXAMPLES, short_help="Draw a stage: bots, queues, sectors and the workflow.")
 @plan_option
 @stage_option
 @click.option(
@@ -39,7 +39,7 @@ _FORMATS = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}
 @output_option
 @region_option
 def command(plan_file: str, stage: str, format_: str, output: Path | None, region: str | None) -> None:
-    """Draw a stage: its bots and queues, who feeds whom, and which sectors and regions they run in.
+    """Draw a stage: its bots and queues, the workflow between them, and the sectors and regions that they run in.
 
     Nothing is fetched and no credentials are needed. The same stage gives the same bytes.
     """

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import built_stage_option, format_option, name_option, say, warning
+from factory_cdk.cli.shared_options import built_stage_option, format_option, name_option, say_problems
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
+from factory_cdk.views.plain import as_json
+from factory_cdk.views.stages import StageDetail, stage_detail
 
 EXAMPLES = """\b
 Examples:
@@ -23,35 +23,31 @@ Examples:
 @built_stage_option
 @format_option
 def command(name: str, stage: str | None, format_: str) -> None:
-    """Show a built stage: how it is, its bots and their queues, what it runs, and where its files are."""
-    found = factory.find(find_home(), name, stage)
-    about = factory.describe(found)
+    """Show a built stage: its state, its bots and their queues, and where its files are."""
+    found = verbs.find_any(find_home(), name, stage)
+    detail = stage_detail(found)
     if format_ == "json":
-        print_json(about)
+        print_json(as_json(detail))
         return
-    _print(about)
-    if note := warning(found):
-        say(note)
+    _print(detail)
+    say_problems([found])
 
 
-def _print(about: dict[str, Any]) -> None:
-    for key in ("factory", "stage", "state", "runner", "built", "plan", "state", "logs"):
-        click.echo(f"{key:9} {about[key] if about[key] is not None else '-'}")
-    if about["bots"]:
+def _print(detail: StageDetail) -> None:
+    for key in ("factory", "stage", "state", "runner", "built", "plan", "folder", "logs"):
+        value = getattr(detail, key)
+        click.echo(f"{key:9} {value if value is not None else '-'}")
+    if detail.bots:
         click.echo()
         print_table(
             ("sector", "bot", "takes jobs", "workers", "next", "queue", "ready", "delayed", "leased", "dead"),
             [
                 (
-                    bot["sector"],
-                    bot["bot"],
-                    "yes" if bot["open"] else "no",
-                    bot["workers"],
-                    ", ".join(bot["next"]) or "-",
-                    bot["queue"],
-                    *(bot["depth"][kind] for kind in ("ready", "delayed", "leased", "dead")),
+                    *(bot.sector, bot.bot, "yes" if bot.open else "no", bot.workers),
+                    *(", ".join(bot.next) or "-", bot.queue),
+                    *(bot.depth.ready, bot.depth.delayed, bot.depth.leased, bot.depth.dead),
                 )
-                for bot in about["bots"]
+                for bot in detail.bots
             ],
             folds=("next",),
             then="queue",

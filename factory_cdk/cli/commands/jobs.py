@@ -19,12 +19,13 @@ from factory_cdk.cli.shared_options import (
     format_option,
     name_option,
     say,
-    warning,
+    say_problems,
 )
 from factory_cdk.home import find_home
 from factory_cdk.jobs import history as jobs
 from factory_cdk.queues.client import STATES, Search
 from factory_cdk.state.stages import Factory, find
+from factory_cdk.views.jobs import job_detail, job_row, statistics_rows
 
 EXAMPLES = """\b
 Examples:
@@ -69,11 +70,13 @@ Examples:
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which jobs are meant."""
     for option in (
-        click.option("--until", metavar="WHEN", type=Moment(), help="Jobs sent before then; written as for --since."),
-        click.option("--since", metavar="WHEN", type=Moment(), help=f"Jobs sent from then on: {AS_TYPED}."),
-        click.option("--run", metavar="ID", help="Jobs of this submission alone."),
-        click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Jobs with this tag; repeatable."),
-        click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Jobs of this bot alone."),
+        click.option(
+            "--until", metavar="WHEN", type=Moment(), help="Jobs sent before this time; format as for --since."
+        ),
+        click.option("--since", metavar="WHEN", type=Moment(), help=f"Jobs sent from this time on: {AS_TYPED}."),
+        click.option("--run", metavar="ID", help="Only jobs of this submission."),
+        click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Only jobs with this tag; repeatable."),
+        click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Only jobs of this bot."),
     ):
         command = option(command)
     return command
@@ -95,7 +98,7 @@ def _search(
 
 
 _format = click.option(
-    "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print it."
+    "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
 )
 _answer = click.option(
     "--format",
@@ -103,23 +106,28 @@ _answer = click.option(
     type=click.Choice(FORMATS[:2]),
     default="text",
     show_default=True,
-    help="How to print what was done; JSON has the ids.",
+    help="Output format; JSON has the ids.",
 )
 _limit = click.option(
-    "--limit", metavar="N", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many; 0: all."
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Maximum number of jobs; 0: all.",
 )
 _outcome = click.option(
-    "--outcome", "states", type=click.Choice(STATES), multiple=True, help="Jobs that stand so; repeatable."
+    "--outcome", "states", type=click.Choice(STATES), multiple=True, help="Only jobs in this state; repeatable."
 )
 _ids = click.argument("ids", nargs=-1, metavar="[ID]...")
-_all = click.option("--all", "everything", is_flag=True, help="All that the options mean.")
+_all = click.option("--all", "everything", is_flag=True, help="All jobs that the options select.")
 
 
 @click.group(
-    epilog=EXAMPLES, no_args_is_help=True, short_help="Look at jobs, live and done; retry, cancel, count, save them."
+    epilog=EXAMPLES, no_args_is_help=True, short_help="List, show, retry, cancel and count jobs; rescue damaged queues."
 )
 def command() -> None:
-    """Look at the jobs of a stage, live and done; retry, cancel and count them; save them after damage."""
+    """List, show, retry, cancel and count the jobs of a stage, live and finished; rescue damaged queues."""
 
 
 command.add_command(check)
@@ -134,21 +142,21 @@ command.add_command(rescue)
 @_limit
 @_format
 def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, format_: str, **which: Any) -> None:
-    """List jobs, the last to be sent first.
+    """List jobs, newest first.
 
     JSON has everything of every job, payload, result and failures with their tracebacks included.
     """
     _print_found(_find(name, stage, which["bot"]), _search(**which, states=states), limit, format_)
 
 
-@command.command(epilog=DEAD_EXAMPLES)
+@command.command(epilog=DEAD_EXAMPLES, short_help="List dead letters.")
 @name_option
 @built_stage_option
 @_filters
 @_limit
 @_format
 def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -> None:
-    """List dead letters. They are jobs whose attempts are used up, or that their bot gave up."""
+    """List dead letters: jobs that failed in their last attempt, or that their bot refused."""
     _print_found(_find(name, stage, which["bot"]), _search(**which, states=("dead",)), limit, format_)
 
 
@@ -158,9 +166,9 @@ def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -
 @click.argument("id_", metavar="ID")
 @format_option
 def show(name: str, stage: str | None, id_: str, format_: str) -> None:
-    """Show everything about one job; the start of its id will do."""
+    """Show everything about one job; the start of its id is enough."""
     record, following = jobs.one_job(find(find_home(), name, stage), id_)
-    print_job({**jobs.job_as_json(record), "next": following}, format_)
+    print_job(job_detail(record, following), format_)
 
 
 @command.command(epilog=RETRY_EXAMPLES)
@@ -176,7 +184,7 @@ def retry(
 ) -> None:
     """Make dead letters and cancelled jobs ready again. They keep their ids and all that is on record.
 
-    With --all the dead letters that the options mean; cancelled jobs by their ids only.
+    With --all: the dead letters that the options select; cancelled jobs only by their ids.
     """
     factory = _find(name, stage, which["bot"])
     done = jobs.retry(factory, _wanted(ids, everything, which, ("dead",)))
@@ -189,7 +197,7 @@ def retry(
 @_ids
 @_all
 @_filters
-@click.option("--yes", is_flag=True, help="With --all: ask nothing.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
 @_answer
 @quiet_option
 def cancel(
@@ -202,7 +210,7 @@ def cancel(
     quiet: bool,
     **which: Any,
 ) -> int:
-    """Cancel jobs before they are done. One that is in hand is not interrupted, but what becomes of it is dropped."""
+    """Cancel jobs that are not finished. A job in hand is not interrupted, but its result is dropped."""
     factory = _find(name, stage, which["bot"])
     wanted = _wanted(ids, everything, which, jobs.CANCELLED)
     if isinstance(wanted, Search) and not yes:
@@ -226,21 +234,21 @@ def stats(name: str, stage: str | None, states: tuple[str, ...], format_: str, *
     Seconds: half of the jobs took at most p50, 95 % at most p95.
     """
     factory = _find(name, stage, which["bot"])
-    print_statistics(jobs.statistics_as_json(jobs.statistics(factory, _search(**which, states=states))), format_)
+    print_statistics(statistics_rows(jobs.statistics(factory, _search(**which, states=states))), format_)
 
 
 def _find(name: str, stage: str | None, bot: str | None) -> Factory:
     """The stage, which has the bot if one is named. FactoryError."""
     factory = find(find_home(), name, stage)
     if bot is not None:
-        jobs.refuse_stranger(factory, bot)
+        jobs.refuse_bot_without_jobs(factory, bot)
     return factory
 
 
 def _print_found(factory: Factory, search: Search, limit: int, format_: str) -> None:
     found = jobs.find_jobs(factory, search, limit + 1 if limit else -1)
     shown = found[:limit] if limit else found
-    print_jobs(map(jobs.job_as_json, shown), format_)
+    print_jobs(map(job_row, shown), format_)
     if len(found) > len(shown):
         say(f"there are more than {limit}: --limit 0 shows all")
 
@@ -261,5 +269,5 @@ def _report(factory: Factory, done: list[str], what: str, format_: str, *, quiet
         print_json(done)
     elif not quiet:
         click.echo(f"{len(done)} {'job' if len(done) == 1 else 'jobs'} {what}")
-    if not quiet and (note := warning(factory)):
-        say(note)
+    if not quiet:
+        say_problems([factory])

@@ -26,14 +26,14 @@ Examples:
 """
 
 
-@click.command(epilog=CHECK_EXAMPLES, short_help="Say what is wrong with a damaged database.")
+@click.command(epilog=CHECK_EXAMPLES, short_help="Check the queue database of a stage for damage.")
 @name_option
 @built_stage_option
 @format_option
 def check(name: str, stage: str | None, format_: str) -> int:
-    """Read the whole database of a stage, and say what is wrong with it and how many jobs could be saved.
+    """Check the whole queue database of a stage: what is damaged, and how many jobs could be recovered.
 
-    It changes nothing. Exit code 1: something is wrong.
+    Nothing is changed. Exit code 1: the database is damaged.
     """
     factory = find(find_home(), name, stage)
     found = rescuing.examine(factory)
@@ -45,19 +45,19 @@ def check(name: str, stage: str | None, format_: str) -> int:
         click.echo(printable("\n".join(found.problems)))
         click.echo(_words(found.rescue))
         verb = "jobs rescue" if found.rescue.saved else "demolish"
-        say(f"  help: factory-cdk {verb} --name {factory.name} --stage {factory.stage}")
+        say(f"  help: factory-cdk {verb} {factory.folder.options}")
     return 1 if found.problems else 0
 
 
-@click.command(epilog=RESCUE_EXAMPLES, short_help="Put what can be saved of a damaged database in its place.")
+@click.command(epilog=RESCUE_EXAMPLES, short_help="Replace a damaged queue database by what can be recovered of it.")
 @name_option
 @built_stage_option
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 def rescue(name: str, stage: str | None, yes: bool) -> int:
-    """Put the jobs that can be read of a damaged database into a new one in its place; the damaged one is kept.
+    """Replace a damaged queue database by a new one with the jobs that can be recovered; the damaged one is kept.
 
-    For a stage whose runner does not run (`stop --cold` ends it). `resume` goes on with what was saved: jobs that
-    were in hand are done again.
+    The runner must not run (`stop --cold` ends it). `resume` continues with the recovered jobs; those that were in
+    hand are done again.
     """
     factory = find(find_home(), name, stage)
 
@@ -70,7 +70,7 @@ def rescue(name: str, stage: str | None, yes: bool) -> int:
     if kept is None:
         return 1
     click.echo(f"{factory.folder.name} has what could be saved; the damaged database is kept in {kept}")
-    say(f"  factory-cdk resume --name {factory.name} --stage {factory.stage}")
+    say(f"  factory-cdk resume {factory.folder.options}")
     return 0
 
 

@@ -28,7 +28,7 @@ A warning or notice is silenced in the plan, behind what it is about or on the l
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Check a stage for what AWS refuses and authors regret.")
+@click.command(epilog=EXAMPLES, short_help="Check a stage with cfn-lint, CDK's validation and security rules.")
 @plan_option
 @stage_option
 @click.option(
@@ -37,21 +37,21 @@ A warning or notice is silenced in the plan, behind what it is about or on the l
     type=click.Choice(["text", "json", "github", "sarif"]),
     default="text",
     show_default=True,
-    help="How to print what was found.",
+    help="Output format.",
 )
 @click.option("--strict", is_flag=True, help="Refuse the plan for warnings, too.")
 @region_option
 @quiet_option
 def command(plan_file: str, stage: str, format_: str, strict: bool, region: str | None, quiet: bool) -> int:
-    """Check a stage for what AWS would refuse and what its author would regret, each at the plan's line.
+    """Check a stage for what AWS would refuse and for likely mistakes; each problem with its line in the plan.
 
-    First everything that `validate` checks, without warnings of other stages; of a valid plan then the stage's
-    templates, by CDK's own validation and by cfn-lint, and our own checks: literal secrets, IMDSv1, public addresses,
-    unencrypted volumes, deprecated instance families, alarms that cannot work. What is wrong in a part that the plan
-    does not write is reported with the template of `factory-cdk synth` and the path in it.
+    First comes everything that `validate` checks, without warnings of other stages. If the plan is valid, the templates
+    of the stage are checked by CDK's validation, by cfn-lint and by our own rules: literal secrets, IMDSv1, public
+    addresses, unencrypted volumes, deprecated instance families, alarms that cannot work. A problem in a part of the
+    template that is not in the plan is reported with the template of `factory-cdk synth` and the path in it.
 
-    Nothing is fetched and no credentials are needed. Stages with aws sectors need the extra `[cdk]`. Exit code 0:
-    nothing that refuses the plan; 1: it is refused.
+    Nothing is fetched and no credentials are needed. Stages with aws sectors need the extra `[cdk]`. Exit code 0: the
+    plan is accepted; 1: it is refused.
     """
     loaded = load_plan(plan_file)
     found = of_stage(_found(loaded, stage, region, quiet=quiet), loaded, stage)

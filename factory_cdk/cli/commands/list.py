@@ -6,9 +6,11 @@ import click
 
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import format_option, say, shown_path, warning
+from factory_cdk.cli.shared_options import format_option, say, say_problems, shown_path
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
+from factory_cdk.views.plain import as_json
+from factory_cdk.views.stages import stage_row
 
 EXAMPLES = """\b
 Examples:
@@ -22,19 +24,24 @@ Examples:
 def command(format_: str) -> None:
     """List the stages that are built on this machine.
 
-    They are running, stopping, stopped (resume goes on), ended or killed (the runner is gone: resume starts it
-    again), building, unfinished (a build was killed), or damaged. What helps is said on stderr.
+    States: running, stopping, stopped (`resume` continues), ended or killed (the runner does not run: `resume` starts
+    it again), building, unfinished (a build was killed), damaged, outdated (built by another version of factory-cdk).
+    Problems, and what to do about them, are on stderr.
     """
-    found = factory.list_factories(find_home())
-    rows = [factory.summary(one) for one in found]
+    found = verbs.list_factories(find_home())
+    rows = [stage_row(one) for one in found]
     if format_ == "json":
-        print_json(rows)
+        print_json([as_json(row) for row in rows])
     elif rows:
-        columns = ("factory", "stage", "state", "runner", "workers", "built", "plan")
-        lines = [[{**row, "plan": shown_path(row["plan"])}[column] for column in columns] for row in rows]
-        print_table(columns, lines, folds=("plan",), spare=("runner", "workers"))
+        print_table(
+            ("factory", "stage", "state", "runner", "workers", "built", "plan"),
+            [
+                (row.factory, row.stage, row.state, row.runner, row.workers, row.built, shown_path(row.plan))
+                for row in rows
+            ],
+            folds=("plan",),
+            spare=("runner", "workers"),
+        )
     else:
         say("nothing is built here")
-    for one in found:
-        if note := warning(one):
-            say(note)
+    say_problems(found)

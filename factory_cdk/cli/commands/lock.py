@@ -22,7 +22,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES, short_help="Write plan.lock: commits, versions, hashes, regions.")
 @plan_option
-@click.option("--upgrade", is_flag=True, help="Take present commits and newest versions: of BOT, or of all bots.")
+@click.option("--upgrade", is_flag=True, help="Update to current commits and newest versions: BOT, or all bots.")
 @click.argument("bots", metavar="[BOT]...", nargs=-1)
 @region_option
 @quiet_option
@@ -30,8 +30,8 @@ def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | 
     """Write plan.lock beside the plan: commits, and exact versions with hashes for every platform.
 
     It also pins the default region, the region of each stage's queues and the stack that each sector and each
-    queue is in, so that a change of the plan moves none of them. What the lock says already and the plan still
-    means stays; bots that are new or changed are locked. Commit the file: with it every machine packs and
+    queue is in, so that a change of the plan moves none of them. What is locked already and still in the plan
+    stays; new and changed bots are locked. Commit the file: with it every machine packs and
     synthesizes the same.
     """
     if bots and not upgrade:

@@ -11,7 +11,7 @@ from factory_cdk.cli.output.report import print_log_line
 from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say
 from factory_cdk.home import find_home
 from factory_cdk.jobs.history import known_id
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
 from factory_cdk.state.log_filter import LEVELS, LogFilter, matcher
 
 EXAMPLES = """\b
@@ -24,19 +24,19 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Print what the bots of a stage said.")
+@click.command(epilog=EXAMPLES, short_help="Print the logs of the bots of a stage.")
 @name_option
 @built_stage_option
-@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="This bot's lines alone.")
-@click.option("--job", metavar="ID", help="Lines of this job alone; the start of its id will do.")
+@click.option("--bot", metavar="NAME", shell_complete=bot_names, help="Only lines of this bot.")
+@click.option("--job", metavar="ID", help="Only lines of this job; the start of its id is enough.")
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS), case_sensitive=False),
-    help="Lines at least so severe; what names no level is of that before it, else INFO.",
+    help="Only lines of this level or above; a line without a level has that of the line before, else INFO.",
 )
 @since_option
 @until_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the runner is gone.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the runner ends.")
 def command(
     name: str,
     stage: str | None,
@@ -49,19 +49,19 @@ def command(
 ) -> None:
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
-    The runner adds a line of the level error for every attempt that failed, with its traceback. `info` says where
-    the files are: one per process, and this stream of all of them.
+    The runner adds a line of level ERROR with the traceback for every failed attempt. `info` shows where the files
+    are: one per process, and this stream of all of them.
     """
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
     home = find_home()
-    wanted = LogFilter(job and known_id(factory.find(home, name, stage), job), since, until, level)
+    wanted = LogFilter(job and known_id(verbs.find(home, name, stage), job), since, until, level)
     is_wanted, count = matcher(wanted), 0
-    for line in factory.logs(home, name, stage, bot, follow=follow):
+    for line in verbs.logs(home, name, stage, bot, follow=follow):
         if is_wanted(line):
             count += 1
             print_log_line(line)
             if follow:
                 sys.stdout.flush()
     if not count and wanted != LogFilter():
-        say("no such lines")
+        say("no lines match")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option
-from factory_cdk.cli.output.pack_progress import PACK_DIR, bots_of, pack_folder, packed, print_packed
-from factory_cdk.pack import lock_path, read_lock, refuse_stale
+from factory_cdk.cli.output.pack_progress import PACK_DIR, pack_folder, packed, print_packed
+from factory_cdk.lifecycle.packing import pack_bots
 from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
@@ -30,13 +32,9 @@ def command(plan_file: str, stage: str | None, no_delete: bool, locked: bool, qu
     configuration. Bundles are kept in a cache: what did not change is not fetched again. With a plan.lock its
     commits and versions are packed; without one, branches are asked for their commits each time.
     """
-    plan = read_plan(plan_file)
-    bots = bots_of(plan, stage)
-    lock = read_lock(lock_path(plan))
-    if locked:
-        lock = refuse_stale(lock, plan, bots)
     keep = pack_folder() if no_delete else None
-    print_packed(packed(plan, bots, lock=lock, keep=keep, quiet=quiet), quiet=quiet)
+    report = pack_bots(read_plan(plan_file), stage, locked=locked, pack=partial(packed, keep=keep, quiet=quiet))
+    print_packed(report, quiet=quiet)
     if keep is not None and not quiet:
         click.echo(f"\nunpacked in {keep}")
     return 0

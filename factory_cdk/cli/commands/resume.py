@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import built_stage_option, name_option, no_word, say
+from factory_cdk.cli.shared_options import built_stage_option, name_option, say_unless
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.state.stages import find
+from factory_cdk.lifecycle import verbs
 
 EXAMPLES = """\b
 Examples:
@@ -16,16 +15,15 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Let a stopped stage go on, or start its runner again.")
+@click.command(epilog=EXAMPLES, short_help="Resume a stopped stage, or start its runner again.")
 @name_option
 @built_stage_option
 @quiet_option
 def command(name: str, stage: str | None, quiet: bool) -> None:
-    """Let a stopped stage go on, bots with `stop: true` included; start its runner again if that is gone.
+    """Let the bots of a stopped stage take jobs again, also those with `stop: true`; start the runner if it has ended.
 
-    Bots that were given up (a crash loop) get a new chance.
+    Bots that are broken (a crash loop) are started again.
     """
-    chosen = find(find_home(), name, stage).folder
-    factory.resume(find_home(), name, chosen.stage, no_word if quiet else say)
+    resumed = verbs.resume(find_home(), name, stage, say_unless(quiet))
     if not quiet:
-        click.echo(f"{chosen.name} goes on")
+        click.echo(f"{resumed.stage} goes on")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import built_stage_option, name_option, no_word, say, timeout_option
+from factory_cdk.cli.shared_options import built_stage_option, name_option, say_unless, timeout_option
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
-from factory_cdk.state.stages import find
+from factory_cdk.lifecycle import verbs
 
 EXAMPLES = """\b
 Examples:
@@ -21,19 +20,17 @@ Examples:
 @name_option
 @built_stage_option
 @timeout_option
-@click.option("--cold", is_flag=True, help="Wait for no job in hand: they go back, and the runner ends.")
+@click.option(
+    "--cold", is_flag=True, help="Do not wait for jobs in hand: put them back into their queues, and end the runner."
+)
 @quiet_option
 def command(name: str, stage: str | None, timeout: float | None, cold: bool, quiet: bool) -> None:
     """Stop the bots of a stage, in the order of its workflow; returns when the jobs in hand are done.
 
-    The workers stay, loaded; jobs wait in their queues until `resume`. What is waited for is said after a moment;
-    Ctrl-C ends the waiting, not the stopping. Exit code 3: jobs are still in hand after --timeout.
+    The workers stay loaded; jobs wait in their queues until `resume`. Ctrl-C ends the waiting, not the stopping. Exit
+    code 3: jobs are still in hand after --timeout.
     """
-    chosen = find(find_home(), name, stage).folder
-    lives = factory.stop(find_home(), name, chosen.stage, no_word if quiet else say, timeout=timeout, cold=cold)
+    stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold)
     if not quiet:
-        click.echo(
-            f"{chosen.name} is stopped"
-            if lives
-            else f"{chosen.name} is stopped, its runner has ended; resume starts it again"
-        )
+        ended = "" if stopped.runner is not None else ", its runner has ended; resume starts it again"
+        click.echo(f"{stopped.stage} is stopped{ended}")

@@ -11,10 +11,12 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, no_word, say, warning
+from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say_problems, say_unless
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
+from factory_cdk.views.jobs import outcome_row
+from factory_cdk.views.plain import as_json
 from factory_cdk.worker.depth import check_depth
 
 EXAMPLES = """\b
@@ -25,7 +27,7 @@ Examples:
 
 \b
 Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
-3 not done in time; 4 the runner is gone.
+3 timed out; 4 the runner does not run.
 """
 
 
@@ -39,14 +41,23 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
     "file_",
     metavar="FILE",
     type=click.File(encoding="utf-8"),
-    help="One job; its payload is this JSON file's.",
+    help="One job with the payload in this JSON file.",
 )
 @click.option(
     "--lines", metavar="FILE", type=click.File(encoding="utf-8"), help="One job per line of this JSON Lines file."
 )
-@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of the jobs and of all that follows.")
 @click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait for the jobs and all that follows from them."
+    "--tag",
+    "tags",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A tag of the jobs and of all that follow from them; repeatable.",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait for the jobs and all jobs that follow from them.",
 )
 @quiet_option
 def command(
@@ -62,30 +73,30 @@ def command(
 ) -> int:
     """Put jobs on a bot's queue. Returns when they are on disk, and prints the id of their run.
 
-    With --wait, stdout has one JSON object per job that became final instead: id, parent, bot, outcome
-    (success, dead or cancelled), attempts, result, error.
+    With --wait, stdout has one JSON object per finished job instead: id, parent, bot, outcome (success, dead or
+    cancelled), attempts, result, error.
     """
     given = [one for one in (payload, file_, lines) if one is not None]
     if len(given) != 1:
         raise click.UsageError("give one of --payload, --file and --lines")
     home = find_home()
-    found = factory.find(home, name, stage)
-    submission = factory.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
+    found = verbs.find(home, name, stage)
+    submission = verbs.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
     count = len(submission.ids)
-    tell = no_word if quiet else say
+    tell = say_unless(quiet)
     tell(f"run {submission.run}: {count} {'job' if count == 1 else 'jobs'} for {bot} on disk")
     if wait is None:
         click.echo(submission.run)
-        if note := warning(found):
-            tell(note)
+        if not quiet:
+            say_problems([found])
         return 0
     outcomes: Counter[str] = Counter()
     try:
-        for record in factory.wait(home, name, found.stage, submission.run, wait):
+        for record in verbs.wait(home, name, found.stage, submission.run, wait):
             outcomes[str(record.outcome)] += 1
             if sys.stderr.isatty() and not sys.stdout.isatty() and not quiet:
                 click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)
-            click.echo(_line(factory.record_as_json(record)))
+            click.echo(_line(as_json(outcome_row(record))))
     finally:
         tell(f"run {submission.run}: " + (_counts(outcomes) or "nothing done"))
     return int(outcomes["dead"] > 0)

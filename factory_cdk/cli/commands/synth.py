@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from factory_cdk.cli.options import locked_option, plan_option, quiet_option, region_option, stage_option
-from factory_cdk.cli.output.report import as_text, summary
+from factory_cdk.cli.output.report import print_diagnostic, summary
 from factory_cdk.cli.output.table import print_table
 from factory_cdk.compile import compile_at_hand
 from factory_cdk.design.model import StageDesign
@@ -47,7 +47,7 @@ def command(plan_file: str, stage: str, output: Path, locked: bool, region: str 
     design = compile_at_hand(read_plan(plan_file), stage, cache=pack_cache(), region=region, locked=locked)
     if not quiet:
         for found in design.diagnostics:
-            click.echo(as_text(found, None, to_stderr=True), err=True)
+            print_diagnostic(found)
         if design.diagnostics:
             click.echo(f"{summary(design.diagnostics)}\n", err=True)
     if not design.stacks:

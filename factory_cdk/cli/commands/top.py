@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import click
 
@@ -20,6 +19,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.state.stages import find, matches
 from factory_cdk.views.overview import Overview, StageView
+from factory_cdk.views.plain import as_json
 
 EXAMPLES = """\b
 Examples:
@@ -30,31 +30,31 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Watch bots, queues, rates and the last failures, live.")
-@click.option("--name", metavar="NAME", shell_complete=factory_names, help="This factory alone.")
-@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="This stage alone.")
+@click.command(epilog=EXAMPLES, short_help="Monitor bots, queues, rates and the last failures, live.")
+@click.option("--name", metavar="NAME", shell_complete=factory_names, help="Only this factory.")
+@click.option("--stage", metavar="NAME", shell_complete=stage_names, help="Only this stage.")
 @click.option(
     "--interval",
     metavar="SECONDS",
     type=click.FloatRange(0.1, 60),
     default=1.0,
     show_default=True,
-    help="Between two looks.",
+    help="Time between two refreshes.",
 )
-@click.option("--once", is_flag=True, help="Print how everything stands, and end; so it is where no terminal is.")
+@click.option("--once", is_flag=True, help="Print once and exit; the default where stdout is no terminal.")
 @format_option
 def command(name: str | None, stage: str | None, interval: float, once: bool, format_: str) -> None:
-    """Watch bots, queues, rates and the last failures; q or Ctrl-C ends it.
+    """Monitor bots, queues, rates and the last failures; q or Ctrl-C quits.
 
-    Waiting jobs are ready or delayed. Rates are attempts per second, over the last ten seconds. A narrow screen
-    leaves columns out. JSON is printed once.
+    Waiting jobs are ready or delayed. Rates are attempts per second over the last ten seconds. A narrow screen
+    shows fewer columns. JSON is printed once.
     """
     home = find_home()
     if name is not None and not matches(home, name, stage):
         find(home, name, stage)  # says what is built instead
     overview = Overview(home, name, stage)
     if format_ == "json":
-        print_json([asdict(view) for view in overview.look()])
+        print_json([as_json(view) for view in overview.look()])
     elif once or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         print_once(overview.look())
     else:

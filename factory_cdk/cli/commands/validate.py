@@ -29,7 +29,7 @@ Examples:
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="How to print what was found.",
+    help="Output format.",
 )
 @click.option("--strict", is_flag=True, help="Refuse the plan for warnings, too.")
 @region_option

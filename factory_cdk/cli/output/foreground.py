@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from factory_cdk.bundle import Bundle
 from factory_cdk.cli.output.report import print_log_line
 from factory_cdk.cli.shared_options import say
-from factory_cdk.lifecycle import verbs as factory
+from factory_cdk.lifecycle import verbs
+from factory_cdk.lifecycle.local.foreground import attend
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.watch.session import Watch
@@ -17,7 +18,7 @@ from factory_cdk.watch.session import Watch
 
 def print_log(launch: Launch, folder: StageFolder) -> None:
     """Print what the bots print until the runner has ended; Ctrl-C reaches it by itself."""
-    for line in factory.attend(launch, folder):
+    for line in attend(launch, folder):
         print_log_line(line)
 
 
@@ -40,11 +41,11 @@ def print_log_and_reload(
 def how_it_ended(launch: Launch, folder: StageFolder) -> int:
     """Say what is left of a factory whose runner was ours and is gone; the exit code."""
     code = launch.process.returncode
-    found = factory.matches(folder.path.parents[2], folder.factory, folder.stage)
-    if not found:
+    home = folder.path.parents[2]
+    if not verbs.matches(home, folder.factory, folder.stage):
         say(f"{folder.name} is not built here any more: it was demolished, or its folder was removed")
         return 0 if code == 0 else 1
-    how, stage = "has ended" if code == 0 else "was killed", f"--name {folder.factory} --stage {folder.stage}"
-    left = factory.left(found[0])
+    how, stage = "has ended" if code == 0 else "was killed", folder.options
+    left = verbs.left(home, folder.factory, folder.stage)
     say(f"the runner {how}, {left} are kept: factory-cdk resume {stage}, or factory-cdk demolish {stage}")
     return 0 if code == 0 else 1

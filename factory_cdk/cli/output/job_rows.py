@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from factory_cdk.cli.output.report import coloured, one_line_json, print_json, print_json_rows, printable
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.queues.port import Failure
+from factory_cdk.queues.client import BotStatistics
+from factory_cdk.views.jobs import JobDetail, JobRow
+from factory_cdk.views.plain import as_json
 
 FORMATS = ("text", "json", "csv")
 
@@ -27,12 +29,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff2
 LONGEST_ERROR = 100
 
 
-def print_jobs(rows: Iterable[Mapping[str, Any]], format_: str) -> None:
-    """Jobs as `jobs.job_as_json` makes them. JSON has it all; CSV has tags, payload and result as JSON (empty where
+def print_jobs(rows: Iterable[JobRow], format_: str) -> None:
+    """Jobs. JSON has everything; CSV has tags, payload and result as JSON (empty where
     they are null), and the last failure.
     """
     if format_ == "json":
-        print_json_rows(rows)
+        print_json_rows(map(as_json, rows))
     elif format_ == "csv":
         header = (*_JOB_COLUMNS, "error_type", "error_message")
         _print_csv(header, ((*_cells(row), *map(_text_cell, _last_error(row))) for row in rows))
@@ -43,64 +45,65 @@ def print_jobs(rows: Iterable[Mapping[str, Any]], format_: str) -> None:
         click.echo("no such jobs", err=True)
 
 
-def _line(row: Mapping[str, Any]) -> Sequence[object]:
+def _line(row: JobRow) -> Sequence[object]:
     """A job as a row of a table; a failure that was made good again is not of interest there."""
-    error = _error_in_short(row) if row["state"] != "success" else None
-    return (*(row[column] for column in _LISTED), _seconds(row["waiting"]), _seconds(row["processing"]), error)
+    error = _error_in_short(row) if row.state != "success" else None
+    return (*(getattr(row, column) for column in _LISTED), _seconds(row.waiting), _seconds(row.processing), error)
 
 
-def print_job(row: Mapping[str, Any], format_: str) -> None:
+def print_job(row: JobDetail, format_: str) -> None:
     """One job with everything: a line for each of its parts, then its failures."""
     if format_ == "json":
-        print_json(dict(row))
+        print_json(as_json(row))
         return
-    width = max(map(len, row))
-    for name, value in row.items():
+    shown = as_json(row)
+    width = max(map(len, shown))
+    for name, value in shown.items():
         if name != "failures":
             text = printable(value) if isinstance(value, str) and name not in _JSON_COLUMNS else one_line_json(value)
             click.echo(f"{coloured(name.ljust(width), fg='cyan')}  {text}")
     retries = before = 0
-    for failure in row["failures"]:
-        retries += failure["attempt"] <= before  # attempts are counted anew after `jobs retry`
-        before = failure["attempt"]
+    for failure in row.failures:
+        retries += failure.attempt <= before  # attempts are counted anew after `jobs retry`
+        before = failure.attempt
         after = f" after retry {retries}" if retries else ""
-        click.echo(coloured(f"\nattempt {failure['attempt']}{after} failed", bold=True))
-        said, trace = str(Failure(**failure)), failure["traceback"].rstrip()
+        click.echo(coloured(f"\nattempt {failure.attempt}{after} failed", bold=True))
+        said, trace = str(failure), failure.traceback.rstrip()
         click.echo(printable(trace if said in trace else f"{said}\n{trace}".rstrip()))
 
 
-def print_statistics(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
-    """Statistics as `jobs.statistics_as_json` makes them; seconds, also in CSV."""
+def print_statistics(rows: Sequence[BotStatistics], format_: str) -> None:
+    """Statistics; seconds, also in CSV."""
     if format_ == "json":
-        print_json(list(rows))
+        print_json([as_json(row) for row in rows])
         return
     if format_ == "csv":
         header = (*_COUNTS, *(f"{name}_{part}" for name, part in _SPREADS))
-        _print_csv(header, [(*(row[name] for name in _COUNTS), *_spreads(row)) for row in rows])
+        _print_csv(header, [(*(getattr(row, name) for name in _COUNTS), *_spreads(row)) for row in rows])
     elif rows:
         header = (*_COUNTS, *(f"{name} {part}" for name, part in _SPREADS))
-        lines = [(*(row[name] for name in _COUNTS), *map(_seconds, _spreads(row))) for row in rows]
+        lines = [(*(getattr(row, name) for name in _COUNTS), *map(_seconds, _spreads(row))) for row in rows]
         print_table(header, lines, spare=("cancelled", "live"), then="waiting p50")
     else:
         click.echo("no such jobs", err=True)
 
 
-def _spreads(row: Mapping[str, Any]) -> list[float | None]:
-    return [row[name][part] if row[name] else None for name, part in _SPREADS]
+def _spreads(row: BotStatistics) -> list[float | None]:
+    return [getattr(getattr(row, name), part, None) for name, part in _SPREADS]
 
 
 def _seconds(value: float | None) -> str | None:
     return None if value is None else f"{value:.3f}s"
 
 
-def _last_error(row: Mapping[str, Any]) -> tuple[str, str]:
-    if not row["failures"]:
+def _last_error(row: JobRow) -> tuple[str, str]:
+    if not row.failures:
         return "", ""
-    last = row["failures"][-1]
-    return last["type"], last["message"]
+    last = row.failures[-1]
+    return last.type, last.message
 
 
-def _error_in_short(row: Mapping[str, Any]) -> str | None:
+def _error_in_short(row: JobRow) -> str | None:
     kind, message = _last_error(row)
     if not kind:
         return None
@@ -108,9 +111,9 @@ def _error_in_short(row: Mapping[str, Any]) -> str | None:
     return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…"
 
 
-def _cells(row: Mapping[str, Any]) -> Iterator[object]:
+def _cells(row: JobRow) -> Iterator[object]:
     for column in _JOB_COLUMNS:
-        value = row[column]
+        value = getattr(row, column)
         if column in _JSON_COLUMNS and value is not None:
             yield one_line_json(value)
         else:

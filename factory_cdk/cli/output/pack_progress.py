@@ -16,7 +16,6 @@ from factory_cdk.home import find_home, pack_cache
 from factory_cdk.pack import Lock, PackedBot, PackReport, Progress, pack
 from factory_cdk.pack.report import OnProgress
 from factory_cdk.plan.model import Bot, Plan
-from factory_cdk.plan.stage import find_stage
 
 PACK_DIR = "FACTORY_PACK_DIR"
 """Names the folder for the unpacked trees that `pack --no-delete` leaves."""
@@ -28,19 +27,11 @@ def pack_folder() -> Path:
     return Path(named).absolute() if named else find_home() / "packed"
 
 
-def bots_of(plan: Plan, stage: str | None) -> Sequence[Bot]:
-    """The bots of a stage, or all of the plan's; PlanError where there is no such stage."""
-    if stage is None:
-        return tuple(plan.bots.values())
-    named = {bot.name for sector in find_stage(plan, stage).sectors for bot in sector.bots}
-    return tuple(bot for bot in plan.bots.values() if bot.name in named)
-
-
 def packed(
     plan: Plan,
     bots: Sequence[Bot],
-    *,
     lock: Lock | None = None,
+    *,
     fresh: Collection[str] = (),
     keep: Path | None = None,
     quiet: bool = False,
@@ -63,13 +54,7 @@ def print_packed(report: PackReport, *, quiet: bool = False) -> None:
 
 
 def _line(made: PackedBot) -> str:
-    bundle = made.bundle
-    if bundle is None:
-        return coloured("failed", fg="red", bold=True)
-    size = f"{bundle.size:,} bytes in {bundle.files:,} files"
-    requirements = f", {len(bundle.requirements)} requirements" if bundle.requirements else ""
-    how = f"packed in {made.seconds:.1f} s" if made.fetched else "nothing to fetch"
-    return f"{bundle.digest[:12]}  {bundle.kind} {printable(bundle.origin)}: {size}{requirements}, {how}"
+    return printable(str(made.summary)) if made.summary else coloured("failed", fg="red", bold=True)
 
 
 @contextmanager

@@ -40,12 +40,17 @@ def print_error(error: FactoryError) -> None:
     """An error and its remedy on stderr; every diagnostic for a refused plan."""
     if isinstance(error, PlanError) and error.diagnostics:
         for found in error.diagnostics:
-            click.echo(as_text(found, None, to_stderr=True), err=True)
+            print_diagnostic(found)
         click.echo(summary(error.diagnostics), err=True)
         return
     click.echo(f"{coloured('error', to_stderr=True, fg='red', bold=True)}: {printable(error.message)}", err=True)
     if error.remedy:
         click.echo(f"  {coloured('help', to_stderr=True, fg='cyan')}: {printable(error.remedy)}", err=True)
+
+
+def print_diagnostic(found: Diagnostic) -> None:
+    """A diagnostic on stderr."""
+    click.echo(as_text(found, None, to_stderr=True), err=True)
 
 
 def printable(text: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import ConsoleDimensions, Group, RenderableType
+from rich.console import ConsoleDimensions, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from factory_cdk.cli.output.fitting import GAP, columns_of, fitting
 from factory_cdk.cli.output.report import printable
 from factory_cdk.cli.output.top_rows import COLUMNS, LEAST_WANTED, cells, failures, title
 from factory_cdk.views.overview import BotView, StageView
@@ -16,10 +17,8 @@ _STATES = {
     "busy": "green", "ready": "cyan", "starting": "yellow", "waiting": "yellow", "stopping": "yellow",
     "stopped": "dim", "ended": "dim", "gone": "red", "broken": "bold red",
 }  # fmt: skip
-_STANDINGS = {"running": "bold green", "killed": "bold red", "unfinished": "bold red"}
+_STAGE_STATES = {"running": "bold green", "killed": "bold red", "unfinished": "bold red"}
 _TEXT = ("sector", "bot", "state", "status")
-
-_GAP = 2
 
 
 def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType:
@@ -32,7 +31,7 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
     share = max(0, room // failed) if failed else 0
     parts: list[RenderableType] = []
     for stage in stages:
-        parts.append(Text(printable(title(stage)), style=_STANDINGS.get(stage.state, "bold yellow"), no_wrap=True))
+        parts.append(Text(printable(title(stage)), style=_STAGE_STATES.get(stage.state, "bold yellow"), no_wrap=True))
         parts.append(_table(stage.bots[:rows], size.width))
         if len(stage.bots) > rows:
             parts.append(Text(f"  … {len(stage.bots) - rows} more bots: --once prints all", style="dim", no_wrap=True))
@@ -45,25 +44,16 @@ def draw(stages: Sequence[StageView], size: ConsoleDimensions) -> RenderableType
 
 def _table(bots: Sequence[BotView], width: int) -> Table:
     """Bots, in the columns that there is room for; names are cut only when all others are out."""
-    rows = [[printable(str(cell)) for cell in cells(bot)] for bot in bots]
-    texts = {name: [row[number] for row in rows] for number, name in enumerate(COLUMNS)}
-    needed = {name: max(map(len, (name, *column))) for name, column in texts.items()}
-    needed["status"] = len("status")
-    for name in LEAST_WANTED:
-        if sum(needed.values()) + _GAP * (len(needed) - 1) <= width:
-            break
-        del needed[name]
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
-    for name, least in needed.items():
-        table.add_column(
-            name,
-            justify="left" if name in _TEXT else "right",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=1 if name == "bot" else least,
-        )
+    columns = columns_of(COLUMNS, map(cells, bots))
+    shown = fitting(
+        columns, width, shrinks=("status",), least=len("status"), spare=LEAST_WANTED, last=("bot",), least_of_last=1
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    for column in shown:
+        justify: JustifyMethod = "left" if column.name in _TEXT else "right"
+        table.add_column(column.name, justify=justify, no_wrap=True, overflow="ellipsis", width=column.width)
     for number, bot in enumerate(bots):
-        table.add_row(*(_cell(name, bot, texts[name][number]) for name in needed))
+        table.add_row(*(_cell(column.name, bot, column.cells[number]) for column in shown))
     return table
 
 

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import click
 
-from factory_cdk.cli.output.report import cells_of, coloured, printable
-
-_GAP = 2
-LEAST_FOLDED = 12
-"""Cells that a column has at least whose text goes on in further lines."""
-
-_NUMBER = re.compile(r"-|\d[\d,]*(\.\d+)?s?")
-"""A number, a time in seconds, or that there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its name, its cells, how many cells of a terminal it takes; numbers stand on the right."""
-
-    name: str
-    cells: tuple[str, ...]
-    width: int
-    on_right: bool
-
-    @property
-    def narrow(self) -> Column:
-        """The column with the words of its name below each other, if it takes less then."""
-        return replace(self, width=max(map(cells_of, (*self.name.split(), *self.cells))))
+from factory_cdk.cli.output.fitting import GAP, Column, columns_of, fitting, width_of
+from factory_cdk.cli.output.report import cells_of, coloured
 
 
 def print_table(
@@ -53,9 +30,9 @@ def print_table(
     out, the first of them first, and at last all others go on in further lines, too, but for numbers and those of
     `whole`, which are to be copied.
     """
-    columns = _columns(header, rows)
+    columns = columns_of(header, rows)
     room = _room()
-    if room is None or _width(columns) <= room:
+    if room is None or width_of(columns) <= room:
         _print(columns)
         return
     cut = len(columns) if then is None else header.index(then)
@@ -64,57 +41,17 @@ def print_table(
     for number, part in enumerate(parts):
         if number:
             click.echo()
-        fitting = _fitting([one.narrow for one in part], room, folds, spare, whole)
-        left_out += [one.name for one in part if one.name not in {kept.name for kept in fitting}]
-        _print(fitting)
+        last = [one.name for one in part if not one.on_right and one.name not in whole]
+        kept = fitting([one.narrow for one in part], room, shrinks=folds, spare=spare, last=last)
+        left_out += [one.name for one in part if one.name not in {column.name for column in kept}]
+        _print(kept)
     if left_out:
         click.echo(coloured(f"a wider terminal also shows: {', '.join(left_out)}", to_stderr=True, dim=True), err=True)
-
-
-def _columns(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Column]:
-    table = [[printable(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
-    found = []
-    for name, *cells in zip(header, *table, strict=True):
-        on_right = bool(cells) and all(map(_NUMBER.fullmatch, cells))
-        found.append(Column(name, tuple(cells), max(map(cells_of, (name, *cells))), on_right))
-    return found
 
 
 def _room() -> int | None:
     """How many cells a line of the terminal has; None where stdout is none: that is never wrapped or cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _width(columns: Sequence[Column]) -> int:
-    return sum(one.width for one in columns) + _GAP * (len(columns) - 1)
-
-
-def _fitting(
-    columns: Sequence[Column], room: int, folds: Collection[str], spare: Sequence[str], whole: Collection[str]
-) -> list[Column]:
-    """What there is room for; more than that where a column can neither be left out nor folded."""
-    kept = list(columns)
-    folded = _folded(kept, room, folds)
-    for name in spare:
-        if _width(folded) <= room:
-            break
-        kept = [one for one in kept if one.name != name]
-        folded = _folded(kept, room, folds)
-    if _width(folded) > room:
-        return _folded(kept, room, [one.name for one in kept if not one.on_right and one.name not in whole])
-    return folded
-
-
-def _folded(columns: Sequence[Column], room: int, folds: Collection[str]) -> list[Column]:
-    """`columns` with those of `folds`, the widest first, as narrow as need be and as is readable."""
-    found = {one.name: one for one in columns}
-    while _width(list(found.values())) > room:
-        wide = [one for one in found.values() if one.name in folds and one.width > LEAST_FOLDED]
-        if not wide:
-            break
-        widest = max(wide, key=lambda one: one.width)
-        found[widest.name] = replace(widest, width=widest.width - 1)
-    return list(found.values())
 
 
 def _print(columns: Sequence[Column]) -> None:
@@ -126,7 +63,7 @@ def _print(columns: Sequence[Column]) -> None:
                 _padding(part, one.width) + part if one.on_right else part + _padding(part, one.width)
                 for part, one in zip(parts, columns, strict=True)
             ]
-            line = (" " * _GAP).join(padded).rstrip()
+            line = (" " * GAP).join(padded).rstrip()
             click.echo(coloured(line, bold=True) if number == 0 else line)
 
 

@@ -2,168 +2,79 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
+from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
-from factory_cdk.install.bundles import lay_out
-from factory_cdk.install.environments import build_all
-from factory_cdk.install.pool_specs import local_sectors, pool_spec
-from factory_cdk.install.runtime import BotRuntime, bot_runtime
 from factory_cdk.launchers.qalx import refuse_mixtures
 from factory_cdk.lifecycle.local.control import (
     LONGEST_END,
-    Say,
     await_end,
     await_ready,
     await_request,
     changing,
-    force_end,
     remove,
     said,
 )
-from factory_cdk.plan.model import Sector, SectorType
+from factory_cdk.lifecycle.local.ending import force_end
+from factory_cdk.lifecycle.local.installation import install, installations_of, spec_of
+from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
+from factory_cdk.lifecycle.options import BuildOptions
+from factory_cdk.lifecycle.progress import Say
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
 from factory_cdk.state.requests import ask
-from factory_cdk.state.runner_spec import RunnerSpec, Timings, spec_as_json
+from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
 from factory_cdk.state.stage_queues import queues_location, queues_trouble
-from factory_cdk.state.stages import matches
 from factory_cdk.state.status import runner_pid
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """What `build` is given besides the design, whose bots are packed: the home; the plan's file (to be shown);
-    the variables that secrets come from, and whose HOME; the runner's timings; the folder of queues that outlive
-    the stage and that other stages may share (None: the stage has its own).
-    """
+def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None:
+    """Install, start and open the stage of `design`, whose bots are packed; returns when every bot is loaded and takes
+    jobs: the runner, which is this process's child, when `options` ask for the foreground.
 
-    home: Path
-    plan: str = ""
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    timings: Timings = field(default_factory=Timings)
-    queues: Path | None = None
-
-
-def build(
-    design: StageDesign, options: BuildOptions, say: Say, *, foreground: bool = False, again: bool = False
-) -> Launch | None:
-    """Install, start and open the stage of `design`; returns when every bot is loaded and takes jobs.
-
-    With `foreground` the runner stays this process's child, and is returned: it ends when this process does. With
-    `again` a stage whose runner has ended goes on as `design` says, with the jobs that it had, or stays as it was.
     FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
-    nothing is left, unless the plan says `demolish_on_failure: false`.
+    nothing is left, unless the plan says `demolish_on_failure: false`; a stage that was to be restarted is as before.
     """
-    refuse_what_cannot_run(design.stage, design.sectors)
     refuse_mixtures(design.sectors)
     installations = installations_of(design, options.home)
     references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in installations if bot.secrets}
     secrets = resolve_secrets(references, options.environ)
     folder = stage_folder(options.home, design.factory, design.stage)
     with changing(folder):
-        before = ended_spec(folder) if again else None
+        before = ended_spec(folder) if options.restart else None
         if before is None:
-            _clear_the_place(folder, say)
+            _remove_unfinished(folder, say)
         install(installations, options.home, say)
         spec = spec_of(design, installations, options)
         if before is not None:
-            return _start_again(folder, before, spec, secrets, design, say, foreground=foreground)
+            return _start_again(folder, before, spec, secrets, design, say, foreground=options.foreground)
         try:
             _write(folder, spec, options.queues)
-            return _start(folder, spec, secrets, design, say, foreground=foreground)
+            return _start(folder, spec, secrets, design, say, foreground=options.foreground)
         except BaseException:
             if folder.unfinished.exists():
                 remove(folder)
             raise
 
 
-def refuse_what_cannot_run(stage: str, sectors: Iterable[Sector | SectorDesign]) -> None:
-    """FactoryError for what a build of `sectors` of `stage` on this machine does not do."""
-    given = list(sectors)
-    aws = [sector.name for sector in given if sector.type is SectorType.AWS]
-    if aws:
-        raise FactoryError(
-            f"deploying is not there yet: {', '.join(aws)} of stage {stage} would run on AWS",
-            "use --dry-run or synth, or build a stage that has local sectors alone",
-        )
-
-
-def refuse_built(folder: StageFolder) -> None:
-    """FactoryError when the stage is built already, whether its runner runs or not, or when that cannot be seen."""
-    with disk(folder.path):
-        if not folder.path.exists() or folder.unfinished.exists():
-            return
-    pid = runner_pid(folder)
-    stage = f"--name {folder.factory} --stage {folder.stage}"
-    if pid is None:
-        if trouble := queues_trouble(folder):
-            raise FactoryError(f"{folder.name} is built already, and {trouble.message}", trouble.remedy)
-        raise FactoryError(
-            f"{folder.name} is built already, and its runner does not run",
-            f"factory-cdk resume {stage}, or factory-cdk demolish {stage}",
-        )
-    raise FactoryError(
-        f"{folder.name} is built already and runs (process {pid})", f"factory-cdk demolish {stage}, then build again"
-    )
-
-
-def ended_spec(folder: StageFolder) -> RunnerSpec | None:
-    """The spec of a stage that is built and whose runner has ended or was killed; None of any other."""
-    found = matches(folder.path.parents[2], folder.factory, folder.stage)
-    return found[0].spec if found and found[0].state in ("ended", "killed") else None
-
-
-def _clear_the_place(folder: StageFolder, say: Say) -> None:
+def _remove_unfinished(folder: StageFolder, say: Say) -> None:
     """Remove what a killed build left; FactoryError when the stage is built already, or a runner is still there."""
     refuse_built(folder)
     if not folder.path.exists():
         return
     if not await_end(folder, LONGEST_END):  # the runner of a killed build ends itself
-        raise FactoryError(f"the runner of a build that was killed does not end ({runner_pid(folder)})", "kill it")
+        raise FactoryError(
+            f"the runner of a build that was killed does not end ({runner_pid(folder)})", "kill it, then try again"
+        )
     say("removing what a build that was killed left behind")
     remove(folder)
-
-
-Installations = list[tuple[SectorDesign, BotDesign, BotRuntime]]
-"""The bots of the local sectors, and what each runs with."""
-
-
-def installations_of(design: StageDesign, home: Path) -> Installations:
-    """What the bots of a stage run with; nothing is made yet. FactoryError when a bundle is not here."""
-    return [(sector, bot, bot_runtime(home, bot)) for sector in local_sectors(design) for bot in sector.bots]
-
-
-def install(installations: Installations, home: Path, say: Say, stop: threading.Event | None = None) -> None:
-    """Lay out the bundles and build the environments that are not there yet, until told to `stop`. FactoryError."""
-    for _, bot, _ in installations:
-        lay_out(home, bot.bundle)
-    build_all([given.environment for *_, given in installations], say, stop)
-
-
-def spec_of(design: StageDesign, installations: Installations, options: BuildOptions) -> RunnerSpec:
-    """The spec of a stage whose bots are installed."""
-    bytecode = options.home / "cache" / "bytecode"
-    return RunnerSpec(
-        factory=design.factory,
-        stage=design.stage,
-        pool_specs=tuple(pool_spec(design, sector, bot, given, bytecode) for sector, bot, given in installations),
-        end_order=design.demolish_order,
-        plan=str(Path(options.plan).absolute()) if options.plan else "",
-        built_at=time.time(),
-        timings=options.timings,
-    )
 
 
 def _write(folder: StageFolder, spec: RunnerSpec, queues: Path | None) -> None:
@@ -192,7 +103,7 @@ def _start_again(
     if reason := unsupported_change(before, spec):
         raise FactoryError(
             f"{folder.name} is built already, and this is more than code that changed: {reason}",
-            f"factory-cdk demolish --name {folder.factory} --stage {folder.stage}, then build again",
+            f"factory-cdk demolish {folder.options}, then build it again",
         )
     if trouble := queues_trouble(folder):
         raise trouble
@@ -228,7 +139,7 @@ def _start(
     else:
         folder.unfinished.unlink()
         launch.keep()
-        stage = f"--name {folder.factory} --stage {folder.stage}"
+        stage = folder.options
         raise FactoryError(
             said(trouble),
             f"demolish_on_failure is false, so the rest runs with its gate closed: look with `factory-cdk ps {stage}` "

@@ -1,13 +1,11 @@
-"""What every command that changes a built stage does: be the only one, wait for the runner, say what it said."""
+"""What every verb that changes a stage does: be the only one, wait for the runner, pass on what it says."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -15,12 +13,9 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.locks import holding, lock_holder, take_lock
-from factory_cdk.state.requests import answering, ask
+from factory_cdk.state.requests import answering
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.status import read_status, runner_pid
-
-Say = Callable[[str], None]
-"""Takes a line of progress."""
 
 LONGEST_END = 30.0
 """Seconds to wait for a runner that was told to end."""
@@ -55,27 +50,10 @@ def remove(folder: StageFolder) -> None:
     if (pid := runner_pid(folder)) is not None:
         raise FactoryError(
             f"the folder of {folder.name} is not removed: its runner lives (process {pid})",
-            f"kill it, then factory-cdk demolish --name {folder.factory} --stage {folder.stage}",
+            f"kill it, then factory-cdk demolish {folder.options}",
         )
     with disk(folder.path):
         shutil.rmtree(folder.path)
-
-
-def force_end(folder: StageFolder, patience: float = LONGEST_END) -> None:
-    """End the runner, which was left to end by itself: after `patience` seconds ask it to end cold, and after as many
-    again kill it, whose guardian then ends its workers. FactoryError when even that does not end it.
-    """
-    if await_end(folder, patience):
-        return
-    ask(folder, gate="closed", end="cold")
-    if await_end(folder, patience):
-        return
-    pid = runner_pid(folder)
-    if pid:  # the lock's holder, so it is no other process
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    if not await_end(folder, LONGEST_END):
-        raise FactoryError(f"the runner of {folder.name} does not end (process {runner_pid(folder)})", "kill it")
 
 
 def await_end(folder: StageFolder, seconds: float) -> bool:
@@ -89,8 +67,8 @@ def await_end(folder: StageFolder, seconds: float) -> bool:
 
 
 def await_request(folder: StageFolder, request: str, gate: Literal["open", "closed"]) -> None:
-    """Wait until the runner has carried `request` out and its gate stands so. FactoryError when it does not answer, or
-    when another command asks for the opposite meanwhile.
+    """Wait until the runner has carried `request` out and its gate is as asked. FactoryError when it does not answer,
+    or when another command asks for the opposite meanwhile.
     """
     deadline = time.monotonic() + LONGEST_END
     while time.monotonic() < deadline and runner_pid(folder) is not None:
@@ -112,7 +90,7 @@ def await_ready(launch: Launch, folder: StageFolder) -> Mapping[str, Any] | None
             return None
         if event["event"] == "trouble":
             return event
-    raise FactoryError(f"the runner of {folder.name} ended: {launch.last_words() or 'it left no word'}")
+    raise FactoryError(f"the runner of {folder.name} ended: {launch.last_words() or 'it printed no reason'}")
 
 
 def said(trouble: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import RUNNER_GONE, TIMED_OUT
-from factory_cdk.lifecycle.local.control import Say
+from factory_cdk.lifecycle.progress import Say
 from factory_cdk.queues.client import ClientQueues
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_folder import StageFolder
@@ -92,18 +92,17 @@ def _left(queues: ClientQueues, specs: list[PoolSpec]) -> int:
 
 def _refuse_standstill(folder: StageFolder, queues: ClientQueues, specs: list[PoolSpec]) -> None:
     """FactoryError when nobody will ever do what is left."""
-    stage = f"--name {folder.factory} --stage {folder.stage}"
     status = read_status(folder)
     if runner_pid(folder) is None or status is None:
         raise FactoryError(
             f"the runner of {folder.name} does not run; its jobs are kept",
-            f"factory-cdk resume {stage}, or demolish without --drain",
+            f"factory-cdk resume {folder.options}, or demolish without --drain",
             exit_code=RUNNER_GONE,
         )
     if status.gate not in ("open", "opening"):
         raise FactoryError(
             f"{folder.name} is {'stopped' if status.gate == 'closed' else status.gate}: its jobs are not done",
-            f"factory-cdk resume {stage}, or demolish without --drain",
+            f"factory-cdk resume {folder.options}, or demolish without --drain",
         )
     for pool_spec in specs:
         pools = [pool for pool in status.pools if pool.queue == pool_spec.queue]
@@ -112,5 +111,5 @@ def _refuse_standstill(folder: StageFolder, queues: ClientQueues, specs: list[Po
         if pools and not able and _left(queues, [pool_spec]):
             raise FactoryError(
                 f"bot {pool_spec.bot} of {pool_spec.sector} takes no jobs: {pools[0].broken or 'it is stopped'}",
-                f"factory-cdk resume {stage}, or demolish without --drain",
+                f"factory-cdk resume {folder.options}, or demolish without --drain",
             )

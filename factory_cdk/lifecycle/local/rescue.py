@@ -16,13 +16,12 @@ from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private, sync_folder
 from factory_cdk.lifecycle.local.control import changing
-from factory_cdk.lifecycle.local.stop import nobody_submitting
+from factory_cdk.lifecycle.local.demolish import nobody_submitting
 from factory_cdk.queues.repair import Rescue, problems, rescue
-from factory_cdk.state.files import write_json
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import queues_in, queues_location
 from factory_cdk.state.stages import Factory
-from factory_cdk.state.status import read_status, runner_pid, status_as_json
+from factory_cdk.state.status import read_status, runner_pid, write_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,11 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
     FactoryError when its runner runs, nothing is wrong, or nothing can be read.
     """
     folder = factory.folder
-    stage = f"--name {folder.factory} --stage {folder.stage}"
     with changing(folder), nobody_submitting(folder):
         if runner_pid(folder) is not None:
-            raise FactoryError(f"the runner of {folder.name} has its queues open", f"factory-cdk stop --cold {stage}")
+            raise FactoryError(
+                f"the runner of {folder.name} has its queues open", f"factory-cdk stop --cold {folder.options}"
+            )
         if folder.shares_queues:
             raise FactoryError(
                 f"the queues of {folder.name} are shared with other bots ({queues_location(folder).database})",
@@ -104,4 +104,4 @@ def _forget_trouble(folder: StageFolder) -> None:
     """What its last runner said of the damaged queues holds no longer."""
     status = read_status(folder)
     if status is not None:
-        write_json(folder.status, status_as_json(replace(status, trouble=None)))
+        write_status(folder, replace(status, trouble=None))

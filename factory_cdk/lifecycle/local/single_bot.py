@@ -7,7 +7,7 @@ queue database. So the results of one can go to the next, and jobs wait for a bo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from factory_cdk.compile import compile_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
-from factory_cdk.lifecycle.local.build import BuildOptions, build
+from factory_cdk.lifecycle.local.build import build
 from factory_cdk.lifecycle.local.control import changing, remove
+from factory_cdk.lifecycle.options import BuildOptions
+from factory_cdk.lifecycle.progress import Say
 from factory_cdk.pack import pack
 from factory_cdk.plan.model import (
     Bot,
@@ -48,7 +50,7 @@ _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
-class LoneBot:
+class SingleBot:
     """A bot to start: `target` in `folder`, named `name`; its results go to the bots `workflow`."""
 
     name: str
@@ -72,7 +74,7 @@ def name_of(target: str) -> str:
     return target.rpartition(":")[2].rpartition(".")[2]
 
 
-def lone_folder(home: Path, name: str) -> StageFolder:
+def bot_folder(home: Path, name: str) -> StageFolder:
     """The state of the bot `name`."""
     return stage_folder(home, FACTORY, name)
 
@@ -82,7 +84,7 @@ def queues_folder(home: Path) -> Path:
     return home / "queues" / FACTORY
 
 
-def start(bot: LoneBot, home: Path, cache: Path, say: Callable[[str], None], timings: Timings | None = None) -> Launch:
+def start(bot: SingleBot, home: Path, cache: Path, say: Say, timings: Timings | None = None) -> Launch:
     """Pack, install and start `bot`; returns when it is loaded and takes jobs. The runner is this process's child.
 
     FactoryError when it cannot be, or when a bot of that name runs.
@@ -93,19 +95,19 @@ def start(bot: LoneBot, home: Path, cache: Path, say: Callable[[str], None], tim
         raise FactoryError(f"{bot.queue!r} cannot name a queue", "take 1 to 80 letters, digits, `-` and `_`")
     if bot.name in bot.workflow:
         raise FactoryError(f"bot {bot.name} cannot get its own results", "take it out of the workflow")
-    folder = lone_folder(home, bot.name)
+    folder = bot_folder(home, bot.name)
     _clear(folder)
     make_private(home)
     design = _design(bot, home, cache)
-    options = BuildOptions(home, timings=timings or Timings(), queues=queues_folder(home))
-    launch = build(design, options, say, foreground=True)
+    options = BuildOptions(home, timings=timings or Timings(), queues=queues_folder(home), foreground=True)
+    launch = build(design, options, say)
     assert launch is not None  # noqa: S101 - in the foreground it always is
     return launch
 
 
-def end(bot: LoneBot, home: Path) -> Depth:
+def end(bot: SingleBot, home: Path) -> Depth:
     """Remove what `start` made, once its runner has ended; what is left in the bot's queue, which stays."""
-    _clear(lone_folder(home, bot.name))
+    _clear(bot_folder(home, bot.name))
     with open_queues(queues_in(queues_folder(home), shared=True)) as queues:
         return queues.history.depths((bot.queue,))[bot.queue]
 
@@ -121,7 +123,7 @@ def _clear(folder: StageFolder) -> None:
         remove(folder)
 
 
-def _design(bot: LoneBot, home: Path, cache: Path) -> StageDesign:
+def _design(bot: SingleBot, home: Path, cache: Path) -> StageDesign:
     arguments = replace(bot.arguments, queue_name=bot.queue)
     source = PathSource(str(bot.folder), bot.folder)
     made = Bot(bot.name, source, bot.target, requirements_path=bot.requirements_path, settings=bot.settings)
@@ -131,8 +133,8 @@ def _design(bot: LoneBot, home: Path, cache: Path) -> StageDesign:
     report.refuse_failures()
     design = compile_stage(plan, bot.name, bundles=report.bundles, lock=None)
     successors = _successors(bot.workflow, home) if arguments.launcher == "python" else ()
-    lone = replace(design.sectors[0].bots[0], successors=successors)
-    return replace(design, sectors=(replace(design.sectors[0], bots=(lone,)),))
+    only = replace(design.sectors[0].bots[0], successors=successors)
+    return replace(design, sectors=(replace(design.sectors[0], bots=(only,)),))
 
 
 def _successors(names: Sequence[str], home: Path) -> tuple[Successor, ...]:

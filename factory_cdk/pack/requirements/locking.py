@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
+from factory_cdk.pack.requirements.policy import check_requirement
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
-PYTHON = "3.11"
-"""The lowest Python that requirements are locked for where neither plan nor project names one: never the one
-that happens to pack, so that every machine locks alike."""
-
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
+_LOCAL = re.compile(
+    r"(?:-e\s+)?(?:[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*@\s*)?(?P<place>file:\S*|\.{1,2}(?:/\S*)?)(?:\s*;\s*(?P<marker>.+))?"
+)
 _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
 
 
@@ -33,6 +36,16 @@ class Uv:
     env: Mapping[str, str]
     stop: threading.Event
     flags: tuple[str, ...] = ()
+    logs: Path | None = None
+    """The folder for all that it prints when it fails, see `failures`."""
+
+    def failure(self, output: Output, what: str) -> FactoryError:
+        """The FactoryError for what uv printed when `what` failed."""
+        return uv_failure(output, what, self.logs)
+
+    def with_variables(self, variables: Mapping[str, str]) -> Uv:
+        """The same with more environment variables, where the user's environment does not have them."""
+        return replace(self, env={**variables, **self.env})
 
     @property
     def asks(self) -> dict[str, str]:
@@ -45,7 +58,7 @@ class Uv:
         return run(command, cwd=cwd, env=self.env, stop=self.stop)
 
 
-def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
+def uv_with(env: Mapping[str, str], stop: threading.Event, logs: Path | None = None) -> Uv:
     """Uv under the user's environment `env`; FactoryError where it is not installed.
 
     To be called by one thread: sysconfig, by which uv finds itself, is not safe in several at first.
@@ -53,11 +66,29 @@ def uv_with(env: Mapping[str, str], stop: threading.Event) -> Uv:
     try:
         program = uv.find_uv_bin()
     except FileNotFoundError as error:
-        raise FactoryError(f"uv is not where it was installed: {error}", "reinstall factory-cdk") from error
-    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env))
+        raise FactoryError(f"uv is not installed: {error}", "reinstall factory-cdk") from error
+    return Uv(program, environment_for_uv(env), stop, flags_for_uv(env), logs)
 
 
-def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Locked lines, and the local projects beside them, as paths in the source with their markers (`libs/one ; …`)."""
+
+    lines: tuple[str, ...]
+    projects: tuple[str, ...] = ()
+
+
+def lock_file(
+    tool: Uv,
+    root: Path,
+    path: str,
+    python: str,
+    preferred: Sequence[str],
+    workspace: Path,
+    *,
+    of: str = "",
+    source: Path | None = None,
+) -> Locked:
     """The locked lines of the manifest at `path` below `root`, which is a private copy of a bot's tree.
 
     They hold for Python `python` and later on Linux, macOS and Windows alike: a line that one of them does
@@ -66,7 +97,8 @@ def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[
     its build backend here, as it does wherever it is installed; UV_NO_BUILD=1 refuses that.
 
     FactoryError with uv's own words when there is no solution, the index cannot be reached, or a requirement
-    has neither hash nor commit.
+    has neither hash nor commit. `of` names in messages whose requirements they are. Projects of the folder `source`,
+    if one is given, are local ones.
     """
     file = workspace / "requirements.lock"
     file.write_text("".join(f"{line}\n" for line in preferred), encoding="utf-8")
@@ -77,11 +109,18 @@ def lock_file(tool: Uv, root: Path, path: str, python: str, preferred: Sequence[
         root,
     )  # fmt: skip
     if said.code:
-        raise failure(said, f"the requirements in {path} cannot be locked for Python {python} and later")
-    return with_all_hashes(_lines(file.read_text("utf-8"), path), tool.env)
+        raise tool.failure(said, f"the requirements{of} in {path} cannot be locked for Python {python} and later")
+    lines: list[str] = []
+    projects: list[str] = []
+    for line in _lines(file.read_text("utf-8")):
+        if (project := _local_project(line, root, source)) is None:
+            lines.append(_checked(line, path))
+        elif project.partition(" ;")[0] != _path_below(source or root, root):
+            projects.append(project)
+    return Locked(tuple(with_all_hashes(lines, tool.env)), tuple(sorted(projects)))
 
 
-def lock_package(tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path) -> list[str]:
+def lock_package(tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path) -> Locked:
     """The locked lines of one requirement (`tool[fast]==1.5.9`): the package itself and all that it needs."""
     folder = workspace / "package"
     folder.mkdir(exist_ok=True)
@@ -113,33 +152,38 @@ def is_locked(line: str) -> bool:
     return _HASH.search(line) is not None or _PINNED.search(line) is not None
 
 
-def failure(said: Output, what: str) -> FactoryError:
-    """Uv's own words as a FactoryError with what to do about them."""
-    words = "\n".join(f"    {line}" for line in said.stderr.strip().splitlines()[-12:])
-    if re.search(r"401|403|unauthorized|forbidden", said.stderr, re.IGNORECASE):
-        remedy = "the index wants credentials: give them to uv (UV_INDEX_<NAME>_PASSWORD, netrc, a keyring) or to pip"
-    elif re.search(r"dns|connect|timed out|error sending request|offline|network", said.stderr, re.IGNORECASE):
-        remedy = "check the network and the index (UV_DEFAULT_INDEX, UV_INDEX, uv.toml or pip.conf)"
-    elif re.search(r"python", said.stderr, re.IGNORECASE) and "requires" in said.stderr.lower():
-        remedy = "correct the requirements, or name a newer `python` for the bot's sectors in the plan"
-    else:
-        remedy = "correct the requirements"
-    return FactoryError(f"{what}; uv says:\n{words}", remedy)
+def _lines(text: str) -> list[str]:
+    """Uv's output as one line per requirement."""
+    lines = (line.strip() for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
-def _lines(text: str, path: str) -> list[str]:
-    """Uv's output as one line per requirement, checked."""
-    lines = []
-    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name = _HASH.sub("", line).strip()
-        if re.fullmatch(r"(-e\s+)?(\.|file:\.)/?", name):
-            continue  # the project itself, whose code is in the bundle
-        if not is_locked(line):
-            raise FactoryError(
-                f"{path}: {name!r} cannot be locked, since it has neither hash nor commit",
-                "name a package of an index, or a git address with a commit; code in the source needs no line",
-            )
-        lines.append(line.strip())
-    return lines
+def _checked(line: str, path: str) -> str:
+    check_requirement(path, line)
+    if not is_locked(line):
+        raise FactoryError(
+            f"{path}: {_HASH.sub('', line).strip()!r} cannot be locked, because it has neither a hash nor a commit",
+            "name a package of an index, or a git address with a commit; code in the source needs no line",
+        )
+    return line
+
+
+def _local_project(line: str, root: Path, source: Path | None) -> str | None:
+    """The local project that a line of uv's names, as a path in the source with its marker; None for anything else.
+
+    Without a `source` it is the project in `root` alone, whose code is in the bundle.
+    """
+    found = _LOCAL.fullmatch(_HASH.sub("", line).strip())
+    if found is None:
+        return None
+    place = unquote(found["place"].removeprefix("file://").removeprefix("file:"))
+    path = _path_below(source or root, Path(os.path.normpath(root / place)))
+    if path is None or (source is None and path != "."):
+        return None
+    return f"{path} ; {found['marker']}" if found["marker"] else path
+
+
+def _path_below(source: Path, folder: Path) -> str | None:
+    """The path of `folder` in `source`, or None where it is outside of it."""
+    real = (source.resolve(), folder.resolve())
+    return real[1].relative_to(real[0]).as_posix() if real[1].is_relative_to(real[0]) else None

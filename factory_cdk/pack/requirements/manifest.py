@@ -1,11 +1,12 @@
-"""Where a bot's requirements stand, in the order of the reference, found by reading alone.
+"""Where a bot's requirements stand, found by reading alone. The first of these says all of them:
 
-From the bot's module upwards a pyproject.toml that describes a project, or a setup.py; else the plan's
-requirements_path; else, upwards again, a requirements.txt.
+the plan's requirements_path; the metadata of a script (PEP 723) in the bot's module; from the module upwards a
+pyproject.toml that describes a project, or a setup.py; upwards again a requirements.txt; and a setup.cfg alone.
 """
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import posixpath
 import re
@@ -15,6 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements.outside import (
+    AROUND,
+    is_in_workspace,
+    path_in_bundle,
+    path_in_source,
+    refers_outside,
+)
 from factory_cdk.pack.requirements.policy import (
     check_include,
     check_pyproject,
@@ -30,11 +38,17 @@ _BESIDE = ("pyproject.toml", "setup.cfg", "setup.py", "uv.toml")
 _LISTED = re.compile(r"requirements[^/]*\.(?:txt|in)")
 """What in a project's folder can change its requirements: setup.py may well read requirements files."""
 
+_BUILD_FILES = (*_BESIDE, "hatch_build.py", "build.py")
+"""What in a project's folder says how it is built, and may refer to files around it."""
+
 _MOST_INCLUDED = 100
 """Files that a requirements file may include, directly or not."""
 
 _FLOOR = re.compile(r"(?:>=|~=|==)\s*(3\.\d+)")
+_SCRIPT = re.compile(r"(?m)^# /// script\s*$\s(?P<lines>(^#(| .*)$\s)+)^# ///\s*$")
+"""The metadata of a script, as PEP 723 finds it."""
 
+Kind = Literal["project", "requirements", "script"]
 
 Reader = Callable[[str], bytes]
 """Reads a file of a source by its path there."""
@@ -43,11 +57,13 @@ Reader = Callable[[str], bytes]
 @dataclass(frozen=True, slots=True)
 class Located:
     """Where requirements stand: the file `path` of a source, `/` between its parts. `pyproject` is what the
-    pyproject.toml beside it says. `builds` says whether it is a project that can be built and installed: one with
-    a build system or a setup.py; without them a pyproject.toml lists what its code needs, and no more.
+    pyproject.toml beside it says, or the metadata of a script. `builds` says whether it is a project that can be built
+    and installed: one with a build system or a setup.py, which does not say of itself that it is none (poetry's
+    `package-mode = false`, uv's `package = false`, PDM's `distribution = false`); without them a pyproject.toml lists
+    what its code needs, and no more.
     """
 
-    kind: Literal["project", "requirements"]
+    kind: Kind
     path: str
     pyproject: Mapping[str, Any] = field(default_factory=dict)
     builds: bool = False
@@ -63,10 +79,10 @@ class Manifest:
     """The file that says what a bot requires. `path` is relative to the bundle's root, `/` between its parts;
     `digest` is the SHA-256, in hex, of everything in the bundle that its answer depends on.
 
-    A `project` is installed itself, too, from the folder that the file is in.
+    A `project` that builds is installed itself, too, from the folder that the file is in.
     """
 
-    kind: Literal["project", "requirements"]
+    kind: Kind
     path: str
     digest: str
     floor: str | None = None
@@ -78,41 +94,111 @@ class Manifest:
         return self.path.rpartition("/")[0]
 
 
-def find_manifest(tree: Tree, bot: Bot, module: str | None = None) -> Manifest | None:
-    """The manifest of a bot whose code is `tree`, or None where there is none; files outside of it do not count.
+def find_manifest(
+    tree: Tree, bot: Bot, module: str | None = None, subdirectory: str | None = None
+) -> tuple[Located, Manifest] | None:
+    """The manifest of a bot whose code is `tree`, and where it stands; None where there is none.
 
-    `module` is the path of its module in the tree (see `target.module_file`), None for a command. Raises
-    FactoryError when the plan's requirements_path is not there or leaves the source, when a file includes one
-    outside of it or holds credentials, for a pyproject.toml that does not parse, and for what reaches into this machine
-    (see `reach`).
+    `module` is the path of its module in the tree (see `target.module_file`), None for a command; `subdirectory` is
+    what the root of the tree is in its source, of which AROUND has the rest where that counts. Raises FactoryError when
+    the plan's requirements_path is not there or leaves the source, when a file includes one outside of it or holds
+    credentials, for a pyproject.toml that is no TOML, and for what reaches into this machine (see `policy`).
     """
     read = reader_of(tree)
     found = locate(tree.paths, read, bot.requirements_path, module)
     if found is None:
         return None
-    for path in configurations(tree.paths, found.folder):
+    for path in configurations(tree.paths, found.folder, subdirectory):
         check = check_uv_toml if path.rpartition("/")[2] == "uv.toml" else check_pyproject
         check(path, _toml(read, path))
-    return _project(tree, found) if found.kind == "project" else _requirements(tree, found.path, bot)
+    if found.kind == "script":
+        check_pyproject(found.path, {"project": found.pyproject, "tool": found.pyproject.get("tool")})
+        return found, _script_manifest(tree, found)
+    if found.kind == "project":
+        return found, _project(tree, found)
+    return found, _requirements(tree, found.path, bot, subdirectory)
 
 
 def locate(paths: Collection[str], read: Reader, requirements_path: str | None, module: str | None) -> Located | None:
     """Where the requirements of a bot stand among the files `paths` of its source, or None.
 
     `module` is the path of its module there, None for a command. A `requirements_path` is taken at its word:
-    `included` finds out whether it is there. FactoryError for a pyproject.toml that does not parse.
+    `included` finds out whether it is there. FactoryError for a pyproject.toml that is no TOML.
     """
+    if requirements_path is not None:
+        return Located("requirements", posixpath.normpath(requirements_path))
+    if module is not None and (script := script_metadata(read(module))) is not None:
+        return Located("script", module, script)
     folders = [*folders_of(module or ""), ""]
     for folder in folders:
         if (project := _located_project(paths, read, f"{folder}/" if folder else "")) is not None:
             return project
-    if requirements_path is not None:
-        return Located("requirements", posixpath.normpath(requirements_path))
     for folder in folders:
         path = f"{folder}/requirements.txt" if folder else "requirements.txt"
         if path in paths:
             return Located("requirements", path)
+    for folder in folders:
+        path = f"{folder}/setup.cfg" if folder else "setup.cfg"
+        if path in paths and "options" in setup_cfg(read(path)):
+            return Located("project", path, {}, True)
     return None
+
+
+def script_metadata(content: bytes) -> dict[str, Any] | None:
+    """The metadata in a Python file that is a script with some (PEP 723), or None."""
+    if b"# /// script" not in content:
+        return None
+    found = _SCRIPT.search(content.decode("utf-8-sig", "replace").replace("\r\n", "\n"))
+    if found is None:
+        return None
+    lines = (line[2:] if line.startswith("# ") else line[1:] for line in found["lines"].splitlines())
+    try:
+        return tomllib.loads("\n".join(lines))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise FactoryError(
+            f"the metadata of a script in the bot's module is not valid TOML: {error}", "correct it in the source"
+        ) from error
+
+
+def setup_cfg(content: bytes) -> Mapping[str, Mapping[str, str]]:
+    """The sections of a setup.cfg; none where it is not one."""
+    reader = configparser.RawConfigParser()
+    try:
+        reader.read_string(content.decode("utf-8-sig", "replace"))
+    except configparser.Error:
+        return {}
+    return {name: dict(reader.items(name)) for name in reader.sections()}
+
+
+def reaches_outside(
+    tree: Tree, bot: Bot, module: str | None, subdirectory: str, read_source: Callable[[str], bytes | None]
+) -> bool:
+    """Whether a bot's requirements refer to files of its source that are outside of the `subdirectory`, which `tree`
+    is; `read_source` reads the source's files (None: not there).
+    """
+    read = reader_of(tree)
+    found = locate(tree.paths, read, bot.requirements_path, module)
+    if found is None or found.kind == "script":
+        return False
+    if found.kind == "requirements":
+        return found.path in tree.paths and _includes_outside(tree, found.path, set())
+    folder = f"{found.folder}/" if found.folder else ""
+    names = [folder + name for name in _BUILD_FILES if folder + name in tree.paths]
+    texts = (read(name).decode("utf-8", "replace") for name in names)
+    depth = folder.count("/")
+    whole = posixpath.normpath(posixpath.join(subdirectory, found.folder))
+    return refers_outside(texts, depth) or is_in_workspace(whole, read_source)
+
+
+def _includes_outside(tree: Tree, path: str, seen: set[str]) -> bool:
+    seen.add(path)
+    for file in _includes(tree.at(path).read_bytes()):
+        inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), file.strip("\"'")))
+        if inner.startswith("../"):
+            return True
+        if inner in tree.paths and inner not in seen and _includes_outside(tree, inner, seen):
+            return True
+    return False
 
 
 def reader_of(tree: Tree) -> Reader:
@@ -123,10 +209,26 @@ def reader_of(tree: Tree) -> Reader:
 def _located_project(paths: Collection[str], read: Reader, folder: str) -> Located | None:
     said = _pyproject(paths, read, f"{folder}pyproject.toml")
     has_setup = f"{folder}setup.py" in paths
-    builds = has_setup or "build-system" in (said or {})
+    builds = (has_setup or "build-system" in (said or {})) and not _is_virtual(said or {})
     if said is not None and ("project" in said or "build-system" in said):
         return Located("project", f"{folder}pyproject.toml", said, builds)
     return Located("project", f"{folder}setup.py", said or {}, builds) if has_setup else None
+
+
+def _is_virtual(said: Mapping[str, Any]) -> bool:
+    """Whether a pyproject.toml says of its project that it is not to be installed."""
+    tool = said.get("tool")
+    marks = {"poetry": "package-mode", "uv": "package", "pdm": "distribution"}
+    of_tools = ((tool.get(name), key) for name, key in marks.items()) if isinstance(tool, dict) else ()
+    return any(isinstance(table, dict) and table.get(key) is False for table, key in of_tools)
+
+
+def _script_manifest(tree: Tree, found: Located) -> Manifest:
+    content = tree.at(found.path).read_bytes().decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    block = _SCRIPT.search(content)
+    lowest = _FLOOR.search(str(found.pyproject.get("requires-python", "")))
+    digest = hashlib.sha256((block[0] if block else "").encode()).hexdigest()
+    return Manifest("script", found.path, digest, lowest[1] if lowest else None)
 
 
 def _project(tree: Tree, found: Located) -> Manifest:
@@ -134,7 +236,9 @@ def _project(tree: Tree, found: Located) -> Manifest:
     total = hashlib.sha256(f"{found.path}\0".encode())
     for file in tree.files:
         beside = file.path.removeprefix(folder)
-        if file.path == folder + beside and (beside in _BESIDE or _LISTED.fullmatch(beside)):
+        around = file.path.startswith(f"{AROUND}/")
+        name = file.path.rpartition("/")[2] if around else beside
+        if (around or file.path == folder + beside) and (name in _BESIDE or _LISTED.fullmatch(name)):
             total.update(f"{file.path}\0{file.sha256}\0".encode())
     lowest = _FLOOR.search(str(found.pyproject.get("project", {}).get("requires-python", "")))
     return Manifest("project", found.path, total.hexdigest(), lowest[1] if lowest else None)
@@ -151,22 +255,28 @@ def _toml(read: Reader, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(read(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FactoryError(f"{path} does not parse: {error}", "correct it in the source") from error
+        raise FactoryError(f"{path} is not valid TOML: {error}", "correct it in the source") from error
     except RecursionError:
-        raise FactoryError(f"{path} does not parse: it is nested too deep", "correct it in the source") from None
+        raise FactoryError(f"{path} is not valid TOML: it is nested too deep", "correct it in the source") from None
 
 
-def _requirements(tree: Tree, path: str, bot: Bot) -> Manifest:
+def _requirements(tree: Tree, path: str, bot: Bot, subdirectory: str | None) -> Manifest:
     total = hashlib.sha256()
-    for name, content in included(tree.paths, reader_of(tree), path, bot.name):
+    for name, content in included(tree.paths, reader_of(tree), path, bot.name, subdirectory):
         total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
     return Manifest("requirements", path, total.hexdigest())
 
 
 def included(
-    paths: Collection[str], read: Reader, path: str, bot: str, seen: set[str] | None = None
+    paths: Collection[str],
+    read: Reader,
+    path: str,
+    bot: str,
+    subdirectory: str | None = None,
+    seen: set[str] | None = None,
 ) -> Iterator[tuple[str, bytes]]:
-    """The requirements file `path` of `bot` and all that it includes, each once, with their contents.
+    """The requirements file `path` of `bot` and all that it includes, each once, with their contents; paths are those
+    in the bundle, whose root is the `subdirectory` of its source.
 
     FactoryError when one is not among the files `paths` of the source, or holds credentials.
     """
@@ -175,19 +285,32 @@ def included(
         return
     seen.add(path)
     if len(seen) > _MOST_INCLUDED:
-        raise FactoryError(f"the requirements of {bot} include more than {_MOST_INCLUDED} files", "put them together")
+        raise FactoryError(f"the requirements of {bot} include more than {_MOST_INCLUDED} files", "merge some of them")
     if path.startswith(("/", "../")) or path == "..":
-        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot}", "move it inside")
+        raise FactoryError(f"the requirements file {path!r} leaves the source of {bot}", "move it into the source")
     if path not in paths:
+        shown = path.removeprefix(f"{AROUND}/")
         raise FactoryError(
-            f"the requirements file {path!r} is not in the source of {bot}",
-            "correct its path, or see what the ignore files leave out",
+            f"the requirements file {shown!r} is not in the source of {bot}",
+            "correct its path, or check what the ignore files exclude",
         )
     content = read(path)
     yield path, content
-    for line in re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace")).splitlines():
-        check_requirement(path, line)
+    whole = path_in_source(path, subdirectory)
+    for line in _logical_lines(content):
+        check_requirement(whole, line)
+    for file in _includes(content):
+        check_include(path, file)
+        inner = posixpath.normpath(posixpath.join(posixpath.dirname(whole), file.strip("\"'")))
+        yield from included(paths, read, path_in_bundle(inner, subdirectory), bot, subdirectory, seen)
+
+
+def _includes(content: bytes) -> Iterator[str]:
+    """The files that a requirements file includes, as it names them."""
+    for line in _logical_lines(content):
         if include := _INCLUDE.match(line):
-            check_include(path, include["file"])
-            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include["file"].strip("\"'")))
-            yield from included(paths, read, inner, bot, seen)
+            yield include["file"]
+
+
+def _logical_lines(content: bytes) -> list[str]:
+    return re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace")).splitlines()

@@ -13,11 +13,16 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements.outside import AROUND
+from factory_cdk.plan.tokens import token_in
 
-_CREDENTIALS = re.compile(r"[a-z+]+://[^/\s]*@", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?!(?:git\+)?ssh://[^/\s:@]*@)[a-z+]+://[^/\s]*@", re.IGNORECASE)
+"""A url with a user or a password; the user of ssh alone is no secret."""
 _VARIABLE = re.compile(r"\$\{(?!PROJECT_ROOT\})\w+\}")
 _FOLDER = re.compile(r"(?:(?:-e|--editable)(?:\s*=\s*|\s+|(?=\S))|[A-Za-z0-9][\w.\[\], -]*@\s*)?(?P<place>\S+)")
 _FILE = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
+
+_CONFIGURATIONS = ("/uv.toml", "/pyproject.toml")
 
 REFUSED = frozenset(
     {
@@ -45,11 +50,7 @@ def check_requirement(path: str, line: str) -> None:
     """FactoryError when a line of the requirements file `path` holds credentials, asks for variables of this machine,
     or names a folder or a file outside of the source.
     """
-    if _CREDENTIALS.search(line):
-        raise FactoryError(
-            f"{path}: an address in it holds credentials, which would be packed with it",
-            "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
-        )
+    _refuse_credentials(path, line)
     _refuse_variables(path, line)
     found = _FOLDER.match(line.strip())
     place = found["place"].strip("\"'") if found else ""
@@ -65,7 +66,7 @@ def check_include(path: str, file: str) -> None:
     """FactoryError when what the requirements file `path` includes is an address: nobody can hold that still."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", file):
         raise FactoryError(
-            f"{path}: it includes the address {file[:80]!r}", "put the file into the source, include that"
+            f"{path}: it includes the url {file[:80]!r}", "copy that file into the source and include the copy"
         )
 
 
@@ -73,10 +74,12 @@ def check_pyproject(path: str, said: Mapping[str, Any]) -> None:
     """FactoryError when the pyproject.toml at `path` asks for variables of this machine where uv would fill them in."""
     project = said.get("project")
     places: list[Any] = [said.get("dependency-groups"), said.get("build-system"), _of(said, "tool", "uv")]
+    places += [_of(said, "tool", "poetry"), _of(said, "tool", "pdm")]
     if isinstance(project, Mapping):
         places += [project.get("dependencies"), project.get("optional-dependencies")]
     for place in places:
         for text in _texts(place):
+            _refuse_credentials(path, text)
             _refuse_variables(path, text)
     _check_settings(path, _of(said, "tool", "uv"))
 
@@ -84,24 +87,38 @@ def check_pyproject(path: str, said: Mapping[str, Any]) -> None:
 def check_uv_toml(path: str, said: Mapping[str, Any]) -> None:
     """FactoryError when the uv.toml at `path` sets what is this machine's own affair."""
     for text in _texts(said):
+        _refuse_credentials(path, text)
         _refuse_variables(path, text)
     _check_settings(path, said)
 
 
-def configurations(paths: Collection[str], folder: str) -> Iterator[str]:
-    """The files from `folder` upwards in a source from which uv takes settings when it runs in that folder."""
+def configurations(paths: Collection[str], folder: str, subdirectory: str | None = None) -> Iterator[str]:
+    """The files from which uv takes settings when it runs in `folder` of a bundle: those from there upwards, and all of
+    what is around its `subdirectory`, where projects may be that are built with it.
+    """
     parts = folder.split("/") if folder else []
     for count in range(len(parts), -1, -1):
         for name in ("uv.toml", "pyproject.toml"):
             path = "/".join([*parts[:count], name])
             if path in paths:
                 yield path
+    if subdirectory is not None:
+        around = f"{AROUND}/"
+        yield from sorted(path for path in paths if path.startswith(around) and path.endswith(_CONFIGURATIONS))
+
+
+def _refuse_credentials(path: str, text: str) -> None:
+    if _CREDENTIALS.search(text) or token_in(text) is not None:
+        raise FactoryError(
+            f"{path}: it contains a url with credentials, which would be packed with it",
+            "take them out: uv finds them in its own configuration, in pip's, in netrc or in a keyring",
+        )
 
 
 def _refuse_variables(path: str, text: str) -> None:
     if found := _VARIABLE.search(text):
         raise FactoryError(
-            f"{path}: {found[0]} in it would be filled in with a variable of this machine, which may be a secret",
+            f"{path}: {found[0]} in it would be filled in from the environment, which may hold a secret",
             "take it out: uv finds credentials in its own configuration, in pip's, in netrc or in a keyring",
         )
 

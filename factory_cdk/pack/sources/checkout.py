@@ -42,7 +42,7 @@ class Checkout:
             notes.append(f"submodules are not packed: {_some(self.modules)} (`recurse-submodules: true` packs them)")
         if self.pointers:
             notes.append(
-                f"{len(self.pointers)} files are kept by Git LFS and packed as its pointers, without their contents: "
+                f"{len(self.pointers)} files are stored in Git LFS and packed without their contents: "
                 + _some(self.pointers)
             )
         return tuple(notes)
@@ -113,7 +113,10 @@ class _Visit:
         for part in path.split("/"):
             target /= native(part)
             if target.is_symlink() or (target.exists() and (not target.is_dir() or target == whole)):
-                raise FactoryError(f"{shown}: something else stands where the submodule {path!r} is", "mend it")
+                raise FactoryError(
+                    f"{shown}: the path of the submodule {path!r} is in use by a file or a link",
+                    "rename one of them in the repository",
+                )
             target.mkdir(exist_ok=True)
 
 

@@ -10,7 +10,7 @@ from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import OnPercent
 from factory_cdk.pack.paths import native
-from factory_cdk.pack.sources.git import Git, address, failure
+from factory_cdk.pack.sources.git import Git, address
 from factory_cdk.plan.model import GitSource
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -30,7 +30,7 @@ def commit_at_remote(git: Git, source: GitSource, *, cwd: Path) -> str:
     names = [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}"] if ref else ["HEAD"]
     said = git.say(["ls-remote", "--quiet", "--", address(source.url), *names], cwd=cwd)
     if said.code:
-        raise failure(said, "asking", source.url)
+        raise git.failure(said, "asking", source.url)
     lines = (line.partition("\t") for line in said.stdout.decode("utf-8", "replace").splitlines())
     found = {name: commit for commit, _, name in lines}
     commit = next((found[name] for name in names if name in found), None)
@@ -53,7 +53,7 @@ def clone_branch(git: Git, source: GitSource, into: Path, on_percent: OnPercent 
         cwd=into.parent, on_percent=on_percent,
     )  # fmt: skip
     if said.code:
-        raise failure(said, "cloning", source.url)
+        raise git.failure(said, "cloning", source.url)
     return _only_line(git, ["rev-parse", "--verify", "--end-of-options", "HEAD^{commit}"], into, source.url)
 
 
@@ -65,7 +65,7 @@ def fetch_commit(git: Git, url: str, commit: str, into: Path, on_percent: OnPerc
     if not into.exists():
         made = git.say(["init", "--quiet", "--bare", "--template=", "--", str(into)], cwd=into.parent)
         if made.code:
-            raise failure(made, "making a repository for", url)
+            raise git.failure(made, "making a repository for", url)
     if _has(git, commit, into):
         return
     fetch = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head"]
@@ -78,7 +78,7 @@ def fetch_commit(git: Git, url: str, commit: str, into: Path, on_percent: OnPerc
     if _has(git, commit, into):
         return
     if said.code:
-        raise failure(said, "fetching", url)
+        raise git.failure(said, "fetching", url)
     raise FactoryError(
         f"{without_credentials(url)} no longer has commit {commit}"
         + (f"; git says:\n    {by_id.stderr.splitlines()[-1]}" if by_id.stderr else ""),
@@ -104,5 +104,5 @@ def _has(git: Git, commit: str, repository: Path) -> bool:
 def _only_line(git: Git, arguments: Sequence[str], repository: Path, url: str) -> str:
     said = git.say(arguments, cwd=repository)
     if said.code:
-        raise failure(said, "reading", url)
+        raise git.failure(said, "reading", url)
     return said.stdout.decode().strip()

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from factory_cdk.bundle import Bundle, described, without_credentials
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.archive import copy, unpack
-from factory_cdk.pack.cache import Stored, key_of
+from factory_cdk.pack.cache import CachedBundle
 from factory_cdk.pack.context import LARGE, NotAtHand, PackContext
+from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot, module_of
 from factory_cdk.pack.paths import REQUIREMENTS, native
-from factory_cdk.pack.requirements.locking import PYTHON, digest_of_lines, lock_file
-from factory_cdk.pack.requirements.manifest import Manifest, find_manifest
-from factory_cdk.pack.sources.checkout import check_out
+from factory_cdk.pack.requirements.locking import digest_of_lines
+from factory_cdk.pack.requirements.manifest import locate, reaches_outside, reader_of
+from factory_cdk.pack.requirements.outside import AROUND, SOURCE, SourceFacts, with_around, without_around
+from factory_cdk.pack.sources.checkout import Checkout, check_out
 from factory_cdk.pack.sources.clone import commit_at_remote
 from factory_cdk.pack.sources.folder import tree_of_checkout, tree_of_folder
-from factory_cdk.pack.target import Found, find_target, module_file
+from factory_cdk.pack.sources.requirements import Requirements, locked_requirements, module_path, version_tool
+from factory_cdk.pack.sources.version import version_of_commit, version_of_folder
+from factory_cdk.pack.target import Found, find_target
 from factory_cdk.pack.tree import Tree
 from factory_cdk.plan.model import Bot, GitSource, PathSource
-
-
-@dataclass(frozen=True, slots=True)
-class Requirements:
-    """What a bot's code requires, locked: the lines, the manifest they come from, the Python they hold from."""
-
-    lines: tuple[str, ...] = ()
-    manifest: str | None = None
-    python: str | None = None
 
 
 def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot]:
@@ -43,40 +38,64 @@ def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot
     packed = _recalled(context, _identity(source, commit)) if commit is not None else None
     if commit is None or packed is None:
         code, commit = _tree_of_commit(context, source, commit)
-        packed = _pack(context, code, _identity(source, commit))
+        fetched = commit
+
+        def ask_version() -> str | None:
+            context.about_to_fetch("fetching", f"the tags of {without_credentials(source.url)}")
+            return version_of_commit(context.git, source.url, fetched, context.workspace)
+
+        packed = _pack(context, code, _identity(source, commit), source.subdirectory, ask_version)
     if not context.offline and context.locked is None:
-        context.store.remember("commit", key_of(described(source)), {"commit": commit}, context.workspace)
+        context.cache.write_record("commit", json_digest(described(source)), {"commit": commit}, context.workspace)
     return _made(context, *packed, commit)
 
 
 def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedBot]:
     """The bundle of a bot whose code is a folder, and what plan.lock should hold of it."""
     context.tell("reading", source.path)
-    code = tree_of_folder(source.folder, source.path, source.subdirectory)
+    code = code_of_folder(source, context.bot)
+    context.left_out = code.left_out
     if code.size > LARGE:
         largest = max(code.files, key=lambda file: file.size)
         context.notes.append(
             f"{source.path} is large: {code.size / 1024**2:,.0f} MB in {len(code.files):,} files, "
             f"{largest.size / 1024**2:,.0f} MB of them {largest.path}; .factoryignore leaves files out"
         )
-    identity = {"kind": "path", "code": code.digest}
+    located = locate(code.paths, reader_of(code), context.bot.requirements_path, module_path(code, context.bot))
+    version = version_of_folder(context.git, source.folder) if version_tool(code, located) else None
+    identity = {"kind": "path", "code": code.digest, "subdirectory": source.subdirectory, "version": version}
     known = _recalled(context, identity)
     if known is None:
-        known = _pack(context, copy(code, context.workspace / "code"), identity)
+        copied = copy(code, context.workspace / "code")
+        known = _pack(context, copied, identity, source.subdirectory, lambda: version)
     return _made(context, *known, None)
 
 
-def manifest_of(code: Tree, bot: Bot) -> Manifest | None:
-    """The manifest of a bot's requirements in its code (see `find_manifest`)."""
-    module = module_of(bot)
-    return find_manifest(code, bot, module_file(code.paths, module) if module else None)
+def code_of_folder(source: PathSource, bot: Bot) -> Tree:
+    """The tree of a path source, with what is around its subdirectory where the bot's project refers to that."""
+    code = tree_of_folder(source.folder, source.path, source.subdirectory)
+    return _with_around(
+        code, bot, source.subdirectory, source.folder, lambda: tree_of_folder(source.folder, source.path)
+    )
+
+
+def _with_around(code: Tree, bot: Bot, subdirectory: str | None, folder: Path, read_whole: Callable[[], Tree]) -> Tree:
+    if subdirectory is None or not reaches_outside(
+        code, bot, module_path(code, bot), subdirectory, lambda path: _read(folder / native(path))
+    ):
+        return code
+    return with_around(code, read_whole(), subdirectory)
+
+
+def _read(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
 def _commit(context: PackContext, source: GitSource) -> str | None:
     """The commit to pack, where that is known or can be asked cheaply; None: clone and see."""
     if context.locked is not None:
         return context.locked.commit
-    known = context.store.recall("commit", key_of(described(source)))
+    known = context.cache.read_record("commit", json_digest(described(source)))
     if context.offline:
         if known is None:
             raise NotAtHand
@@ -91,25 +110,32 @@ def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
     return {**described(source), "ref": None, "commit": commit}
 
 
-def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[Stored, Requirements] | None:
+def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[CachedBundle, Requirements] | None:
     """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
-    said = None if context.fresh else context.store.recall("packed", _key(context, identity, context.locked))
-    stored = context.store.stored(said["digest"]) if said else None
-    if said is None or stored is None:
+    record = None if context.fresh else context.cache.read_record("packed", _key(context, identity, context.locked))
+    stored = context.cache.find(record["digest"]) if record else None
+    if record is None or stored is None:
         return None
-    context.notes.extend(said["notes"])
-    return stored, Requirements(tuple(said["requirements"]), said["manifest"], said["python"])
+    context.notes.extend(record["notes"])
+    context.read = tuple(record["read"])
+    if identity["kind"] == "git":
+        context.left_out = tuple(LeftOut(path, files) for path, files in record["left_out"])
+    lines, projects = tuple(record["requirements"]), tuple(record["projects"])
+    return stored, Requirements(lines, record["manifest"], record["python"], projects, record["version"])
 
 
 def _key(context: PackContext, identity: Mapping[str, object], locked: Requirements | LockedBot | None) -> str:
     """What the outcome depends on: the code, the plan, and the locked requirements or whom they are asked of."""
-    return key_of(
+    return json_digest(
         {
+            "format": 2,
             "identity": identity,
             "bot_path": context.bot.bot_path,
             "requirements_path": context.bot.requirements_path,
             "python": context.python,
-            "lock": [locked.manifest, digest_of_lines(_lines(locked))] if locked else context.uv.asks,
+            "lock": [locked.manifest, digest_of_lines(_lines(locked)), locked.projects, locked.version]
+            if locked
+            else context.uv.asks,
         }
     )
 
@@ -121,92 +147,85 @@ def _lines(locked: Requirements | LockedBot) -> Sequence[str]:
 def _tree_of_commit(context: PackContext, source: GitSource, commit: str | None) -> tuple[Tree, str]:
     """The code of a commit: out of any bundle that has it, else fetched."""
     shown = without_credentials(source.url)
-    if commit is not None:
-        said = context.store.recall("code", key_of(_identity(source, commit)))
-        stored = context.store.stored(said["bundle"]) if said else None
-        if said is not None and stored is not None:
-            context.notes.extend(said["notes"])
-            return unpack(stored.archive, context.workspace / "code").without(REQUIREMENTS), commit
+    if commit is not None and (known := _unpacked(context, source, commit)) is not None:
+        return known, commit
     context.about_to_fetch("fetching", shown)
     laid_out = check_out(
         context.git, source, commit, context.workspace, lambda what, share: context.tell("fetching", what, share)
     )
     context.notes.extend(laid_out.notes)
     context.tell("reading", shown)
-    return tree_of_checkout(laid_out.folder, shown, source.subdirectory), laid_out.commit
+    code = _code_of_checkout(laid_out, shown, source.subdirectory, context.bot)
+    context.left_out = code.left_out
+    return code, laid_out.commit
 
 
-def _pack(context: PackContext, code: Tree, identity: Mapping[str, object]) -> tuple[Stored, Requirements]:
-    """Check, lock and store a bot's code, and remember what came of it."""
+def _code_of_checkout(laid_out: Checkout, shown: str, subdirectory: str | None, bot: Bot) -> Tree:
+    code = tree_of_checkout(laid_out.folder, shown, subdirectory)
+    return _with_around(code, bot, subdirectory, laid_out.folder, lambda: tree_of_checkout(laid_out.folder, shown))
+
+
+def _unpacked(context: PackContext, source: GitSource, commit: str) -> Tree | None:
+    """The code of a commit out of a bundle that was made of it; None where no bundle has all that this bot needs."""
+    record = context.cache.read_record("code", json_digest(_identity(source, commit)))
+    stored = context.cache.find(record["bundle"]) if record else None
+    if record is None or stored is None:
+        return None
+    whole = unpack(stored.archive, context.workspace / "code").select(lambda path: path not in (REQUIREMENTS, SOURCE))
+    code = without_around(whole)
+    if source.subdirectory is not None:
+        around = context.workspace / "code" / native(AROUND)
+        module = module_path(code, context.bot)
+        if reaches_outside(code, context.bot, module, source.subdirectory, lambda path: _read(around / native(path))):
+            code = whole
+        elif len(whole.files) == len(code.files):
+            return None  # whether this bot needs what is around is not to be seen in a bundle without it
+    context.notes.extend(record["notes"])
+    context.left_out = tuple(LeftOut(path, files) for path, files in record["left_out"])
+    return code
+
+
+def _pack(
+    context: PackContext,
+    code: Tree,
+    identity: Mapping[str, object],
+    subdirectory: str | None,
+    ask_version: Callable[[], str | None],
+) -> tuple[CachedBundle, Requirements]:
+    """Check, lock and store a bot's code, and record what came of it."""
     before = list(context.notes)
-    manifest = manifest_of(code, context.bot)
+    around = any(path.startswith(f"{AROUND}/") for path in code.paths)
+    laid_out_in = subdirectory if around else None
+    module = module_path(code, context.bot)
+    located = locate(code.paths, reader_of(code), context.bot.requirements_path, module)
     if context.bot.bot_path is not None:
         context.tell("checking", context.bot.bot_path)
-        found: Found = find_target(code, context.bot.bot_path, others_bring_code=manifest is not None)
+        found: Found = find_target(code, context.bot.bot_path, others_bring_code=located is not None)
         context.notes.extend(found.notes)
-    requirements = _requirements(context, code, manifest)
-    stored = context.store_bundle(code, requirements.lines)
+    requirements = locked_requirements(context, code, laid_out_in, ask_version)
+    facts = SourceFacts(laid_out_in, requirements.projects, requirements.version).to_json()
+    stored = context.add_bundle(code.adding(SOURCE, facts) if facts else code, requirements.lines)
+    left_out = [(one.path, one.files) for one in context.left_out]
     if identity["kind"] == "git":
-        said = {"bundle": stored.digest, "notes": before}
-        context.store.remember("code", key_of(identity), said, context.workspace)
+        record = {"bundle": stored.digest, "notes": before, "left_out": left_out}
+        context.cache.write_record("code", json_digest(identity), record, context.workspace)
     made: dict[str, Any] = {
         "digest": stored.digest,
         "requirements": requirements.lines,
         "manifest": requirements.manifest,
         "python": requirements.python,
+        "projects": requirements.projects,
+        "version": requirements.version,
+        "read": context.read,
+        "left_out": left_out,
         "notes": context.notes if identity["kind"] == "git" else context.notes[len(before) :],
     }
     for known_by in (context.locked, requirements):  # the next pack may have the lock that this one makes
-        context.store.remember("packed", _key(context, identity, known_by), made, context.workspace)
+        context.cache.write_record("packed", _key(context, identity, known_by), made, context.workspace)
     return stored, requirements
 
 
-def _requirements(context: PackContext, code: Tree, manifest: Manifest | None) -> Requirements:
-    """The locked requirements: those of plan.lock, else those found before, else asked of the indexes."""
-    if manifest is None:
-        return Requirements()
-    if manifest.kind == "project" and context.bot.requirements_path is not None:
-        context.notes.append(f"{manifest.path} says what is required, so {context.bot.requirements_path} is not read")
-    locked = context.locked
-    if locked is not None and locked.manifest == manifest.digest:
-        return Requirements(locked.requirements, manifest.digest, locked.python)
-    if locked is not None and locked.commit is not None:  # a commit does not change: the lock was not made from it
-        raise FactoryError(
-            f"plan.lock is not sound: {manifest.path} of commit {locked.commit[:12]} is not what it was locked from",
-            f"run `factory-cdk lock --upgrade {context.bot.name}` and review the change",
-        )
-    if locked is not None:
-        context.outdated([f"{manifest.path} changed"])
-    python = context.python or _higher(manifest.floor, PYTHON)
-    key = key_of([manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
-    known = None if context.fresh else context.store.recall("requirements", key)
-    if known is None:
-        context.about_to_fetch("locking", manifest.path)
-        lines = _lock(context, code, manifest, python)
-        context.store.remember("requirements", key, {"lines": lines}, context.workspace)
-    else:
-        lines = known["lines"]
-    return Requirements(tuple(lines), manifest.digest, python)
-
-
-def _lock(context: PackContext, code: Tree, manifest: Manifest, python: str) -> Sequence[str]:
-    """Lock in a copy of the code, which a build backend may write to; from the folder of a project."""
-    scratch = context.workspace / "scratch"
-    try:
-        copy(code, scratch)
-        project = manifest.kind == "project"
-        root = scratch / native(manifest.folder) if project else scratch
-        path = manifest.path.rpartition("/")[2] if project else manifest.path
-        return lock_file(context.uv, root, native(path), python, context.preferred, context.workspace)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _higher(floor: str | None, default: str) -> str:
-    return max(default, floor or default, key=lambda version: int(version.partition(".")[2]))
-
-
-def refuse_another(context: PackContext, stored: Stored) -> None:
+def refuse_another(context: PackContext, stored: CachedBundle) -> None:
     """FactoryError when plan.lock names another bundle than the one that was packed, or another archive of it."""
     locked = context.locked
     if locked is None or locked.digest is None:
@@ -220,8 +239,11 @@ def refuse_another(context: PackContext, stored: Stored) -> None:
             )
 
 
-def _made(context: PackContext, stored: Stored, found: Requirements, commit: str | None) -> tuple[Bundle, LockedBot]:
+def _made(
+    context: PackContext, stored: CachedBundle, found: Requirements, commit: str | None
+) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
+    context.version = found.version
     refuse_another(context, stored)
     pinned = commit is not None
     return context.bundle(stored, found.lines, commit), LockedBot(
@@ -236,4 +258,6 @@ def _made(context: PackContext, stored: Stored, found: Requirements, commit: str
         archive_sha256=stored.archive_sha256 if pinned else None,
         size=stored.size if pinned else None,
         files=stored.files if pinned else None,
+        projects=found.projects,
+        version=found.version if pinned else None,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.left_out import LeftOut, left_out_at
 from factory_cdk.pack.paths import checked, native, portable
 from factory_cdk.pack.sources.ignore import (
     FACTORYIGNORE,
@@ -67,7 +68,7 @@ def snapshot_of_folder(folder: Path, shown: str, subdirectory: str | None = None
         start = inside(folder, subdirectory, shown)
         rule_files = rule_files_above(start)
         rules, prefix = rules_above(start)
-        walk = _Walk(folder.resolve(), prefix, IGNORE_FILES, shown)
+        walk = _Walk(folder.resolve(), prefix, IGNORE_FILES, shown, counts=False)
         for found in walk.files(start, "", rules, (walk.root, start)):
             files[found.path] = (str(found.file), found.executable, found.written)
     except FactoryError as refused:
@@ -118,8 +119,9 @@ def inside(folder: Path, subdirectory: str | None, shown: str) -> Path:
 def _tree(walk: _Walk, start: Path, rules: Rules) -> Tree:
     found = list(walk.files(start, "", rules, (walk.root, start)))
     if not found:
-        raise FactoryError(f"{walk.shown} holds no files to pack", "see what the ignore files in it leave out")
-    return tree_of(start, (walk.hashed(file) for file in found), walk.shown)
+        raise FactoryError(f"{walk.shown} has no files to pack", "check what the ignore files in it exclude")
+    tree = tree_of(start, (walk.hashed(file) for file in found), walk.shown)
+    return replace(tree, left_out=tuple(walk.left_out))
 
 
 @dataclass(slots=True)
@@ -136,6 +138,9 @@ class _Walk:
     linked: int = 0
     size: int = 0
     folders: set[Path] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+    counts: bool = True
+    """Whether the files in folders that are left out are counted."""
 
     def files(self, folder: Path, path: str, rules: Rules, within: tuple[Path, ...]) -> Iterator[_Found]:
         """The files below `folder`, whose path in the bundle is `path`; `within` are the real folders around it,
@@ -147,7 +152,10 @@ class _Walk:
             name, linked = path + portable(entry.name), entry.is_symlink()
             if never_packed(entry.name) or (self.ignore_files == IGNORE_FILES and left_by_editor(entry.name)):
                 continue
-            if rules.ignore(self.prefix + name, folder=not linked and entry.is_dir(follow_symlinks=False)):
+            is_folder = not linked and entry.is_dir(follow_symlinks=False)
+            if rules.ignore(self.prefix + name, folder=is_folder):
+                if self.counts:
+                    self.left_out.append(left_out_at(name, Path(entry.path), folder=is_folder))
                 continue
             real = self._target(entry, name) if linked else Path(entry.path)
             about = real.stat()
@@ -156,7 +164,7 @@ class _Walk:
                 written = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino)
                 yield _Found(checked(name, self.shown), real, bool(about.st_mode & _OWNER_MAY_RUN), written)
             elif not stat.S_ISDIR(about.st_mode):
-                raise self._error(f"{name!r} is no regular file", "leave it out with a line in .factoryignore")
+                raise self._error(f"{name!r} is not a regular file", "leave it out with a line in .factoryignore")
             elif real in within:
                 raise self._error(f"the link {name!r} points at a folder that it lies in", "delete the link")
             elif not (real / "pyvenv.cfg").is_file():

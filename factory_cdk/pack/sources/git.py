@@ -18,6 +18,7 @@ from typing import IO
 from factory_cdk.bundle import without_credentials
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import MOST_OUTPUT, OnPercent, Output, run
+from factory_cdk.pack.failures import git_failure
 from factory_cdk.pack.paths import native
 
 _HARDENED = (
@@ -52,6 +53,12 @@ class Git:
 
     env: Mapping[str, str]
     stop: threading.Event
+    logs: Path | None = None
+    """The folder for all that it prints when it fails, see `failures`."""
+
+    def failure(self, output: Output, doing: str, url: str) -> FactoryError:
+        """The FactoryError for what git printed when `doing` something with `url` failed."""
+        return git_failure(output, doing, url, self.logs)
 
     def say(
         self,
@@ -71,7 +78,7 @@ class Git:
         )  # fmt: skip
 
 
-def git_with(env: Mapping[str, str], stop: threading.Event) -> Git:
+def git_with(env: Mapping[str, str], stop: threading.Event, logs: Path | None = None) -> Git:
     """Git under the user's environment `env`: it never prompts, speaks English, and only over known protocols.
 
     Credential helpers, ssh agents, keys and `url.….insteadOf` of the user's configuration stay in force.
@@ -87,7 +94,7 @@ def git_with(env: Mapping[str, str], stop: threading.Event) -> Git:
         "LC_ALL": "C",
         "LANGUAGE": "C",
     }
-    return Git({**kept, **safe, "PATH": env.get("PATH", os.defpath)}, stop)
+    return Git({**kept, **safe, "PATH": env.get("PATH", os.defpath)}, stop, logs)
 
 
 def address(url: str) -> str:
@@ -99,7 +106,7 @@ def address(url: str) -> str:
     shown = without_credentials(url)
     scheme = _SCHEME.match(url)
     if any(sign < " " or sign == "\x7f" for sign in url):
-        raise FactoryError(f"the git url {shown!r} holds a control character", "correct it")
+        raise FactoryError(f"the git url {shown!r} contains a control character", "correct it")
     if scheme is not None:
         if scheme[1].lower() in _SCHEMES and not url[scheme.end() :].startswith("-"):
             return native(url)
@@ -110,43 +117,6 @@ def address(url: str) -> str:
     elif _WITH_COLON.fullmatch(url):
         return native(url)
     raise FactoryError(
-        f"the git url {shown!r} is none that factory-cdk fetches from",
+        f"the git url {shown!r} is not supported",
         f"write {', '.join(f'{name}://' for name in _SCHEMES)} or user@host:path",
     )
-
-
-def failure(output: Output, doing: str, url: str) -> FactoryError:
-    """Git's own words as a FactoryError with what to do about them."""
-    lines = [line for line in output.stderr.splitlines() if not line.startswith("Cloning into ")]
-    words = "\n".join(lines).strip() or f"git ended with exit code {output.code} and said nothing"
-    shown = without_credentials(url)
-    return FactoryError(f"{doing} {shown} failed; git says:\n{_indented(words)}", _remedy(words, shown))
-
-
-def _indented(words: str) -> str:
-    return "\n".join(f"    {line}" for line in words.splitlines()[-12:])
-
-
-_REMEDIES = (
-    (r"host key verification failed", "connect once by hand (`ssh {host}`) so that ssh knows the host's key"),
-    (r"permission denied|publickey", "add your key to the ssh agent (`ssh-add -l` lists them) and to the host"),
-    (
-        r"could not read (username|password)|authentication failed|terminal prompts disabled|403|401",
-        "git has no credentials for it: set up a credential helper, or use the ssh address",
-    ),
-    (r"could not resolve host|name or service not known|temporary failure in name", "check the host and the network"),
-    (r"timed out|connection refused|unable to connect|network is unreachable", "see whether the host can be reached"),
-    (r"remote branch .* not found|couldn't find remote ref", "see `git ls-remote {url}` for its branches and tags"),
-    (r"dubious ownership", "let git read it: `git config --global --add safe.directory PATH`"),
-    (r"not found|does not appear to be a git repository|does not exist", "check the url, and that you may read it"),
-    (r"no space left", "free some space on the disk of the cache"),
-    (r"certificate|ssl|tls", "let git trust the host's certificate (http.sslCAInfo)"),
-)
-
-
-def _remedy(words: str, shown: str) -> str:
-    host = re.sub(r"^[a-z+]+://|[:/].*$", "", shown.partition("@")[2] or shown)
-    for pattern, remedy in _REMEDIES:
-        if re.search(pattern, words, re.IGNORECASE):
-            return remedy.format(host=host, url=shown)
-    return f"try `git ls-remote {shown}` by hand"

@@ -41,14 +41,18 @@ class Rules:
         shown = f"{path}/" if folder else path
         for prefix, spec in reversed(self.layers):
             if shown.startswith(prefix):
-                said = spec.check_file(shown[len(prefix) :]).include
-                if said is not None:
-                    return said
+                for pattern in reversed(tuple(spec.patterns)):
+                    if pattern.include is not None and _is_about(pattern, shown[len(prefix) :]):
+                        return bool(pattern.include)
         return False
 
 
+# pathspec's backend without backtracking (google-re2) has no wheels for Alpine: so its expressions are changed here.
 _STAR = "[^/]*"
 """What pathspec makes of a `*`."""
+
+_OTHER_THAN = re.compile(r"(?<!\\)\[\^(?!/)")
+"""The start of what pathspec makes of `[!abc]`; in git no set of characters has a `/` in it."""
 
 _MOST_FOLDERS = 2
 """How many `**` a pattern may have that stand for folders: each multiplies the time of a match by the path's length."""
@@ -59,7 +63,7 @@ def spec_of(lines: Iterable[str], where: str) -> pathspec.GitIgnoreSpec:
     try:
         found = pathspec.GitIgnoreSpec.from_lines(lines)
     except ValueError as error:
-        raise FactoryError(f"{where}: an ignore file has a bad pattern: {error}", "mend the pattern") from error
+        raise FactoryError(f"{where}: an ignore file has an invalid pattern: {error}", "correct the pattern") from error
     return pathspec.GitIgnoreSpec([_quick(pattern, where) for pattern in found.patterns])
 
 
@@ -69,17 +73,30 @@ def _quick(pattern: Any, where: str) -> Any:
     """
     if pattern.regex is None:
         return pattern
-    text: str = pattern.regex.pattern
+    text: str = _OTHER_THAN.sub("[^/", pattern.regex.pattern)
     if text.count(".+") + text.count(".*") > _MOST_FOLDERS:
         shown = str(getattr(pattern, "pattern", text))[:80]
-        raise FactoryError(f"{where}: {shown!r} in an ignore file has too many `**`", "mend the pattern")
+        raise FactoryError(f"{where}: {shown!r} in an ignore file has too many `**`", "correct the pattern")
     first, *rest = text.split(_STAR)
     made = first
     for between in rest[:-1]:
         one_segment = "/" not in between.replace("[^/]", "")
         made += f"(?>{_STAR}?{between})" if one_segment else _STAR + between
     made += "".join(_STAR + last for last in rest[-1:])
-    return type(pattern)(re.compile(made), pattern.include) if made != text else pattern
+    return type(pattern)(re.compile(made), pattern.include) if made != pattern.regex.pattern else pattern
+
+
+def _is_about(pattern: Any, path: str) -> bool:
+    """Whether a pattern matches `path` (with a `/` at the end for a folder) itself, and not only a folder around it:
+    git asks about each folder before what is in it. `a/**` is about what is in `a` alone.
+    """
+    ends_a_folder = "ps_d" in pattern.regex.groupindex  # pathspec's name for the slash that ends a folder
+    if not pattern.regex.pattern.startswith("^"):  # `*/` or `**`
+        return path.endswith("/") or not ends_a_folder
+    found = pattern.regex.match(path)
+    if found is None:
+        return False
+    return found.end("ps_d") in (-1, len(path)) if ends_a_folder else found.end() < len(path)
 
 
 def never_packed(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import TooMuchError
 from factory_cdk.pack.paths import checked, native, portable
-from factory_cdk.pack.sources.git import Git, failure
+from factory_cdk.pack.sources.git import Git
 from factory_cdk.pack.tree import MOST_FILES, bounded
 
 _EXECUTABLE, _LINK, _MODULE = "100755", "120000", "160000"
@@ -49,7 +49,7 @@ def listing(git: Git, repository: Path, commit: str, shown: str) -> Listing:
         bounded(MOST_FILES + 1, 0, shown)
         raise
     if said.code:
-        raise failure(said, "reading", shown)
+        raise git.failure(said, "reading", shown)
     blobs: list[Blob] = []
     modules: dict[str, str] = {}
     for line in said.stdout.split(b"\0")[:-1]:
@@ -110,7 +110,7 @@ def _write_large(git: Git, repository: Path, blob: Blob, target: Path, shown: st
     except (FileExistsError, NotADirectoryError) as error:
         raise _twice(blob.path, shown) from error
     if said.code:
-        raise failure(said, "reading", shown)
+        raise git.failure(said, "reading", shown)
     target.chmod(0o755 if blob.mode == _EXECUTABLE else 0o644)
 
 
@@ -121,13 +121,13 @@ def _link(blob: Blob, content: bytes, shown: str) -> str:
 
 
 def _nowhere(blob: Blob, shown: str) -> FactoryError:
-    return FactoryError(f"{shown}: {blob.path!r} is a link to nowhere", "mend or delete the link")
+    return FactoryError(f"{shown}: {blob.path!r} is a symbolic link without a target", "correct or delete the link")
 
 
 def _twice(path: str, shown: str) -> FactoryError:
     return FactoryError(
-        f"{shown}: {path!r} is there twice, or is a file and a folder",
-        "rename one of them: they may differ in upper and lower case alone",
+        f"{shown}: {path!r} exists twice, or is both a file and a folder",
+        "rename one of them: their names may differ only in upper and lower case",
     )
 
 
@@ -150,7 +150,7 @@ def _batch(git: Git, repository: Path, blobs: list[Blob], shown: str) -> Iterato
     most = 2 * _BATCH_BYTES + 100 * len(blobs)  # the last blob of a batch may overstep it, headers come on top
     said = git.say(["cat-file", "--batch"], cwd=repository, stdin=asked, most=most)
     if said.code:
-        raise failure(said, "reading", shown)
+        raise git.failure(said, "reading", shown)
     at = 0
     for blob in blobs:
         end = said.stdout.index(b"\n", at)

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, described
+from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.cache import key_of
 from factory_cdk.pack.context import PackContext
+from factory_cdk.pack.failures import kind_of_uv_error, read_uv_error
 from factory_cdk.pack.lockfile import LockedBot, module_of
-from factory_cdk.pack.requirements.locking import PYTHON, failure, install, lock_package
+from factory_cdk.pack.requirements.locking import install, lock_package
+from factory_cdk.pack.requirements.python_version import DEFAULT_PYTHON
 from factory_cdk.pack.sources.code import refuse_another
 from factory_cdk.pack.target import find_target
 from factory_cdk.pack.tree import Tree, hashed, tree_of
@@ -24,21 +26,22 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
     had; its bot_path is checked there. uv leaves out what a wheel names outside of itself. Without a lock,
     what was resolved before stays until it is asked anew.
     """
-    python = context.python or PYTHON
+    python = context.python or DEFAULT_PYTHON
     lines, known_since = _lines(context, source, python)
     own = _own_line(lines, source)
     checked = {"line": own, "bot_path": context.bot.bot_path}
-    known = context.store.recall("installed", key_of(checked))
+    known = context.cache.read_record("installed", json_digest(checked))
     if known is None:
         context.about_to_fetch("fetching", own.partition(" ")[0])
         before = len(context.notes)
         _check(context, own)
-        context.store.remember("installed", key_of(checked), {"notes": context.notes[before:]}, context.workspace)
+        found = {"notes": context.notes[before:]}
+        context.cache.write_record("installed", json_digest(checked), found, context.workspace)
     else:
         context.notes.extend(known["notes"])
-    stored = context.store_bundle(Tree(context.workspace, ()), lines)
+    stored = context.add_bundle(Tree(context.workspace, ()), lines)
     if known_since is not None:
-        context.store.remember("requirements", known_since, {"lines": lines}, context.workspace)
+        context.cache.write_record("requirements", known_since, {"lines": lines}, context.workspace)
     refuse_another(context, stored)
     return context.bundle(stored, lines), LockedBot(
         source=described(source),
@@ -57,14 +60,14 @@ def _lines(context: PackContext, source: PypiSource, python: str) -> tuple[tuple
     """The locked lines: of plan.lock, else found before, else asked of the index (then with the key to keep)."""
     if context.locked is not None:
         return context.locked.requirements, None
-    key = key_of([described(source), python, context.uv.asks, list(context.preferred)])
-    known = None if context.fresh else context.store.recall("requirements", key)
+    key = json_digest([described(source), python, context.uv.asks, list(context.preferred)])
+    known = None if context.fresh else context.cache.read_record("requirements", key)
     if known is not None:
         return tuple(known["lines"]), None
     version = source.version or ""
     requirement = f"{source.package}=={version}" if version[:1].isdigit() else f"{source.package}{version}"
     context.about_to_fetch("locking", requirement)
-    return tuple(lock_package(context.uv, requirement, python, context.preferred, context.workspace)), key
+    return lock_package(context.uv, requirement, python, context.preferred, context.workspace).lines, key
 
 
 def _own_line(lines: tuple[str, ...], source: PypiSource) -> str:
@@ -86,11 +89,11 @@ def _check(context: PackContext, line: str) -> None:
     folder = context.workspace / "installed"
     name = line.partition(" ")[0]
     said = install(context.uv, [line], folder, context.workspace)
-    if said.code and re.search(r"platform|not compatible|no wheels|Python (?:version|ABI)", said.stderr):
-        context.notes.append(f"{name} does not install on this machine, so its bot_path is unchecked")
+    if said.code and kind_of_uv_error(read_uv_error(said.stderr))[0] in ("platform", "python"):
+        context.notes.append(f"{name} does not install on this machine, so its bot_path is not checked")
         return
     if said.code:
-        raise failure(said, f"{name} was resolved but cannot be installed")
+        raise context.uv.failure(said, f"{name} was resolved but cannot be installed")
     if context.bot.bot_path is not None:
         context.tell("checking", context.bot.bot_path)
         tree = _installed(folder)

@@ -42,7 +42,9 @@ def module_urls(git: Git, repository: Path, commit: str, parent_url: str) -> Map
 def url_of(urls: Mapping[str, str], path: str, commit: str, shown: str) -> str:
     """The url of the submodule at `path`, whose commit the tree gives."""
     if path not in urls or not COMMIT.fullmatch(commit):
-        raise FactoryError(f"{shown}: .gitmodules says nothing of the submodule {path!r}", "mend .gitmodules")
+        raise FactoryError(
+            f"{shown}: .gitmodules has no url for the submodule {path!r}", "correct .gitmodules in the repository"
+        )
     return urls[path]
 
 
@@ -52,11 +54,11 @@ def safe_url(url: str, parent_url: str, path: str) -> str:
     try:
         local = address(whole).startswith("file:")
     except FactoryError as error:
-        raise FactoryError(f"submodule {path!r}: {error.message}", "mend .gitmodules in the repository") from error
+        raise FactoryError(f"submodule {path!r}: {error.message}", "correct .gitmodules in the repository") from error
     if local and not address(parent_url).startswith("file:"):
         raise FactoryError(
-            f"submodule {path!r}: a repository from elsewhere names {without_credentials(whole)!r} on this machine",
-            "mend .gitmodules in the repository",
+            f"submodule {path!r}: a remote repository names {without_credentials(whole)!r}, which is on this machine",
+            "correct .gitmodules in the repository",
         )
     return whole
 
@@ -69,10 +71,12 @@ def joined(parent_url: str, relative: str) -> str:
     for part in relative.split("/"):
         if part == "..":
             if not parts:
-                raise FactoryError(f"the submodule url {relative!r} climbs out of its host", "mend .gitmodules")
+                raise FactoryError(
+                    f"the submodule url {relative!r} leaves its host", "correct .gitmodules in the repository"
+                )
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
     if not parts:
-        raise FactoryError(f"the submodule url {relative!r} climbs out of its host", "mend .gitmodules")
+        raise FactoryError(f"the submodule url {relative!r} leaves its host", "correct .gitmodules in the repository")
     return place + "/".join(parts)

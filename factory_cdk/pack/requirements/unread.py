@@ -1,0 +1,101 @@
+"""Files of a source that list requirements and are not read, since something else says all of them, or nothing can
+read them. Each is named when its bot is packed, with what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+
+from factory_cdk.pack.paths import OURS
+from factory_cdk.pack.requirements.manifest import Located, script_metadata, setup_cfg
+from factory_cdk.pack.tree import Tree, folders_of
+
+_BY_NAME = (
+    (re.compile(r"requirements.*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)"), "`requirements_path: {path}` reads it"),
+    (re.compile(r"Pipfile"), "write it as a requirements file (`pipenv requirements > requirements.txt`)"),
+    (
+        re.compile(r"(?:environment|conda|conda-env)\.ya?ml"),
+        "conda's packages cannot be installed: list those of PyPI in a requirements.txt",
+    ),
+)
+_BUILDS = ("pyproject.toml", "setup.py", "setup.cfg")
+_MOST = 6
+"""Files that a note names."""
+
+
+def unread(tree: Tree, found: Located | None, module: str | None, read_too: Sequence[str] = ()) -> list[str]:
+    """What to say of the files that list requirements of a bot and are not read, one note for each; `found` is where
+    its requirements stand, `read_too` are the files that this one includes. Folders from the module upwards count.
+    """
+    read = {found.path, *read_too} if found is not None else set(read_too)
+    instead = f"{found.path} says what is required" if found is not None else "no requirements were found"
+    builds = "".join(_text(tree, path) for path in read | {f"{_folder(found)}{name}" for name in _BUILDS})
+    notes = []
+    for path, what_to_do in _candidates(tree, found, module):
+        name = path.rpartition("/")[2]
+        if path.partition(" ")[0] not in read and name not in builds:
+            notes.append(f"{instead}, and {path} is not read: {what_to_do}")
+    if len(notes) > _MOST:
+        notes[_MOST - 1 :] = [f"{len(notes) - _MOST + 1} more files that list requirements are not read"]
+    return notes
+
+
+def _candidates(tree: Tree, found: Located | None, module: str | None) -> Iterator[tuple[str, str]]:
+    """The files that list requirements, and groups of them, with what to do where they are not read."""
+    folders = [*folders_of(module or ""), ""]
+    for folder in folders:
+        start = f"{folder}/" if folder else ""
+        for path in sorted(tree.paths):
+            beside = path.removeprefix(start)
+            if not path.startswith(start) or path.startswith(f"{OURS}/"):
+                continue
+            for name, what_to_do in _BY_NAME:
+                if name.fullmatch(beside):
+                    yield path, what_to_do.format(path=path)
+        yield from _of_projects(tree, found, start)
+    if module is not None and (found is None or found.kind != "script") and _is_script(tree, module):
+        yield f"{module} (its script metadata)", "take `requirements_path` away, and it is read"
+
+
+def _of_projects(tree: Tree, found: Located | None, start: str) -> Iterator[tuple[str, str]]:
+    said = _toml(tree, f"{start}pyproject.toml")
+    project = said.get("project")
+    if isinstance(project, dict) and project.get("dependencies"):
+        yield f"{start}pyproject.toml", "requirements are read from one file alone"
+    groups = said.get("dependency-groups")
+    if isinstance(groups, dict) and (wanted := [name for name in groups if name not in _FOR_DEVELOPMENT]):
+        what = f"{start}pyproject.toml [dependency-groups] {', '.join(wanted)}"
+        where = "move them to `dependencies` of [project], or name a requirements file in `requirements_path`"
+        yield what.replace("pyproject.toml [", "pyproject.toml's ["), where
+    if found is None or found.path != f"{start}setup.cfg":
+        options = setup_cfg(_text(tree, f"{start}setup.cfg").encode()).get("options", {})
+        is_built = found is not None and found.path in (f"{start}setup.py", f"{start}pyproject.toml")
+        if options.get("install_requires") and not is_built:
+            yield f"{start}setup.cfg", "add a pyproject.toml with a [build-system] beside it"
+
+
+_FOR_DEVELOPMENT = frozenset(
+    {"dev", "develop", "development", "test", "tests", "testing", "doc", "docs", "lint", "typing", "ci", "release"}
+)
+"""Groups that nobody expects a running program to have."""
+
+
+def _is_script(tree: Tree, module: str) -> bool:
+    return module in tree.paths and script_metadata(tree.at(module).read_bytes()) is not None
+
+
+def _folder(found: Located | None) -> str:
+    return f"{found.folder}/" if found is not None and found.folder else ""
+
+
+def _text(tree: Tree, path: str) -> str:
+    return tree.at(path).read_bytes().decode("utf-8", "replace") if path in tree.paths else ""
+
+
+def _toml(tree: Tree, path: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(_text(tree, path).removeprefix("\ufeff"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}  # a file that is read is refused for it elsewhere

@@ -1,0 +1,166 @@
+"""What is built, and its workers, as rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from factory_cdk.queues.port import Depth
+from factory_cdk.state.logs import stamp
+from factory_cdk.state.runner_spec import PoolSpec
+from factory_cdk.state.stage_queues import has_queues, open_queues
+from factory_cdk.state.stages import Factory
+from factory_cdk.state.status import PoolStatus, WorkerStatus
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker: its process, `uptime` in seconds, attempts that were done and that failed, jobs `in_hand`, the `status`
+    that its bot published. The workers of a runner that is gone are `gone`, without a process.
+    """
+
+    factory: str
+    stage: str
+    sector: str
+    bot: str
+    worker: int
+    pid: int | None
+    state: str
+    uptime: float
+    restarts: int
+    done: int
+    failed: int
+    in_hand: int
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """A stage that is built: its state, the process of its `runner`, how many `workers` it has by its plan, when it was
+    `built` and from which plan.
+    """
+
+    factory: str
+    stage: str
+    state: str
+    runner: int | None
+    workers: int
+    built: str | None
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BotRow:
+    """A bot on a sector: whether it takes jobs (`open`), why it was given up (`broken`), its queue and what is in it,
+    the bots that get its results (`next`), the callable or command that it `runs`, and where.
+    """
+
+    sector: str
+    bot: str
+    open: bool
+    broken: str | None
+    workers: int
+    queue: str
+    depth: Depth
+    next: tuple[str, ...]
+    runs: str | tuple[str, ...]
+    folder: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageDetail(StageRow):
+    """Everything about a stage: its files, what its runner cannot do at the moment (`trouble`), its bots."""
+
+    folder: str
+    logs: str
+    trouble: str | None
+    bots: tuple[BotRow, ...]
+
+
+def worker_rows(factories: Iterable[Factory]) -> list[WorkerRow]:
+    """One row per worker."""
+    now = time.time()
+    return [
+        _worker_row(factory, worker, now)
+        for factory in factories
+        if factory.status
+        for worker in factory.status.workers
+    ]
+
+
+def stage_row(factory: Factory) -> StageRow:
+    """One row for a stage."""
+    spec = factory.spec
+    return StageRow(
+        factory=factory.name,
+        stage=factory.stage,
+        state=factory.state,
+        runner=factory.pid,
+        workers=sum(pool_spec.processes for pool_spec in spec.pool_specs) if spec else 0,
+        built=stamp(spec.built_at) if spec else None,
+        plan=spec.plan if spec else None,
+    )
+
+
+def stage_detail(factory: Factory) -> StageDetail:
+    """Everything about a stage. FactoryError when its queues cannot be read."""
+    row, folder = stage_row(factory), factory.folder
+    pools = {(pool.sector, pool.bot): pool for pool in factory.status.pools} if factory.status else {}
+    pool_specs = factory.spec.pool_specs if factory.spec else ()
+    depths: Mapping[str, Depth] = {}
+    if pool_specs and has_queues(folder):
+        with open_queues(folder) as queues:
+            depths = queues.history.depths({pool_spec.queue for pool_spec in pool_specs})
+    return StageDetail(
+        factory=row.factory,
+        stage=row.stage,
+        state=row.state,
+        runner=row.runner,
+        workers=row.workers,
+        built=row.built,
+        plan=row.plan,
+        folder=str(folder.path),
+        logs=str(folder.logs),
+        trouble=factory.status.trouble if factory.status else None,
+        bots=tuple(
+            _bot_row(pool_spec, pools.get(pool_spec.place), depths.get(pool_spec.queue), runs=factory.pid is not None)
+            for pool_spec in pool_specs
+        ),
+    )
+
+
+def _bot_row(pool_spec: PoolSpec, pool: PoolStatus | None, depth: Depth | None, *, runs: bool) -> BotRow:
+    return BotRow(
+        sector=pool_spec.sector,
+        bot=pool_spec.bot,
+        open=runs and pool is not None and pool.open,
+        broken=pool.broken if pool else None,
+        workers=pool_spec.processes,
+        queue=pool_spec.queue,
+        depth=depth or Depth(0, 0, 0, 0),
+        next=tuple(successor.bot for successor in pool_spec.successors),
+        runs=pool_spec.target or pool_spec.command or (),
+        folder=pool_spec.folder,
+        python=pool_spec.python,
+    )
+
+
+def _worker_row(factory: Factory, worker: WorkerStatus, now: float) -> WorkerRow:
+    lives = factory.pid is not None
+    return WorkerRow(
+        factory=factory.name,
+        stage=factory.stage,
+        sector=worker.sector,
+        bot=worker.bot,
+        worker=worker.worker,
+        pid=worker.pid if lives else None,
+        state=worker.state if lives else "gone",
+        uptime=round(now - worker.started_at, 3) if lives and worker.pid else 0.0,
+        restarts=worker.restarts,
+        done=worker.done,
+        failed=worker.failed,
+        in_hand=worker.in_hand if lives else 0,
+        status=worker.status if lives else None,
+    )
