@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +17,6 @@ from factory_cdk.plan.model import Successor
 from factory_cdk.queues.memory import MemoryQueues, Store
 from factory_cdk.queues.port import DamagedError, Failed, Finished, Job, Lease, Wanted
 from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
-from factory_cdk.runner.guardian import Guardian
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
 from factory_cdk.runner.ports import LoopClock
 from factory_cdk.runner.process import start_worker
@@ -87,6 +85,16 @@ class Hands:
 
     def flush(self) -> None:
         """There is no process to hand anything to."""
+
+
+class Unguarded:
+    """Nobody ends what workers leave behind: the real guardian would end other children of this process, too."""
+
+    def watch(self, pid: int, mark: str) -> None:
+        pass
+
+    def forget(self, pid: int) -> None:
+        pass
 
 
 @dataclass
@@ -189,9 +197,8 @@ def test_workers_are_heard_while_the_queues_are_slow_and_what_they_did_goes_into
             changed=lambda: None,
             start_failed=lambda failure: None,
         )
-        guardian = Guardian(os.open(os.devnull, os.O_WRONLY))
         clock = LoopClock(asyncio.get_running_loop())
-        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, clock, start_worker, guardian, events)
+        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, clock, start_worker, Unguarded(), events)
         pool.open = True
         async with desk.at_work(Pools([pool])):
             pool.start()
