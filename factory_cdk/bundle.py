@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from factory_cdk.canonical_json import json_digest
@@ -11,6 +12,46 @@ from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
 from factory_cdk.plan.tokens import credential_in_url
 
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What of a bot's code decides how it is run. Paths are relative to the bundle's root, `/` between their parts,
+    `""` is the root itself.
+
+    `roots` are the folders that modules are imported from, that of the bot's own module first. `requirements_file` is
+    what its requirements were read from (None: it has none), and `project` the folder of the project that is built and
+    installed (None: the code is used as it is). `index_options` are the lines of its requirements files that say which
+    indexes are asked, each with the folder of its file: a folder of wheels is relative to it. `subdirectory`,
+    `projects` and `version` are what installing the project needs to know of its source (see `outside.SourceFacts`).
+    """
+
+    roots: tuple[str, ...] = ("",)
+    requirements_file: str | None = None
+    project: str | None = None
+    index_options: tuple[tuple[str, str], ...] = ()
+    subdirectory: str | None = None
+    projects: tuple[str, ...] = ()
+    version: str | None = None
+
+
+def layout_as_json(layout: Layout) -> dict[str, Any]:
+    """The plain mapping that `layout_from_json` reads, without what is None or empty."""
+    said = asdict(layout)
+    return {key: value for key, value in said.items() if value not in (None, ())}
+
+
+def layout_from_json(said: Mapping[str, Any]) -> Layout:
+    """The layout that `layout_as_json` wrote. KeyError, TypeError or ValueError for anything else."""
+    return Layout(
+        roots=tuple(said["roots"]),
+        requirements_file=said.get("requirements_file"),
+        project=said.get("project"),
+        index_options=tuple((line, folder) for line, folder in said.get("index_options", ())),
+        subdirectory=said.get("subdirectory"),
+        projects=tuple(said.get("projects", ())),
+        version=said.get("version"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +63,9 @@ class Bundle:
     came from (`git`, `https://host/repo@<commit>`; never a credential); `commit` is git's, else None.
     `requirements` are the locked requirements, one line each, with hashes; `lock_digest` is their SHA-256.
     `size` is in bytes and `files` a count, both of the unpacked tree; `archive` is the zip in the cache, as an
-    absolute path, or None where nothing is packed; `archive_sha256` is the SHA-256 of that file in hex.
+    absolute path, or None where nothing is packed; `archive_sha256` is the SHA-256 of that file in hex. `layout` says
+    how the code is run, so that nobody has to open the archive to find out. `left_out` are the first paths that ignore
+    files kept out of it, a folder's with a `/` at its end.
     """
 
     bot: str
@@ -37,6 +80,8 @@ class Bundle:
     files: int = 0
     archive: str | None = None
     archive_sha256: str | None = None
+    layout: Layout = field(default_factory=Layout)
+    left_out: tuple[str, ...] = ()
 
 
 def unpacked(bot: Bot) -> Bundle:

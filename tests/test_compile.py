@@ -258,7 +258,7 @@ def test_validating_a_stage_needs_no_lock_and_says_so_when_there_is_a_broken_one
     done = run(tmp_path, "factory_cdk", "validate", "--plan", "factory-plan.yml", "--stage", "dev")
     assert (done.returncode, done.stdout) == (1, "")
     assert "plan.lock contains an unresolved merge conflict" in done.stderr
-    assert "help: take one side, then run `factory-cdk lock`" in done.stderr
+    assert "help: resolve it, then run `factory-cdk lock`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -116,7 +116,7 @@ class _Design:
         }
         found = [bot for bot in on_instances.values() if bundle_asset(self.bundles[bot.name]) is None]
         for bot in found:
-            message = f"`{bot.name}` is not packed: its stacks can be reviewed, not deployed"
+            message = f"`{bot.name}` is not packed: its stacks can be reviewed but not deployed"
             self._warn(bot.position, "F401", message, "run `factory-cdk pack` first")
         return [bot.name for bot in found]
 
@@ -178,16 +178,18 @@ class _Design:
             first = self.names.stack(region)
             filled = fill(list(units.values()), numbers_after(first, self.pinned), overhead=overhead)
             if len(filled) > 1 and not self.pinned:
-                message = f"the sectors in {region} fill {len(filled)} stacks, in the order of the plan"
-                hint = "run `factory-cdk lock`, so that a change of the plan moves no sector to another stack"
+                message = (
+                    f"the sectors in {region} need {len(filled)} stacks, and no plan.lock says which sector is in which"
+                )
+                hint = "run `factory-cdk lock`: else a change of the plan can move a sector to another stack"
                 self._warn(in_region[0].position, "F605", message, hint)
             by_name = {sector.name: sector for sector in in_region}
             for number, here in filled.items():
                 name = self.names.stack(region, number)
                 for one in here:
                     placed[one.name] = replace(designs[one.name], stack=name, release=parts[one.name].release)
-                members = [(by_name[one.name], parts[one.name]) for one in here]
-                stacks.append(self._region_stack(name, region, members, designs, after))
+                here_parts = [(by_name[one.name], parts[one.name]) for one in here]
+                stacks.append(self._region_stack(name, region, here_parts, designs, after))
         return stacks, placed
 
     def _parts(

@@ -1,4 +1,4 @@
-"""What AWS, CloudFormation or CDK would refuse of a stage or take otherwise than the plan means it.
+"""What AWS, CloudFormation or CDK would refuse in a stage, or understand differently than the plan means it.
 
 Every check yields Problems; `designing` turns them into diagnostics of the plan's file.
 """
@@ -24,7 +24,7 @@ MAX_EXACT_NUMBER = 2**53
 """The largest number that every JSON reader keeps exactly, Node's included."""
 
 _TOKEN = re.compile(r"[$#]\{Token\[")
-"""How CDK writes a value that it does not know yet into text and into lists; it evaluates what looks so."""
+"""How CDK writes a value that it does not know yet into text and into lists; it evaluates every text of this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Problem:
 
 
 def check_texts(plan: StagePlan, bundles: Mapping[str, Bundle]) -> Iterator[Problem]:
-    """What stands in templates as the plan wrote it must mean the same to CDK: refuse what CDK would evaluate.
+    """Text that templates contain as the plan wrote it must mean the same to CDK: refuse what CDK would evaluate.
 
-    `canonical` escapes everything that stands in parameters as JSON, so config may hold any text.
+    `canonical` escapes everything that parameters contain as JSON, so config may contain any text.
     """
     start = plan.sectors[0].position
     written: list[tuple[str, Position, Json]] = [("`meta`", start, plan.meta)]
@@ -55,10 +55,10 @@ def check_texts(plan: StagePlan, bundles: Mapping[str, Bundle]) -> Iterator[Prob
         for text in _evaluated(value):
             if (owner, text) not in seen:
                 seen.add((owner, text))
-                yield Problem(position, "F108", f"CDK would evaluate `{text[:60]}` in {owner}", "write it otherwise")
+                yield Problem(position, "F108", f"CDK would evaluate `{text[:60]}` in {owner}", "change this text")
     for number in _numbers(plan.meta):
         if abs(number) > MAX_EXACT_NUMBER:
-            message = f"the number {number:g} in `meta` is too large to be kept exactly"
+            message = f"the number {number:g} in `meta` is too large to be stored exactly"
             yield Problem(start, "F019", message, "quote it")
 
 
@@ -101,8 +101,8 @@ def check_alarm_names(plan: StagePlan) -> Iterator[Problem]:
             continue
         first = seen.setdefault((sector.region, str(name)), sector.name)
         if first != sector.name:
-            message = f"the sectors `{first}` and `{sector.name}` would both have the alarm `{name}` in {sector.region}"
-            hint = "leave `AlarmName` out, and each gets an alarm of its own"
+            message = f"duplicate alarm name `{name}` in {sector.region}: of the sectors `{first}` and `{sector.name}`"
+            hint = "remove `AlarmName`: then each sector gets its own alarm"
             yield Problem(sector.position, "F511", message, hint)
 
 
@@ -125,7 +125,9 @@ def check_config(sector: StageSector, bots: Iterable[BotDesign]) -> Iterator[Pro
         size = len(canonical(bot.config))
         if size > MAX_CONFIG_PARTS * PARAMETER_LIMIT:
             limit = f"{MAX_CONFIG_PARTS} parameters of {PARAMETER_LIMIT:,}"
-            message = f"the config of `{bot.name}` on the sector `{sector.name}` is {size:,} bytes; it may take {limit}"
+            message = (
+                f"the config of `{bot.name}` on the sector `{sector.name}` has {size:,} bytes; the limit is {limit}"
+            )
             yield Problem(sector.position, "F604", message, "keep large data in the bot's source")
 
 
@@ -133,9 +135,9 @@ def check_policy(sector: StageSector, bots: tuple[BotDesign, ...], size: int) ->
     """The policy of a sector's role (`size` characters) must be one that IAM takes."""
     if size > POLICY_LIMIT:
         successors = len({successor.queue for bot in bots for successor in bot.successors})
-        counted = f"{len(bots)} bots and {successors} queues that they send to"
-        message = f"the role of the sector `{sector.name}` needs {size:,} characters of policy for {counted}"
-        hint = f"IAM takes {POLICY_LIMIT:,}: spread its bots or their successors over more sectors"
+        counted = f"{len(bots)} bots and the {successors} queues that they send to"
+        message = f"the IAM policy of the sector `{sector.name}` has {size:,} characters for {counted}"
+        hint = f"the limit is {POLICY_LIMIT:,}: move some bots or their successors to more sectors"
         yield Problem(sector.position, "F603", message, hint)
 
 
@@ -144,8 +146,8 @@ def check_unit(sector: StageSector, whole: Unit, overhead: int, meta_size: int) 
     count, size = len(whole.resources), overhead + whole.size
     if count <= MAX_RESOURCES and size <= MAX_TEMPLATE_BYTES:
         return
-    message = f"the sector `{sector.name}` makes {count} resources and a template of up to {size:,} bytes"
-    hint = f"a stack takes {MAX_RESOURCES} and {MAX_TEMPLATE_BYTES:,} bytes: "
+    message = f"the sector `{sector.name}` needs {count} resources and a template of up to {size:,} bytes"
+    hint = f"the limit of a stack is {MAX_RESOURCES} resources and {MAX_TEMPLATE_BYTES:,} bytes: "
     large_meta = size > MAX_TEMPLATE_BYTES and meta_size > whole.size
-    hint += f"`meta` takes {meta_size:,} of them" if large_meta else "spread its bots over more sectors"
+    hint += f"shorten `meta`, which has {meta_size:,}" if large_meta else "move some of its bots to more sectors"
     yield Problem(sector.position, "F602", message, hint)

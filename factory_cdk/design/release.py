@@ -1,18 +1,17 @@
-"""A sector's release: the manifest of what its instance runs, and the routes between its bots' queues."""
+"""A sector's release as its design gives it, the manifest that names it, and the routes between its bots' queues."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import replace
 
 from factory_cdk.bootstrap import SectorFacts, render_install
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import Asset, BotDesign
 from factory_cdk.design.naming import DEAD_LETTER_SUFFIX, Names
-from factory_cdk.design.values import canonical, sha256
-from factory_cdk.plan.model import BotArguments, Json, Platform
-
-_DEFAULTS = BotArguments()
+from factory_cdk.design.values import canonical, sha256, split
+from factory_cdk.plan.model import Json, Platform, SecretReference, Settings
+from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json
 
 
 def content_asset(text: str, suffix: str) -> Asset:
@@ -34,71 +33,82 @@ def bundle_asset(bundle: Bundle) -> Asset | None:
     """
     if not bundle.packed or bundle.archive_sha256 is None:
         return None
-    return Asset(key=f"{bundle.archive_sha256}.zip", sha256=bundle.archive_sha256, path=bundle.archive)
+    return Asset(key=archive_key(bundle.archive_sha256), sha256=bundle.archive_sha256, path=bundle.archive)
 
 
-def manifest(
-    names: Names,
-    sector: str,
-    bots: Iterable[BotDesign],
-    install: Asset,
-    secret_names: Mapping[str, str],
-    *,
-    routes: Json,
-) -> Json:
-    """What the instance of `sector` installs and runs; bootstrap.py and the runner read it.
+def sector_release(names: Names, sector: str, bots: Iterable[BotDesign], *, aws: bool) -> SectorRelease:
+    """What `sector` runs. With `aws` the values of config are in parameters, and those of secrets that are nowhere yet
+    in the secrets that the template creates; else they are on this machine.
+    """
+    bots = tuple(bots)
+    created = created_secrets(names, sector, bots) if aws else {}
+    return SectorRelease(
+        names.factory,
+        names.stage,
+        sector,
+        tuple(_bot_release(names, sector, bot, created.get(bot.name), aws=aws) for bot in bots),
+    )
 
-    `secret_names` is the Secrets Manager name of the secret that the template creates, by bot. Config and
-    `routes` are in parameters; their digests are here, so that a change of either is another release.
+
+def created_secrets(names: Names, sector: str, bots: Iterable[BotDesign]) -> dict[str, str]:
+    """The Secrets Manager name of the secret that the template creates, by bot: one for all bots that take the same
+    values, and none for a bot whose secrets exist.
+    """
+    shared: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for bot in bots:
+        values = {
+            name: [reference.env, reference.profile, reference.key]
+            for name, reference in bot.secrets.items()
+            if reference.secret is None
+        }
+        if values:
+            found[bot.name] = shared.setdefault(canonical(values), names.secret(sector, bot.name))
+    return found
+
+
+def config_parameters(names: Names, sector: str, bot: BotDesign) -> dict[str, str]:
+    """The SSM parameters that hold a bot's config as JSON, in parts, by their names; none without config."""
+    parts = split(canonical(bot.config)) if bot.config else []
+    return {names.path(sector, "config", bot.name, str(number)): part for number, part in enumerate(parts, start=1)}
+
+
+def manifest(release: SectorRelease, install: Asset, *, routes: Json) -> Json:
+    """What the instance of a sector installs and runs: bootstrap.py reads it, and a runner gets the `release` back from
+    it with `release_from_json`. `routes` are in a parameter; their digest is here, so that a change is another release.
     """
     return {
         "format": 1,
-        "factory": names.factory,
-        "stage": names.stage,
-        "sector": sector,
         "install": {"key": install.key, "sha256": install.sha256},
         "router": sha256(canonical(routes)),
-        "bots": {bot.name: _bot(bot, secret_names.get(bot.name)) for bot in bots},
+        **release_as_json(release),
     }
 
 
-def _bot(bot: BotDesign, secret_name: str | None) -> Json:
+def _bot_release(names: Names, sector: str, bot: BotDesign, created: str | None, *, aws: bool) -> BotRelease:
     asset = bundle_asset(bot.bundle)
-    bundle = {"key": asset.key, "sha256": asset.sha256, "digest": bot.bundle.digest} if asset else None
+    config = None
+    if aws and bot.config:
+        config = ConfigSource(tuple(config_parameters(names, sector, bot)), sha256(canonical(bot.config)))
     secrets = {
-        name: {"secret": reference.secret or secret_name, "key": reference.key if reference.secret else name}
+        name: SecretReference(secret=created, key=name) if aws and reference.secret is None else reference
         for name, reference in bot.secrets.items()
     }
-    said = {
-        "bot_path": bot.bot_path,
-        "command": list(bot.command) if bot.command else None,
-        "requirements_path": bot.requirements_path,
-        "subdirectory": bot.subdirectory,
-        "python": bot.python,
-        "lock": bot.bundle.lock_digest,
-        "arguments": given_arguments(bot.arguments) or None,
-        "config": sha256(canonical(bot.config)) if bot.config else None,
-        "secrets": secrets or None,
-    }
-    return {
-        "bundle": bundle,
-        "source": bot.bundle.digest,
-        "queue": bot.queue,
-        **{key: value for key, value in said.items() if value is not None},
-    }
-
-
-def given_arguments(arguments: BotArguments) -> dict[str, Json]:
-    """The arguments that differ from their defaults, by their names in the plan; queue, config and secrets are
-    elsewhere.
-    """
-    given: dict[str, Json] = {}
-    for field in fields(arguments):
-        value = getattr(arguments, field.name)
-        if field.name in ("settings", "queue_name", "workflow", "python") or value == getattr(_DEFAULTS, field.name):
-            continue
-        given[field.name.replace("_", "-")] = dict(value) if isinstance(value, Mapping) else value
-    return given
+    return BotRelease(
+        name=bot.name,
+        queue=bot.queue,
+        digest=bot.bundle.digest,
+        archive_sha256=asset.sha256 if asset else None,
+        bot_path=bot.bot_path,
+        command=bot.command,
+        layout=bot.bundle.layout,
+        requirements=bot.bundle.lock_digest,
+        python=bot.python,
+        successors=bot.successors,
+        arguments=replace(bot.arguments, settings=Settings(), queue_name=None, python=None),
+        config=config,
+        secrets=secrets,
+    )
 
 
 def router(names: Names, bots: Iterable[BotDesign], home_region: str) -> Json:

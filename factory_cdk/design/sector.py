@@ -9,10 +9,19 @@ from factory_cdk.bootstrap import BOOTSTRAP_LIMIT, SectorFacts, render_user_data
 from factory_cdk.design import policy
 from factory_cdk.design.model import Asset, BotDesign, Resource
 from factory_cdk.design.naming import ASSETS_BUCKET, Names
-from factory_cdk.design.release import bundle_asset, content_asset, install_asset, manifest, router
+from factory_cdk.design.release import (
+    bundle_asset,
+    config_parameters,
+    content_asset,
+    created_secrets,
+    install_asset,
+    manifest,
+    router,
+    sector_release,
+)
 from factory_cdk.design.values import canonical, ref, sha256, split, sub, tag_list
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS, gets_instance
 from factory_cdk.plan.model import Json, Platform, StageSector
 from factory_cdk.plan.names import logical
 
@@ -95,12 +104,12 @@ class _Sector:
 
     def parts(self) -> SectorParts:
         """Everything, the release's manifest included."""
-        secret_ids, secret_names = self._secrets()
+        secret_ids = self._secrets()
         install = install_asset(self.facts, self.sector.platform)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
         routes = router(self.names, self.bots, self.home_region)
-        content = manifest(self.names, self.sector.name, self.bots, install, secret_names, routes=routes)
-        release = content_asset(canonical(content), ".json")
+        runs = sector_release(self.names, self.sector.name, self.bots, aws=True)
+        release = content_asset(canonical(manifest(runs, install, routes=routes)), ".json")
         assets = tuple({asset.key: asset for asset in (release, install, *bundles)}.values())
         statements = policy.statements(
             self.names,
@@ -121,31 +130,20 @@ class _Sector:
         self.resources.append(Resource(logical_id, type_, properties, depends_on, self.sector.name))
         return logical_id
 
-    def _secrets(self) -> tuple[list[str], dict[str, str]]:
+    def _secrets(self) -> list[str]:
         """One secret for all bots that take the same values; made empty, filled by `build` or `secrets put`."""
         ids: list[str] = []
-        names: dict[str, str] = {}
-        shared: dict[str, str] = {}
-        for bot in self.bots:
-            values = {
-                name: [reference.env, reference.profile, reference.key]
-                for name, reference in bot.secrets.items()
-                if reference.secret is None
-            }
-            if not values:
+        made: set[str] = set()
+        secrets = {bot.name: bot.secrets for bot in self.bots}
+        for bot, secret in created_secrets(self.names, self.sector.name, self.bots).items():
+            if secret in made:
                 continue
-            same = canonical(values)
-            if same not in shared:
-                shared[same] = self.names.secret(self.sector.name, bot.name)
-                description = f"Secret values of {bot.name} on sector {self.sector.name}: {', '.join(sorted(values))}"
-                properties = {
-                    "Name": shared[same],
-                    "Description": description[:2048],
-                    "Tags": tag_list(self.tags),
-                }
-                ids.append(self._add(f"Secret{logical(bot.name)}", "AWS::SecretsManager::Secret", properties))
-            names[bot.name] = shared[same]
-        return ids, names
+            made.add(secret)
+            values = sorted(name for name, reference in secrets[bot].items() if reference.secret is None)
+            description = f"Secret values of {bot} on sector {self.sector.name}: {', '.join(values)}"
+            properties = {"Name": secret, "Description": description[:2048], "Tags": tag_list(self.tags)}
+            ids.append(self._add(f"Secret{logical(bot)}", "AWS::SecretsManager::Secret", properties))
+        return ids
 
     def _role(self, statements: list[Json]) -> None:
         name = self.names.role(self.sector.name)
@@ -173,14 +171,15 @@ class _Sector:
 
     def _parameters(self, routes: Json) -> None:
         for bot in self.bots:
-            if bot.config:
-                self._split(f"Config{logical(bot.name)}", ("config", bot.name), bot.config)
-        self._split("Router", ("router",), routes)
+            self._parts(f"Config{logical(bot.name)}", config_parameters(self.names, self.sector.name, bot))
+        parts = enumerate(split(canonical(routes)), start=1)
+        self._parts(
+            "Router", {self.names.path(self.sector.name, "router", str(number)): part for number, part in parts}
+        )
 
-    def _split(self, kind: str, path: tuple[str, ...], value: Json) -> None:
-        for number, part in enumerate(split(canonical(value)), start=1):
-            suffix = "" if number == 1 else f"Part{number}"
-            self._parameter(kind + suffix, self.names.path(self.sector.name, *path, str(number)), part)
+    def _parts(self, kind: str, parts: Mapping[str, str]) -> None:
+        for number, (name, part) in enumerate(parts.items(), start=1):
+            self._parameter(kind if number == 1 else f"{kind}Part{number}", name, part)
 
     def _parameter(self, kind: str, name: str, value: Json) -> str:
         properties = {"Name": name, "Type": "String", "Value": value, "Tags": self.tags}
@@ -250,11 +249,22 @@ class _Sector:
         for key in ALARM_ACTIONS:
             if key in properties:
                 properties[key] = [_action(action) for action in properties[key]]
-        if "Metrics" not in properties:  # a metric formula names the instances itself
-            properties["Dimensions"] = [{"Name": "InstanceId", "Value": ref(instance)}]
+        dimensions = [{"Name": "InstanceId", "Value": ref(instance)}]
+        if "Metrics" in properties:
+            properties["Metrics"] = [_of_instance(metric, dimensions) for metric in properties["Metrics"]]
+        elif "EvaluationCriteria" not in properties:
+            properties["Dimensions"] = dimensions
         taken = {tag.get("Key") for tag in properties.get("Tags", ())}
         own = [tag for tag in tag_list(self.tags) if tag["Key"] not in taken]
         return {**properties, "Tags": [*properties.get("Tags", ()), *own]}
+
+
+def _of_instance(query: Mapping[str, Json], dimensions: Json) -> Json:
+    """A part of an alarm's `Metrics`, with `dimensions` where it is a metric of the instance."""
+    stat = query.get("MetricStat")
+    if not isinstance(stat, Mapping) or not gets_instance(stat.get("Metric")):
+        return query
+    return {**query, "MetricStat": {**stat, "Metric": {**stat["Metric"], "Dimensions": dimensions}}}
 
 
 def _action(action: str) -> Json:

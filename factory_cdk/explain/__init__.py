@@ -1,1 +1,1 @@
-"""What every diagnostic means, with an example that causes it and its mend; `pages/` holds it all as Markdown."""
+"""What every diagnostic means, with an example that causes it and how to fix it; `pages/` has the text as Markdown."""

@@ -1,7 +1,7 @@
 """Reads the explanations out of `pages/`, Markdown files of one form.
 
-Under `## F101`: what the code means, a fenced example as a diff, how to mend it. In the diff, lines with `-` cause the
-diagnostic and lines with `+` mend it. The fence says what its lines are: a `plan`, shell `commands` in a folder with a
+Under `## F101`: what the code means, a fenced example as a diff, how to fix it. In the diff, lines with `-` cause the
+diagnostic and lines with `+` fix it. The fence says what its lines are: a `plan`, shell `commands` in a folder with a
 valid plan, or a `sketch` of something that is too large to be shown.
 """
 
@@ -20,14 +20,14 @@ Kind = Literal["plan", "commands", "sketch"]
 
 _ENTRY = re.compile(
     r"^## (?P<code>F\d{3})\n\n(?P<meaning>.+?)\n\n(?:```diff (?P<kind>plan|commands|sketch)\n(?P<diff>.+?)```\n\n)?"
-    r"(?P<mend>[^`#].*?)\n*(?=^## |\Z)",
+    r"(?P<fix>[^`#].*?)\n*(?=^## |\Z)",
     re.MULTILINE | re.DOTALL,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Something that causes a diagnostic and how it is mended, as the lines of a diff."""
+    """Something that causes a diagnostic and its fix, as the lines of a diff."""
 
     kind: Kind
     diff: str
@@ -38,7 +38,7 @@ class Example:
         return self._without("+")
 
     @property
-    def mended(self) -> str:
+    def fixed(self) -> str:
         """The text that does not."""
         return self._without("-")
 
@@ -48,24 +48,24 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A code, what it means, an example of it, and how to mend it. No plan causes a code without an example."""
+    """A code, what it means, an example of it, and how to fix it. No plan causes a code without an example."""
 
     code: Code
     meaning: str
     example: Example | None
-    mend: str
+    fix: str
 
     def as_json(self) -> dict[str, Any]:
         """The explanation as the plain mapping that `explain --format json` prints."""
         example = self.example
-        shown = example and {"kind": example.kind, "wrong": example.wrong, "mended": example.mended}
+        shown = example and {"kind": example.kind, "wrong": example.wrong, "fixed": example.fixed}
         return {
             "code": self.code.code,
             "severity": str(self.code.severity),
             "title": self.code.title,
             "meaning": self.meaning,
             "example": shown,
-            "mend": self.mend,
+            "fix": self.fix,
         }
 
 
@@ -96,9 +96,9 @@ def groups() -> Mapping[str, str]:
 def _read(page: str) -> Iterator[Explanation]:
     for entry in _ENTRY.finditer(page):
         example = Example(cast(Kind, entry["kind"]), entry["diff"]) if entry["diff"] else None
-        yield Explanation(CODES[entry["code"]], _unwrapped(entry["meaning"]), example, _unwrapped(entry["mend"]))
+        yield Explanation(CODES[entry["code"]], _unwrapped(entry["meaning"]), example, _unwrapped(entry["fix"]))
 
 
 def _unwrapped(text: str) -> str:
-    """Paragraphs as lines of their own, as long as they are."""
+    """Each paragraph as one long line."""
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

@@ -8,12 +8,12 @@ from factory_cdk.explain.explanations import Explanation, explanations, groups
 
 _INTRODUCTION = """# Diagnostics
 
-Every problem with a plan is reported with its place, a code that never changes its meaning, and a hint. An *error*
-refuses the plan, a *warning* does so with `--strict` only, a *notice* never does. `factory-cdk explain CODE` shows what
-stands here.
+Every problem in a plan is reported with its position, a code that never changes its meaning, and a hint. An *error*
+refuses the plan, a *warning* does so with `--strict` only, a *notice* never does. `factory-cdk explain CODE` shows the
+same text.
 
-In the examples, lines with `-` cause the diagnostic and lines with `+` mend it. Warnings and notices can be silenced
-behind what they are about, or on the line above it: `# factory: ignore F402 -- the reason`.
+In the examples, lines with `-` cause the diagnostic and lines with `+` fix it. Warnings and notices can be silenced
+with a comment on the same line, or on the line above: `# factory: ignore F402 -- the reason`.
 
 This page is generated: `factory-cdk explain --list --format markdown -o docs/diagnostics.md`.
 """
@@ -33,13 +33,13 @@ def _lines(explained: Mapping[str, Explanation]) -> Iterator[str]:
     yield _INTRODUCTION
     for group, title in groups().items():
         yield f"## {group}: {title}\n"
-        members = [one for code, one in explained.items() if code.startswith(group)]
-        yield "| code | severity | what it stands for |\n|---|---|---|"
-        for one in members:
+        entries = [one for code, one in explained.items() if code.startswith(group)]
+        yield "| code | severity | meaning |\n|---|---|---|"
+        for one in entries:
             code = one.code.code
             yield f"| [{code}](#{code.lower()}) | {one.code.severity} | {one.code.title} |"
         yield ""
-        for one in members:
+        for one in entries:
             yield from _entry(one)
             yield ""
 
@@ -51,4 +51,4 @@ def _entry(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.meaning}\n"
     if explanation.example is not None:
         yield f"```diff\n{explanation.example.diff}```\n"
-    yield explanation.mend
+    yield explanation.fix

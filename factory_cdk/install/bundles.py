@@ -16,7 +16,6 @@ from pathlib import Path
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
-from factory_cdk.install.code import archive_of
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.paths import native
 from factory_cdk.state.locks import holding, take_lock
@@ -26,15 +25,15 @@ LONGEST_WAIT = 600.0
 """Seconds to wait for another process that lays out the same bundle."""
 
 
-def bundle_folder(home: Path, bundle: Bundle) -> Path:
-    """Where `bundle` is laid out, whether it is or not."""
-    return home / BUNDLES / bundle.digest
+def bundle_folder(home: Path, digest: str) -> Path:
+    """Where the bundle of this digest is laid out, whether it is or not."""
+    return home / BUNDLES / digest
 
 
 def lay_out(home: Path, bundle: Bundle) -> Path:
     """The folder with the files of `bundle`, made if need be: whole or not at all. FactoryError."""
     archive = archive_of(bundle)
-    folder = bundle_folder(home, bundle)
+    folder = bundle_folder(home, bundle.digest)
     make_private(folder.parent)
     lock = take_lock(folder.with_name(f"{folder.name}.lock"), wait=LONGEST_WAIT)
     if lock is None:
@@ -51,6 +50,13 @@ def lay_out(home: Path, bundle: Bundle) -> Path:
             _make_read_only(fresh)
             fresh.rename(folder)
     return folder
+
+
+def archive_of(bundle: Bundle) -> Path:
+    """The archive of a packed bundle. FactoryError when it is not in the cache."""
+    if bundle.archive is None:
+        raise FactoryError(f"{bundle.bot} is not packed", "run `factory-cdk pack`")
+    return Path(bundle.archive)
 
 
 def remove_read_only(folder: Path) -> None:

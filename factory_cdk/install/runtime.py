@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from factory_cdk.design.model import BotDesign
 from factory_cdk.install.bundles import bundle_folder
-from factory_cdk.install.code import Code, archive_of, packed_code
 from factory_cdk.install.environments import Environment, Project, environment, with_project
+from factory_cdk.pack.requirements.outside import SourceFacts
+from factory_cdk.release import BotRelease
+
+_FOLDER = re.compile(r"(?P<option>-f|--find-links)[\s=]\s*(?P<folder>.*)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
 class BotRuntime:
-    """What a bot runs with: its code, the folder in which its bundle is laid out, its environment."""
+    """What a bot runs with: the folder in which its bundle is laid out, the folders in it that its modules are imported
+    from (none where its environment knows them), its environment.
+    """
 
-    code: Code
     root: Path
+    roots: tuple[Path, ...]
     environment: Environment
 
 
-def bot_runtime(home: Path, bot: BotDesign) -> BotRuntime:
-    """What `bot`, which is packed, runs with; nothing is made yet. FactoryError when its bundle is not here.
+def bot_runtime(home: Path, bot: BotRelease, archive: Path, requirements: Sequence[str]) -> BotRuntime:
+    """What `bot` runs with, whose bundle is in `archive` and whose locked lines are `requirements`; nothing is made
+    yet and the archive is not read.
 
     A project that builds is installed itself, on top of the environment of its requirements, as `pip install`
     would; all other code is imported from the bundle.
     """
-    code, root = packed_code(bot), bundle_folder(home, bot.bundle)
-    base = replace(environment(home, bot.bundle.requirements, bot.python), bots=(bot.name,))
-    if code.manifest is None:
-        return BotRuntime(code, root, base)
-    folder = code.manifest.folder
-    base = replace(base, options=code.index_options(root), context=root / folder)
-    if not code.manifest.builds and not code.facts.projects:
-        return BotRuntime(code, root, base)
-    project = Project(
-        archive_of(bot.bundle),
-        bot.bundle.digest,
-        folder if code.manifest.builds else None,
-        code.roots(root),
-        code.facts,
-    )
-    return BotRuntime(code, root, with_project(base, project))
+    layout, root = bot.layout, bundle_folder(home, bot.digest)
+    roots = tuple(root / folder for folder in layout.roots)
+    base = replace(environment(home, requirements, bot.python), bots=(bot.name,))
+    if layout.requirements_file is None:
+        return BotRuntime(root, roots, base)
+    options = tuple(_anywhere(option, root / folder) for option, folder in layout.index_options)
+    base = replace(base, options=options, context=(root / layout.requirements_file).parent)
+    if layout.project is None and not layout.projects:
+        return BotRuntime(root, roots, base)
+    facts = SourceFacts(layout.subdirectory, layout.projects, layout.version)
+    project = Project(archive, bot.digest, layout.project, roots, facts)
+    return BotRuntime(root, (), with_project(base, project))
+
+
+def _anywhere(option: str, folder: Path) -> str:
+    """An option of an index as it reads in a file of another folder than `folder`."""
+    found = _FOLDER.match(option)
+    if found is None or _ADDRESS.match(found["folder"]) or found["folder"].startswith(("/", "$")):
+        return option
+    return f"{found['option']} {(folder / found['folder']).absolute().as_uri()}"

@@ -38,8 +38,11 @@ def entry(spec: RunnerSpec, bot: str) -> PoolSpec:
     """The pool spec whose queue gets jobs that are submitted to `bot`: the first in plan order. FactoryError."""
     refuse_unknown_bot(spec, bot)
     pool_spec = next(one for one in spec.pool_specs if one.bot == bot)
-    if pool_spec.launcher == "qalx":
-        raise FactoryError(f"bot {bot} gets its jobs from qalx", f"add them to the qalx queue {pool_spec.queue}")
+    if not pool_spec.gets_jobs:
+        source = pool_spec.transport
+        raise FactoryError(
+            f"bot {bot} gets its jobs from {source}", f"add them to the {source} queue {pool_spec.queue}"
+        )
     return pool_spec
 
 

@@ -8,16 +8,43 @@ we start the bot, keep it running and end it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from factory_cdk.design.model import BotDesign, SectorDesign
-from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import Json
+from factory_cdk.launchers.base import ProcessEnvironment, Refusal, Start
+from factory_cdk.plan.model import BotArguments, Json
+from factory_cdk.release import BotRelease
 
 PROGRAM = "qalx"
 
 
-def bot_start(bot: BotDesign) -> tuple[str, ...]:
+class QalxLauncher:
+    """Bots of pyqalx."""
+
+    name = "qalx"
+    transport = "qalx"
+    idle_arguments = ("max-attempts", "timeout", "visibility-timeout", "batch")
+    idle_hint = "remove it: qalx has its own"
+
+    def validate(self, bot_path: str | None, command: tuple[str, ...] | None) -> Refusal | None:
+        """Refuses a `command`, which qalx does not start."""
+        if bot_path is None:
+            return Refusal("has `launcher: qalx` and a `command`", "give it a `bot_path`")
+        return None
+
+    def environment(self, bot: BotRelease, installed: ProcessEnvironment) -> ProcessEnvironment:
+        """What was installed."""
+        return installed
+
+    def command(self, bot: BotRelease) -> Start:
+        """Run `qalx bot-start`."""
+        return Start("program", bot_start(bot))
+
+    def processes(self, arguments: BotArguments) -> int:
+        """One, which starts the others."""
+        return 1
+
+
+def bot_start(bot: BotRelease) -> tuple[str, ...]:
     """The command line that starts `bot`."""
     arguments = bot.arguments
     return (
@@ -34,22 +61,7 @@ def bot_start(bot: BotDesign) -> tuple[str, ...]:
     )
 
 
-def refuse_mixtures(sectors: Iterable[SectorDesign]) -> None:
-    """FactoryError where jobs would have to pass between bots of qalx and ours, or qalx would start a command."""
-    bots = [bot for sector in sectors for bot in sector.bots]
-    launchers = {bot.name: bot.arguments.launcher for bot in bots}
-    for bot in bots:
-        if bot.arguments.launcher == "qalx" and bot.bot_path is None:
-            raise FactoryError(f"bot {bot.name} has `launcher: qalx` and a `command`", "give it a `bot_path`")
-        others = [one.bot for one in bot.successors if launchers.get(one.bot, "python") != bot.arguments.launcher]
-        if others:
-            raise FactoryError(
-                f"jobs cannot pass from bot {bot.name} to {others[0]}: one has `launcher: qalx`, whose jobs are qalx's",
-                "start both in the same way, or take the edge out of the workflow",
-            )
-
-
-def _classes(bot: BotDesign) -> Iterator[str]:
+def _classes(bot: BotRelease) -> Iterator[str]:
     arguments = bot.arguments
     named = {
         "--qalx-session-class": arguments.qalx_session_class,
@@ -67,7 +79,7 @@ def _meta(meta: Mapping[str, Json]) -> Iterator[str]:
         yield f"--meta={key}={text}"
 
 
-def _successors(bot: BotDesign) -> tuple[str, ...]:
+def _successors(bot: BotRelease) -> tuple[str, ...]:
     if bot.arguments.workflow is not None:
         return bot.arguments.workflow
     return tuple(dict.fromkeys(successor.bot for successor in bot.successors))

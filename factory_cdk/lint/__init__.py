@@ -1,4 +1,4 @@
-"""Lint: what a stage would do on AWS that its author will regret, each at the line of the plan it comes from.
+"""Lint: problems that a stage would have on AWS, each at the line of the plan it comes from.
 
     StageDesign ──▶ checks (instances, alarms, policies, literals) ──┐
         └──▶ templates ──▶ CDK's validation, cfn-lint (engines) ──▶ Finding ──▶ places ──▶ Diagnostic

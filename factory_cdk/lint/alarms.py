@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.design.model import StageDesign
-from factory_cdk.lint.finding import Finding, Placed, is_true, number, of_type
+from factory_cdk.lint.finding import Finding, Placed, of_type
 from factory_cdk.lint.instances import INSTANCE
-from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS
+from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, EC2_NAMESPACE, instance_verb
+from factory_cdk.plan.checks.numbers import is_true, number
+from factory_cdk.plan.yaml.nodes import Path
 
 ALARM = "AWS::CloudWatch::Alarm"
 
@@ -17,27 +19,40 @@ BASIC, DETAILED = 300, 60
 """Seconds between two points of an instance's metrics
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/manage-detailed-monitoring.html)."""
 
-_VERB = re.compile(r":ec2:(\w+)$|AWS_EC2\.InstanceId\.(\w+)")
+_FILLED = re.compile(r"\$\{[^}]*\}")
+"""What CloudFormation fills in: the partition and the region of an action on the instance."""
 
 
 def check_period(design: StageDesign) -> Iterator[Finding]:
-    """F707: an alarm that looks more often than its metric is measured sees no data most of the time."""
+    """F707: an alarm that checks more often than its metric is published sees no data most of the time."""
     for alarm, instance in _watched(design):
-        properties = alarm.resource.properties
-        name, period = properties.get("MetricName"), number(properties.get("Period"))
-        if properties.get("Namespace") != "AWS/EC2" or not isinstance(name, str) or period is None:
-            continue
+        sector = alarm.resource.sector
         detailed = is_true(instance.get("Monitoring"))
-        measured = _measured(name, detailed=detailed)
-        if period >= measured:
-            continue
-        message = f"the alarm of `{alarm.resource.sector}` looks every {period:g} s, but EC2 measures `{name}` "
-        message += f"every {measured} s"
-        hint = f"write `Period: {measured}`"
-        if not detailed and _measured(name, detailed=True) < measured:
-            message += " without detailed monitoring"
-            hint = f"write `Monitoring: true` into the parameters of `{alarm.resource.sector}`, or `Period: {measured}`"
-        yield Finding("F707", alarm.at("Period"), message, hint)
+        for path, metric, given in _ec2_metrics(alarm.resource.properties):
+            period = number(given)
+            measured = _measured(metric, detailed=detailed)
+            if period is None or period >= measured:
+                continue
+            message = f"the alarm of `{sector}` checks every {period:g} s, but EC2 publishes `{metric}` "
+            message += f"every {measured} s"
+            hint = f"write `Period: {measured}`"
+            if not detailed and _measured(metric, detailed=True) < measured:
+                message += " without detailed monitoring"
+                hint = f"add `Monitoring: true` to the parameters of `{sector}`, or `Period: {measured}`"
+            yield Finding("F707", alarm.at(*path), message, hint)
+
+
+def _ec2_metrics(properties: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
+    """The path of the period, the name and the period of every metric of EC2 in an alarm."""
+    queries = properties.get("Metrics")
+    stats: list[tuple[Path, Any, Any]] = [(("Period",), properties, properties)]
+    for index, query in enumerate(queries if isinstance(queries, list) else ()):
+        stat = query.get("MetricStat")
+        if isinstance(stat, Mapping):
+            stats.append((("Metrics", index, "MetricStat", "Period"), stat.get("Metric"), stat))
+    for path, metric, stat in stats:
+        if isinstance(metric, Mapping) and metric.get("Namespace") == EC2_NAMESPACE:
+            yield path, str(metric.get("MetricName")), stat.get("Period")
 
 
 def _measured(metric: str, *, detailed: bool) -> int:
@@ -56,9 +71,8 @@ def check_termination(design: StageDesign) -> Iterator[Finding]:
             if verb == "terminate":
                 message = f"this alarm terminates the instance of `{alarm.resource.sector}`"
                 if alarm.resource.properties.get("TreatMissingData") == "breaching":
-                    message += ", also when no data arrive"
-                hint = "the sector is gone until the next build, its jobs go back to their queues; `stop` keeps the "
-                hint += "instance"
+                    message += ", also when there is no data"
+                hint = "nothing starts the sector again until the next build; use `stop` to keep the instance"
                 yield Finding("F708", alarm.at(key, index), message, hint)
 
 
@@ -67,15 +81,16 @@ def check_actions(design: StageDesign) -> Iterator[Finding]:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/UsingAlarmActions.html
     for alarm, instance in _watched(design):
         sector = alarm.resource.sector
-        metric = alarm.resource.properties.get("MetricName")
+        metric = next((name for _, name, _ in _ec2_metrics(alarm.resource.properties)), None)
         for key, index, verb in _verbs(alarm.resource.properties):
             if verb == "terminate" and is_true(instance.get("DisableApiTermination")):
                 message = f"this alarm cannot terminate the instance of `{sector}`: it is protected from termination"
                 hint = f"remove `DisableApiTermination` from the parameters of `{sector}`, or the action"
                 yield Finding("F709", alarm.at(key, index), message, hint)
-            elif verb == "recover" and isinstance(metric, str) and metric != "StatusCheckFailed_System":
-                message = f"EC2 recovers an instance for `StatusCheckFailed_System` alone, not for `{metric}`"
-                yield Finding("F709", alarm.at(key, index), message, "`reboot` is for the other metrics")
+            elif verb == "recover" and metric in (None, "StatusCheckFailed_Instance"):
+                on = f"`{metric}`" if metric else "a metric that is not of AWS/EC2"
+                message = f"this alarm cannot recover the instance of `{sector}`: EC2 does not recover for {on}"
+                yield Finding("F709", alarm.at(key, index), message, "use `StatusCheckFailed_System`, or `reboot`")
 
 
 def _watched(design: StageDesign) -> Iterator[tuple[Placed, Mapping[str, Any]]]:
@@ -91,6 +106,6 @@ def _verbs(properties: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
         actions = properties.get(key)
         for index, action in enumerate(actions if isinstance(actions, list) else ()):
             text = action.get("Fn::Sub") if isinstance(action, Mapping) else action
-            found = _VERB.search(text) if isinstance(text, str) else None
-            if found:
-                yield key, index, (found[1] or found[2]).lower()
+            verb = instance_verb(_FILLED.sub("aws", text)) if isinstance(text, str) else None
+            if verb:
+                yield key, index, verb

@@ -1,4 +1,4 @@
-"""What CDK's own validation and cfn-lint say of a stage's templates, as findings.
+"""What CDK's own validation and cfn-lint report about a stage's templates, as findings.
 
 Both have the same catalogue of rules (cfn-lint's), so what both say of one place is one finding.
 """
@@ -6,10 +6,11 @@ Both have the same catalogue of rules (cfn-lint's), so what both say of one plac
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lint.finding import Finding, InTemplate
 from factory_cdk.plan.findings import shortened
+from factory_cdk.plan.yaml.nodes import Path as PlanPath
 from factory_cdk.stacks.node import INSTALL_HINT
 
 TEMPLATE_SUFFIX = ".template.json"
@@ -75,7 +77,32 @@ def engine_findings(design: StageDesign, folder: Path) -> tuple[Finding, ...]:
         if one.severity in ("error", "fatal", "warning")
     ]
     said += _cfn_lint(design, folder, rules)
-    return tuple(merged(one for one in said if one.number not in BY_DESIGN))
+    return tuple(merged(_at_existing(said, folder)))
+
+
+def _at_existing(said: Iterable[Said], folder: Path) -> Iterator[Said]:
+    """`said` without what is by design, each at a place that its template has: of a property that is missing, one
+    engine names the place where it would be, the other the one that lacks it.
+    """
+    templates: dict[str, Any] = {}
+    for one in said:
+        if one.number in BY_DESIGN:
+            continue
+        if one.place.stack not in templates:
+            file = folder / f"{one.place.stack}{TEMPLATE_SUFFIX}"
+            templates[one.place.stack] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        path = _existing(templates[one.place.stack], one.place.path)
+        yield replace(one, place=InTemplate(one.place.stack, path))
+
+
+def _existing(value: Any, path: PlanPath) -> PlanPath:
+    """`path` in `value` as far as it exists."""
+    for length, step in enumerate(path):
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return path[:length]
+    return path
 
 
 def _rules() -> Any:
@@ -102,23 +129,27 @@ def _cfn_lint(design: StageDesign, folder: Path, rules: Any) -> Iterator[Said]:
 
 
 def _is_number_in_metadata(match: Any) -> bool:
-    """Whether cfn-lint takes offence at a number with a fraction in metadata: its schema has forgotten those."""
+    """Whether cfn-lint refuses a number with a fraction in metadata, which its schema does not know."""
     return match.rule.id == "E4002" and re.match(r"-?[0-9.e+-]+ is not of type ", match.message) is not None
 
 
 def merged(said: Iterator[Said]) -> Iterator[Finding]:
-    """One finding for what several engines say by the same rule of the same place: the shorter message."""
-    groups: dict[tuple[InTemplate, str], list[Said]] = {}
+    """One finding for what several engines say by the same rule of the same place: the shorter message. What one engine
+    says in several messages (two properties are missing) stays as many.
+    """
+    groups: dict[tuple[InTemplate, str], dict[str, list[Said]]] = {}
     for one in said:
-        groups.setdefault((one.place, one.number), []).append(one)
-    for group in groups.values():
+        by_engine = groups.setdefault((one.place, one.number), {})
+        if all(one.message != other.message for other in by_engine.setdefault(one.engine, [])):
+            by_engine[one.engine].append(one)
+    for by_engine in groups.values():
+        group = [one for messages in by_engine.values() for one in messages]
+        most = max(map(len, by_engine.values()))
         shortest = min(group, key=lambda one: len(one.message))
-        error = any(one.error for one in group)
-        yield Finding(
-            "F720" if error else "F721",
-            shortest.place,
-            f"{shortened(shortest.message, _MESSAGE)} [{_named(group)}]",
-        )
+        reported = [shortest] if most == 1 else next(one for one in by_engine.values() if len(one) == most)
+        code = "F720" if any(one.error for one in group) else "F721"
+        for one in reported:
+            yield Finding(code, one.place, f"{shortened(one.message, _MESSAGE)} [{_named(group)}]")
 
 
 def _named(group: Sequence[Said]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from factory_cdk.design.model import Resource, StageDesign
 from factory_cdk.plan.yaml.nodes import Path
@@ -53,18 +52,3 @@ def of_type(design: StageDesign, type_: str) -> Iterator[Placed]:
         for resource in stack.resources:
             if resource.type == type_:
                 yield Placed(stack.name, resource)
-
-
-def is_true(value: Any) -> bool:
-    """Whether CloudFormation reads `value` as true; it takes the text, too."""
-    return value is True or (isinstance(value, str) and value.lower() == "true")
-
-
-def number(value: Any) -> float | None:
-    """`value` as CloudFormation reads it where it wants a number; None when it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.design.model import StageDesign
-from factory_cdk.lint.finding import Finding, Placed, is_true, of_type
+from factory_cdk.lint.finding import Finding, Placed, of_type
+from factory_cdk.plan.checks.numbers import is_true
 
 INSTANCE = "AWS::EC2::Instance"
 
@@ -38,26 +39,26 @@ be started any more (https://docs.aws.amazon.com/ec2/latest/instancetypes/pg.htm
 
 
 def check_metadata(design: StageDesign) -> Iterator[Finding]:
-    """F703: IMDSv1 hands the role's credentials to whoever can make the instance fetch a URL."""
+    """F703: IMDSv1 gives the credentials of the role to anyone who can make the instance fetch a URL."""
     for placed in of_type(design, INSTANCE):
         options = _mapping(placed.resource.properties.get("MetadataOptions"))
         if options.get("HttpTokens") != "required" and options.get("HttpEndpoint") != "disabled":
             message = f"{_whose(placed)} answers metadata requests without a session token (IMDSv1)"
-            hint = "write `HttpTokens: required`: else whatever makes a bot fetch a URL can read the role's credentials"
+            hint = "write `HttpTokens: required`: else a forged request of a bot can read the role's credentials"
             yield Finding("F703", placed.at("MetadataOptions", "HttpTokens"), message, hint)
 
 
 def check_public_address(design: StageDesign) -> Iterator[Finding]:
-    """F704: whether an instance is open to the world is up to its security groups, which no plan defines."""
+    """F704: whether the internet can reach an instance depends on its security groups, which no plan defines."""
     for placed in of_type(design, INSTANCE):
         for index, interface in enumerate(_list(placed.resource.properties.get("NetworkInterfaces"))):
             if not is_true(_mapping(interface).get("AssociatePublicIpAddress")):
                 continue
             groups = _list(_mapping(interface).get("GroupSet"))
             named = ", ".join(str(group) for group in groups if isinstance(group, str))
-            message = f"{_whose(placed)} gets a public address; what is open to the world is up to "
-            message += f"its security groups ({named})" if named else "the default security group of its network"
-            hint = "bots need no inbound port: a private subnet with a NAT gateway or VPC endpoints will do"
+            message = f"{_whose(placed)} has a public IP address; what the internet can reach depends on "
+            message += f"its security groups ({named})" if named else "the default security group of its VPC"
+            hint = "bots need no inbound port: use a private subnet with a NAT gateway or VPC endpoints"
             place = placed.at("NetworkInterfaces", index, "AssociatePublicIpAddress")
             yield Finding("F704", place, message, hint)
 
@@ -72,7 +73,7 @@ def check_volumes(design: StageDesign) -> Iterator[Finding]:
             device = _mapping(mapping).get("DeviceName", index)
             message = f"the volume {device} of {_whose(placed)} is not encrypted"
             if "Encrypted" not in volume:
-                message += ", unless its snapshot is or the account's default says so"
+                message += ", unless its snapshot or the default of the account says so"
             key = ("Encrypted",) if "Encrypted" in volume else ()
             place = placed.at("BlockDeviceMappings", index, "Ebs", *key)
             yield Finding("F705", place, message, "write `Encrypted: true`")
@@ -84,8 +85,8 @@ def check_family(design: StageDesign) -> Iterator[Finding]:
         type_ = placed.resource.properties.get("InstanceType")
         family = type_.partition(".")[0].lower() if isinstance(type_, str) else ""
         if family in DEPRECATED:
-            message = f"{_whose(placed)} is a `{type_}`, of a previous generation of instances"
-            yield Finding("F706", placed.at("InstanceType"), message, f"take one of {DEPRECATED[family]}")
+            message = f"deprecated instance type: {_whose(placed)} is `{type_}`, of a previous generation"
+            yield Finding("F706", placed.at("InstanceType"), message, f"use {DEPRECATED[family]}")
 
 
 def _whose(placed: Placed) -> str:

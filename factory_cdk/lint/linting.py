@@ -93,7 +93,7 @@ class _Report:
             if rule[1:5] in ID_FORMATS and (spot.node.line, spot.node.column) in self._short_ids:
                 return
             if node.line in self._secret_lines:
-                message = f"a value that may be secret and is not shown here [{rule}"
+                message = f"hidden, because the value may be a secret [{rule}"
         add = self._findings.at_value if node is spot.node else self._findings.at_key
         add(path, finding.code, message, finding.hint)
 

@@ -22,7 +22,7 @@ _NAMED = re.compile(
     r"(?:^|[_\W])(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|private|secret|auth)_?key)$"
 )
 _HARMLESS = re.compile(r"[A-Z][A-Z0-9_]*|[<{$%].*|.*[/:].*|[\d.]+|[*x]+")
-"""What stands where a secret would and is none: a variable's name, a placeholder, a path, ARN or URL, a number."""
+"""Values of keys with such names that are no secrets: variable names, placeholders, paths, ARNs, URLs, numbers."""
 
 _RUN = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 
@@ -32,9 +32,8 @@ def check_literals(data: Any) -> Iterator[Finding]:
     for path, text in _texts(data, ()):
         kind = looks_like(text, _name(path))
         if kind is not None:
-            message = f"`{_name(path)}` holds what looks like {kind}"
-            hint = "name it under `secrets`, whose values never stand in a plan; if it was committed, replace it at "
-            hint += "its issuer"
+            message = f"`{_name(path)}` looks like it contains {kind}"
+            hint = "list it under `secrets` and remove the value; if it was committed, revoke it"
             yield Finding("F701", InPlan(path), message, hint)
 
 

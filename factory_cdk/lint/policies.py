@@ -17,12 +17,12 @@ def check_wildcards(design: StageDesign) -> Iterator[Finding]:
             for index, statement in enumerate(policy["PolicyDocument"]["Statement"]):
                 if statement.get("Effect") != "Allow":
                     continue
-                for key, what in (("Action", "every action"), ("Resource", "every resource")):
+                for key, what in (("Action", "every action"), ("Resource", "access to every resource")):
                     wide = next((value for value in _texts(statement.get(key)) if _is_everything(key, value)), None)
                     if wide is not None:
-                        message = f"the role of `{role.resource.sector}` has a statement about {what} (`{wide}`)"
+                        message = f"the role of `{role.resource.sector}` has a statement that allows {what} (`{wide}`)"
                         place = role.at("Policies", number, "PolicyDocument", "Statement", index, key)
-                        yield Finding("F702", place, message, "name what it is about")
+                        yield Finding("F702", place, message, "limit it to the actions and resources that are needed")
 
 
 def _texts(value: Any) -> Iterator[str]:

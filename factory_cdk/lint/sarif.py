@@ -39,7 +39,7 @@ def _rule(code: str) -> dict[str, Any]:
         "id": code,
         "shortDescription": {"text": known.title},
         "defaultConfiguration": {"level": _LEVELS[known.severity]},
-        "help": {"text": f"`factory-cdk explain {code}` shows an example and its mend."},
+        "help": {"text": f"`factory-cdk explain {code}` shows an example and how to fix it."},
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle, kind_of, origin_of
+from factory_cdk.bundle import Bundle, Layout, kind_of, origin_of
 from factory_cdk.pack.cache import BundleCache, CachedBundle
 from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
@@ -21,15 +21,19 @@ LARGE = 50 * 1024**2
 """Bytes from which on a bundle's size is a warning."""
 
 
+MOST_LEFT_OUT = 1_000
+"""Paths that a bundle remembers of what was left out of it."""
+
+
 class NotAtHand(Exception):
     """What is asked for is not in the cache, and nothing may be fetched."""
 
 
 @dataclass(slots=True)
 class PackContext:
-    """One bot's packing. `locked` is what plan.lock says of it where that still holds; `older` what an
-    outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline` forbids
-    to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
+    """One bot's packing. `folder` is that of the plan. `locked` is what plan.lock says of it where that still holds;
+    `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline`
+    forbids to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
     `read` for the requirements tell in the end what happened.
     """
 
@@ -39,6 +43,7 @@ class PackContext:
     git: Git
     uv: Uv
     workspace: Path
+    folder: Path
     on_progress: OnProgress
     locked: LockedBot | None = None
     older: LockedBot | None = None
@@ -79,7 +84,7 @@ class PackContext:
         self.tell("storing", f"{code.size:,} bytes")
         return self.cache.add(with_requirements(code, lines), self.workspace)
 
-    def bundle(self, stored: CachedBundle, lines: Sequence[str], commit: str | None = None) -> Bundle:
+    def bundle(self, stored: CachedBundle, lines: Sequence[str], layout: Layout, commit: str | None = None) -> Bundle:
         """The Bundle of this bot for what is in the cache."""
         return Bundle(
             bot=self.bot.name,
@@ -94,6 +99,8 @@ class PackContext:
             files=stored.files,
             archive=str(stored.archive.absolute()),
             archive_sha256=stored.archive_sha256,
+            layout=layout,
+            left_out=tuple(one.path for one in self.left_out[:MOST_LEFT_OUT]),
         )
 
 

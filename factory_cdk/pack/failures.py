@@ -146,7 +146,8 @@ def _filled(remedy: str, groups: Mapping[str, str | None], error: UvError | None
         f"{package} has to be built here, and its build fails: require a version with a wheel for this Python, "
         "name another `python` in the plan, or install what its build needs"
         if package and "==" in package
-        else "the project's own build fails: correct it; without [build-system] and setup.py its code is used as it is"
+        else "the project's own build fails: correct it; "
+        "a pyproject.toml without [build-system] is not installed, its code is used as it is"
     )
     name = re.split(r"[\[=<>!~;@ ]", of, maxsplit=1)[0]
     values = {**{key: value or "" for key, value in groups.items()}, "of": of, "name": name, "build": build}

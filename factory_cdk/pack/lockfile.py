@@ -1,21 +1,25 @@
 """plan.lock: which commit, versions, regions and stacks a plan means, so that every machine means the same.
 
 The file is sorted JSON beside the plan, made to be committed and reviewed: one requirement a line, no
-credential, no address of an index, no path of a machine, no time.
+credential, no address of an index but those that a bot's own requirements file names, no path of a machine, no time.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.atomic import replace_file
+from factory_cdk.bundle import Layout, layout_as_json, layout_from_json
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.paths import checked
 from factory_cdk.pack.requirements.locking import is_locked
+from factory_cdk.pack.requirements.outside import AROUND
 from factory_cdk.plan.model import Bot, Plan
 
 NAME = "plan.lock"
@@ -48,9 +52,9 @@ class LockedBot:
     `source` is what the plan said of it (see `bundle.described`), `module` that of its bot_path.
     `requirements` are the locked lines, `manifest` the digest of the file they were made from (None: there is
     none), `python` the lowest version that they hold for. `commit` is git's. `digest`, `archive_sha256`,
-    `size` and `files` are those of the bundle, and None for a path source: its files are in the checkout, and
-    change. `projects` are local ones that the requirements name (see `outside.SourceFacts`), `version` is what git
-    says that the project's is.
+    `size`, `files` and `layout` are those of the bundle, and None for a path source: its files are in the checkout,
+    and change. A lock of an earlier factory-cdk holds no layout. `projects` are local ones that the requirements name
+    (see `outside.SourceFacts`), `version` is what git says that the project's is.
     """
 
     source: Mapping[str, Any]
@@ -66,6 +70,7 @@ class LockedBot:
     files: int | None = None
     projects: tuple[str, ...] = ()
     version: str | None = None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,9 @@ def text_of(lock: Lock) -> str:
 
 def _plain(record: Lock | LockedBot) -> dict[str, Any]:
     said = {part.name: getattr(record, part.name) for part in fields(record)}
+    if isinstance(record, LockedBot) and record.layout is not None:
+        own = replace(record.layout, projects=(), version=None)  # they are in the entry itself
+        said["layout"] = layout_as_json(own)
     return {name: value for name, value in said.items() if value not in (None, (), {})}
 
 
@@ -213,7 +221,38 @@ def _read_bot(name: str, said: Any) -> LockedBot:
     for part in ("size", "files"):
         if part in facts and (type(facts[part]) is not int or facts[part] < 0):
             raise ValueError(f"{part} of {name!r} is not a whole number of at least 0")
+    if "layout" in facts:
+        layout = _layout(facts["layout"], name)
+        facts["layout"] = replace(layout, projects=facts["projects"], version=facts.get("version"))
     return LockedBot(**facts)
+
+
+def _layout(value: Any, bot: str) -> Layout:
+    """The layout of a bundle, whose paths stay inside of it."""
+    said = _mapping(value, where := f"layout of {bot!r}")
+    _known(said, {part.name for part in fields(Layout)} - {"projects", "version"}, where)
+    roots, options = said.get("roots"), said.get("index_options", [])
+    pairs = isinstance(options, list) and all(isinstance(option, list) and len(option) == 2 for option in options)
+    if not isinstance(roots, list) or not roots or not pairs:
+        raise ValueError(f"the {where} is not complete")
+    folders = (said.get("project"), said.get("subdirectory"), *(folder for _, folder in options))
+    for path in (*roots, said.get("requirements_file"), *folders):
+        if path is not None and not _is_inside(path):
+            raise ValueError(f"the {where} names {str(path)[:80]!r}, which is not a path inside the bundle")
+    for line, _ in options:
+        if not isinstance(line, str) or not line.startswith("-") or not line.isprintable():
+            raise ValueError(f"the {where} holds {str(line)[:80]!r}, which is not an option of an index")
+    return layout_from_json(said)
+
+
+def _is_inside(path: Any) -> bool:
+    if not isinstance(path, str):
+        return False
+    inner = posixpath.normpath(path.removeprefix(f"{AROUND}/"))  # what is around a subdirectory is in our folder
+    try:
+        return inner in (".", AROUND) or checked(inner, NAME) == inner
+    except FactoryError:
+        return False
 
 
 def _line(value: Any, bot: str) -> str:

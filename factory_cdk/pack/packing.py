@@ -140,7 +140,16 @@ class _Work:
         """What one bot is packed with."""
         python = lowest_python(self.plan, bot)
         context = PackContext(
-            bot, python, self.cache, self.git, self.uv, workspace, self.on_progress, fresh=fresh, offline=offline
+            bot,
+            python,
+            self.cache,
+            self.git,
+            self.uv,
+            workspace,
+            self.plan.folder,
+            self.on_progress,
+            fresh=fresh,
+            offline=offline,
         )
         if lock is not None:
             context.locked = lock.bots.get(bot.name)
@@ -164,8 +173,10 @@ def _packed(context: PackContext) -> tuple[Bundle, LockedBot]:
 
 
 def _of_lock(bot: Bot, locked: LockedBot) -> Bundle:
-    """The bundle that plan.lock names, which is not in the cache."""
-    if locked.digest is None:
+    """The bundle that plan.lock names, which is not in the cache. One of an earlier factory-cdk does not say how the
+    code is laid out: its bot is unpacked until it is packed here.
+    """
+    if locked.digest is None or locked.layout is None:
         return unpacked(bot)
     return Bundle(
         bot=bot.name,
@@ -179,6 +190,7 @@ def _of_lock(bot: Bot, locked: LockedBot) -> Bundle:
         size=locked.size or 0,
         files=locked.files or 0,
         archive_sha256=locked.archive_sha256,
+        layout=locked.layout,
     )
 
 

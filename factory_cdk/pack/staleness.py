@@ -9,10 +9,12 @@ from typing import Any
 from factory_cdk.bundle import described
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.lockfile import Lock, LockedBot, lock_path, module_of
+from factory_cdk.pack.requirements.additional import Additional, additional
+from factory_cdk.pack.requirements.manifest import Manifest
 from factory_cdk.pack.requirements.python_version import lowest_python
 from factory_cdk.pack.sources.code import code_of_folder
 from factory_cdk.pack.sources.requirements import manifest_of
-from factory_cdk.plan.model import Bot, PathSource, Plan
+from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
 
 _WORDS = {"url": "url", "ref": "branch", "package": "package", "version": "version", "path": "path"}
 
@@ -37,7 +39,7 @@ def stale(lock: Lock | None, plan: Plan, bots: Iterable[Bot] | None = None) -> t
     if lock.factory != plan.name:
         found.append(Change(None, f"plan.lock belongs to the factory {lock.factory}, not to {plan.name}"))
     for bot in plan.bots.values() if bots is None else bots:
-        found += [Change(bot.name, what) for what in changes_of(lock, plan, bot) + _of_manifest(lock, bot)]
+        found += [Change(bot.name, what) for what in changes_of(lock, plan, bot) + _of_manifest(lock, plan, bot)]
     if bots is None:
         found += [Change(name, "it is no longer in the plan") for name in lock.bots if name not in plan.bots]
     return tuple(found)
@@ -82,14 +84,18 @@ def changes_of(lock: Lock, plan: Plan, bot: Bot) -> list[str]:
     ]
 
 
-def _of_manifest(lock: Lock, bot: Bot) -> list[str]:
-    """What changed in the requirements that stand in the folder of a path source."""
+def _of_manifest(lock: Lock, plan: Plan, bot: Bot) -> list[str]:
+    """What changed in the requirements of a path source, or in those that the plan adds to a package."""
     locked: LockedBot | None = lock.bots.get(bot.name)
-    if locked is None or not isinstance(bot.source, PathSource):
+    if locked is None or isinstance(bot.source, GitSource):
         return []
+    manifest: Manifest | Additional | None
     try:
-        found = manifest_of(code_of_folder(bot.source, bot), bot, bot.source.subdirectory)
-        manifest = found[1] if found else None
+        if isinstance(bot.source, PathSource):
+            found = manifest_of(code_of_folder(bot.source, bot), bot, bot.source.subdirectory)
+            manifest = found[1] if found else None
+        else:
+            manifest = additional(plan.folder, bot)
     except FactoryError as error:
         return [f"its requirements cannot be compared: {error.message}"]
     if (manifest.digest if manifest else None) == locked.manifest:

@@ -59,7 +59,7 @@ class _Graph:
 def lay_out(nodes: Sequence[Node], edges: Sequence[tuple[int, int]], *, gap: float, space: float) -> Layout:
     """Lay out `nodes` with `edges` between their numbers; `gap` is between layers, `space` between neighbours.
 
-    Circles are drawn, too: the edges that close them run against the layers.
+    Cycles are drawn, too: the edges that close them run against the layers.
     """
     down = _acyclic(len(nodes), edges)
     graph = _Graph(nodes, _layers(len(nodes), down))
@@ -89,26 +89,26 @@ def lay_out(nodes: Sequence[Node], edges: Sequence[tuple[int, int]], *, gap: flo
 
 
 def _acyclic(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The edges, with those turned round that lead back to a node on the way of a depth-first walk."""
+    """The edges, with those turned round that lead back to a node on the path of a depth-first search."""
     following: dict[int, list[int]] = defaultdict(list)
     for source, target in edges:
         following[source].append(target)
     back: set[tuple[int, int]] = set()
     done: set[int] = set()
     for start in range(count):
-        way = {start}
+        path = {start}
         stack = [] if start in done else [(start, iter(following[start]))]
         while stack:
             node, ahead = stack[-1]
             child = next(ahead, None)
             if child is None:
                 stack.pop()
-                way.discard(node)
+                path.discard(node)
                 done.add(node)
-            elif child in way:
+            elif child in path:
                 back.add((node, child))
             elif child not in done:
-                way.add(child)
+                path.add(child)
                 stack.append((child, iter(following[child])))
     return [(target, source) if (source, target) in back else (source, target) for source, target in edges]
 
@@ -137,7 +137,7 @@ def _layers(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def _bend(graph: _Graph, upper: int, lower: int) -> list[int]:
-    """Connect two nodes by way of a bend in every layer between them; the bends."""
+    """Connect two nodes with a bend in every layer between them; the bends."""
     bends = []
     last = upper
     for layer in range(graph.layer[upper] + 1, graph.layer[lower]):

@@ -27,8 +27,8 @@ def as_svg(picture: Picture) -> str:
     """The picture as an SVG document of its own, without scripts or references. FactoryError when it is too large."""
     cards, arrows = len(picture.cards), len(picture.arrows)
     if cards > MAX_CARDS or arrows > MAX_ARROWS:
-        message = f"the stage {picture.stage} has {cards:,} queues and {arrows:,} ways between them"
-        raise FactoryError(message, f"a drawing takes {MAX_CARDS:,} and {MAX_ARROWS:,}: use `--format text`")
+        message = f"the stage {picture.stage} is too large for a drawing: {cards:,} queues, {arrows:,} connections"
+        raise FactoryError(message, f"the limits are {MAX_CARDS:,} and {MAX_ARROWS:,}: use `--format text`")
     return "\n".join(_document(picture)) + "\n"
 
 

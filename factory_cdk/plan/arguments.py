@@ -6,20 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from factory_cdk.launchers import DEFAULT, LAUNCHERS
+from factory_cdk.launchers.base import CLASS_ARGUMENTS
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.schema.plan_schema import ARGUMENTS, argument_name
 from factory_cdk.plan.settings import read_settings
 from factory_cdk.plan.sources import is_target
-from factory_cdk.plan.yaml.nodes import Path, ScalarNode, SequenceNode, locate
-
-CLASS_ARGUMENTS = ("qalx-session-class", "user-config-class", "bot-config-class", "entity-class")
-
-IDLE_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "python": (*CLASS_ARGUMENTS, "skip-ini"),
-    "qalx": ("max-attempts", "timeout", "visibility-timeout", "batch"),
-}
-"""What means nothing to bots of each launcher: pyqalx has no batches, and we have no sessions of qalx."""
+from factory_cdk.plan.yaml.nodes import MappingNode, Path, ScalarNode, SequenceNode, locate
 
 _PYTHON_TYPES: Mapping[str, Any] = {
     "string": str,
@@ -42,24 +36,24 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
         if name not in ARGUMENTS:
             continue
         if name in spelled:
-            message = f"`{key}` gives `{name}` a second time"
-            findings.at_key((*path, key), "F012", message, f"it stands as `{spelled[name]}` too: remove one of them")
+            message = f"duplicate argument: `{key}` is the same as `{spelled[name]}`"
+            findings.at_key((*path, key), "F012", message, "remove one of them")
             continue
         spelled[name] = key
         if _fits(value, ARGUMENTS[name]["type"]):
             given[name] = value
         if not isinstance(value, bool) and name != "python":
-            findings.as_written((*path, key), value)
+            findings.warn_if_read_otherwise((*path, key), value)
     _check_queue_name(given, path, spelled, findings)
     for name in CLASS_ARGUMENTS:
         value = given.get(name)
         if isinstance(value, str) and not is_target(value):
-            message = f"`{name}` is `{shortened(value)}`, which is not `module.path:Class`"
-            hint = "write the module as Python imports it, a colon, and the name of the class"
+            message = f"invalid class path `{shortened(value)}` for `{name}`: it must be `module.path:Class`"
+            hint = "write the import path of the module, a colon and the class name"
             findings.at_value((*path, spelled[name]), "F217", message, hint)
     if "python" in given:
         given["python"] = read_python(given["python"], (*path, spelled["python"]), findings)
-    _check_idle(given, path, spelled, findings)
+    _check_unused(given, path, spelled, findings)
     settings = read_settings(data, path, findings)
     values = {name.replace("-", "_"): value for name, value in given.items() if name not in ("config", "secrets")}
     if isinstance(values.get("workflow"), list):
@@ -67,13 +61,23 @@ def read_arguments(data: Mapping[str, Any], path: Path, findings: Findings) -> B
     return BotArguments(**values, settings=settings)
 
 
-def _check_idle(given: Mapping[str, Any], path: Path, spelled: Mapping[str, str], findings: Findings) -> None:
-    launcher = given.get("launcher", "python")
-    hint = "remove it, or say `launcher: qalx`" if launcher == "python" else "remove it: qalx has its own"
-    for name in IDLE_ARGUMENTS.get(launcher, ()):
+def _check_unused(given: Mapping[str, Any], path: Path, spelled: Mapping[str, str], findings: Findings) -> None:
+    launcher = LAUNCHERS.get(given.get("launcher", DEFAULT))
+    if launcher is None:
+        return
+    for name in launcher.idle_arguments:
         if given.get(name) not in (None, False):
-            message = f"`{name}` has no effect with `launcher: {launcher}`"
-            findings.at_key((*path, spelled[name]), "F312", message, hint)
+            message = f"`{name}` has no effect with `launcher: {launcher.name}`"
+            findings.at_key((*path, spelled[name]), "F312", message, launcher.idle_hint)
+
+
+def argument_path(bot: Path, name: str, findings: Findings) -> Path:
+    """The path of the argument `name` of the sector's bot at `bot`, however it is spelled; `bot` itself when it has
+    none.
+    """
+    node = locate(findings.root, bot).node
+    given = node.entries if isinstance(node, MappingNode) else ()
+    return next(((*bot, key) for key in given if argument_name(key) == name), bot)
 
 
 def workflow_item(bot: Path, name: str, findings: Findings, *, last: bool = False) -> Path:
@@ -101,8 +105,8 @@ def read_python(value: Any, path: Path, findings: Findings) -> str | None:
     """A Python version (`3.12`), as written: YAML reads 3.10 as the number 3.1."""
     text = value if isinstance(value, str) else findings.text_at(path) or str(value)
     if isinstance(value, bool) or not re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", text):
-        message = f"`python` is `{shortened(text)}`, which is no Python 3 version"
-        findings.at_value(path, "F104", message, "write `3.12`, or `3.12.4`")
+        message = f"invalid Python version `{shortened(text)}`: it must be a version of Python 3"
+        findings.at_value(path, "F104", message, "write it like `3.12` or `3.12.4`")
         return None
     return text
 
@@ -112,7 +116,7 @@ def _check_queue_name(given: dict[str, Any], path: Path, spelled: Mapping[str, s
     # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html).
     value = given.get("queue-name")
     if isinstance(value, str) and value and not _QUEUE_NAME.fullmatch(value):
-        long = f" of {len(value)} characters" if len(value) > 80 else ""
-        message = f"SQS refuses the queue name `{shortened(value)}`{long}"
-        hint = "it takes 1 to 80 letters, digits, `-` and `_`"
+        long = f" ({len(value)} characters)" if len(value) > 80 else ""
+        message = f"invalid queue name `{shortened(value)}`{long}"
+        hint = "SQS allows 1 to 80 letters, digits, `-` and `_`"
         findings.at_value((*path, spelled["queue-name"]), "F307", message, hint)

@@ -11,14 +11,14 @@ from factory_cdk.plan.findings import Findings
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one kind, in the order of the plan, those of refused definitions too. Not `complete`: what should define
-    them, or a part of it, is refused itself, and every reference to it would be reported once more.
+    """Names of one kind, in the order of the plan, those of refused definitions too. Not `complete`: the
+    mapping that should define them is refused, or a part of it, and every reference would be reported once more.
     """
 
     known: Mapping[str, object]
     complete: bool
 
-    def lack(self, name: str) -> bool:
+    def is_undefined(self, name: str) -> bool:
         """Whether `name` is certain to be undefined."""
         return self.complete and name not in self.known
 

@@ -10,8 +10,17 @@ from typing import Any
 
 @cache
 def resource_schema(name: str) -> Any:
-    """The CloudFormation resource schema `ec2-instance` or `cloudwatch-alarm`, without its prose."""
-    return json.loads(_read(f"{name}.json"))
+    """The CloudFormation resource schema `ec2-instance` or `cloudwatch-alarm`, without its prose.
+
+    That of instances has the exclusions of EC2's documentation, too: AWS's schema has only some of them.
+    """
+    schema = json.loads(_read(f"{name}.json"))
+    if name == "ec2-instance":
+        documented = json.loads(_read("ec2-instance-exclusions.json"))
+        schema["dependentExcluded"] = documented["dependentExcluded"]
+        for part, excluded in documented["definitions"].items():
+            schema["definitions"][part]["dependentExcluded"] = excluded
+    return schema
 
 
 @cache

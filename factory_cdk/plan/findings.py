@@ -10,7 +10,7 @@ from typing import Any
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, Severity
 from factory_cdk.plan.model import Position
-from factory_cdk.plan.spelling import did_you_mean, meant_by
+from factory_cdk.plan.spelling import CUTOFF, did_you_mean, meant_by
 from factory_cdk.plan.yaml.nodes import MappingNode, Node, Path, ScalarNode, locate
 from factory_cdk.plan.yaml.scalars import control, reads_otherwise
 
@@ -21,6 +21,8 @@ MAX_MESSAGE = 800
 """Characters of a message; an attacker's plan could put a name of a million into each."""
 
 MAX_ALIASES = 8
+
+ESCAPES = "in double quotes a backslash starts an escape sequence: use single quotes"
 
 
 _Key = tuple[str, int, int, str]
@@ -34,7 +36,7 @@ class Findings:
         self.root: Node = MappingNode()
         self._found: dict[_Key, Diagnostic] = {}
         self._meant: set[Path] = set()
-        self._lacking: dict[_Key, tuple[Path, ...]] = {}
+        self._missing: dict[_Key, tuple[Path, ...]] = {}
         self._comparisons = MAX_COMPARISONS
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
@@ -54,20 +56,20 @@ class Findings:
         spot = locate(self.root, path)
         self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
 
-    def lacking(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
+    def missing(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
         """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`, or nothing at all. It is
-        not told where a misspelled key of that mapping means one of them (`suggest_key`), which is told already, nor
-        where the key stands twice: the other one may have them.
+        not reported where a misspelled key of that mapping means one of them (`suggest_key`), which is reported
+        already, nor where the key is a duplicate: the other one may have them.
         """
         if self._is_repeated(path):
             return
         spot = locate(self.root, path)
         node, aliases = (spot.key, spot.key_aliases) if spot.key is not None else (spot.node, spot.aliases)
         found = self._add(code, message, hint, node.line, node.column, path, aliases)
-        self._lacking[found] = tuple((*path, key) for key in keys)
+        self._missing[found] = tuple((*path, key) for key in keys)
 
     def key_position(self, path: Path) -> Position:
-        """Where the key of `path` stands."""
+        """The position of the key of `path`."""
         spot = locate(self.root, path)
         node = spot.key or spot.node
         return Position(node.line, node.column)
@@ -77,33 +79,34 @@ class Findings:
         node = locate(self.root, path).node
         return node.text if isinstance(node, ScalarNode) else None
 
-    def suggest(self, name: str, known: Iterable[str]) -> str | None:
+    def suggest(self, name: str, known: Iterable[str], *, cutoff: float = CUTOFF) -> str | None:
         """`did_you_mean`, until a plan with thousands of misspelled names has had its share of time."""
         names = list(known)
         self._comparisons -= len(names)
-        return did_you_mean(name, names) if self._comparisons >= 0 else None
+        return did_you_mean(name, names, cutoff=cutoff) if self._comparisons >= 0 else None
 
-    def suggest_key(self, path: Path, known: Iterable[str]) -> str | None:
+    def suggest_key(self, path: Path, known: Iterable[str], *, cutoff: float = CUTOFF) -> str | None:
         """The hint for the unknown key that `path` ends with: `suggest`, remembering which of `known` is meant."""
         *owner, name = path
-        hint = self.suggest(str(name), known)
+        hint = self.suggest(str(name), known, cutoff=cutoff)
         if near := meant_by(hint):
             self._meant.add((*owner, near))
         return hint
 
     def is_misspelled(self, key: str, under: Path = ()) -> bool:
-        """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not told."""
+        """Whether a misspelled key somewhere `under` a path means `key`: what follows from that is not reported."""
         return any(path[-1] == key and path[: len(under)] == under for path in self._meant)
 
     def is_undefined(self, path: Path) -> bool:
         """Whether it is unknown which keys are meant to be in the mapping at `path`: its own key is misspelled, or an
-        entry has been left out (`MappingNode.left_out`) there, or where it lacks. What lacks there is not told.
+        entry has been left out (`MappingNode.left_out`) there, or where it is missing. No missing key is
+        reported there.
         """
         node = locate(self.root, path).node  # where there is none, the mapping that lacks it
         return path in self._meant or self._is_repeated(path) or (isinstance(node, MappingNode) and bool(node.left_out))
 
     def is_partial(self, path: Path) -> bool:
-        """Whether anything in the value at `path` has been left out: what lacks in it is not told."""
+        """Whether anything in the value at `path` has been left out: a missing key in it is not reported."""
         node = locate(self.root, path).node
         return self._is_repeated(path) or (not isinstance(node, ScalarNode) and node.partial)
 
@@ -111,36 +114,45 @@ class Findings:
         owner = locate(self.root, path[:-1]).node
         return bool(path) and isinstance(owner, MappingNode) and path[-1] in owner.left_out
 
-    def as_written(self, path: Path, value: Any) -> None:
-        """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that does not look like it."""
+    def warn_if_read_otherwise(self, path: Path, value: Any) -> None:
+        """Warn (F021) when YAML has read the plain scalar at `path` as a `value` that looks different."""
         if not isinstance(value, bool | int | float):
             return
         node = locate(self.root, path).node
         if isinstance(node, ScalarNode) and not node.quoted and reads_otherwise(value, node.text):
             kind = "" if isinstance(value, bool) else "the number "
             message = f"YAML reads `{node.text}` as {kind}{json.dumps(value)}"
-            self.at_value(path, "F021", message, f"quote it if it is text: '{node.text}'")
+            self.at_value(path, "F021", message, _as_meant(value, node.text))
 
-    def holds_control(self, path: Path, text: str, *, key: bool = False) -> None:
-        """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can hold it."""
+    def refuse_control(self, path: Path, text: str, *, key: bool = False) -> None:
+        """Refuse (F114) `text`, the value at `path` or the `key` that it ends with, when no template can contain it."""
         found = control(text)
         if found:
             report = self.at_key if key else self.at_value
-            report(path, "F114", f"this text holds the control character {found}", "leave it out: no template takes it")
+            report(path, "F114", f"control character {found} in this text", self._without_control(path, "templates"))
 
-    def holds_nul(self, path: Path, text: str) -> None:
-        """Refuse (F114) `text`, the value at `path`, which is to be a variable or an argument, when it holds a NUL."""
+    def _without_control(self, path: Path, what: str) -> str:
+        escaped = self.is_quoted(path)
+        return f"remove it: {what} cannot contain it" + (f"; {ESCAPES}" if escaped else "")
+
+    def is_quoted(self, path: Path) -> bool:
+        """Whether the scalar at `path` is written in quotes or as a block."""
+        node = locate(self.root, path).node
+        return isinstance(node, ScalarNode) and node.quoted
+
+    def refuse_nul(self, path: Path, text: str) -> None:
+        """Refuse (F114) `text`, the value at `path`, a variable or an argument, when it contains a NUL."""
         if "\0" in text:
-            hint = "leave it out: it would end a variable or an argument"
-            self.at_value(path, "F114", "this text holds the control character U+0000", hint)
+            hint = self._without_control(path, "variables and arguments")
+            self.at_value(path, "F114", "control character U+0000 in this text", hint)
 
-    def all_as_written(self, path: Path, data: Any) -> None:
-        """`as_written` for every scalar in `data`, which is at `path`."""
+    def warn_of_all_read_otherwise(self, path: Path, data: Any) -> None:
+        """`warn_if_read_otherwise` for every scalar in `data`, which is at `path`."""
         if isinstance(data, dict | list):
             for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-                self.all_as_written((*path, key), value)
+                self.warn_of_all_read_otherwise((*path, key), value)
         else:
-            self.as_written(path, data)
+            self.warn_if_read_otherwise(path, data)
 
     def _add(
         self,
@@ -152,7 +164,7 @@ class Findings:
         path: Path = (),
         aliases: tuple[str, ...] = (),
     ) -> _Key:
-        # What stands behind an alias is found once for every use of it, each time under other names above it.
+        # A value behind an alias is checked once for every use of it, each time under other keys.
         key = (code, line, column, re.sub("`([^`]*)`", lambda name: "`" if name[1] in path else name[0], message))
         if key in self._found:
             return key
@@ -168,8 +180,8 @@ class Findings:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file."""
-        told = [one for key, one in self._found.items() if self._meant.isdisjoint(self._lacking.get(key, ()))]
-        return tuple(sorted(told, key=lambda found: (found.line, found.column, found.code)))
+        reported = [one for key, one in self._found.items() if self._meant.isdisjoint(self._missing.get(key, ()))]
+        return tuple(sorted(reported, key=lambda found: (found.line, found.column, found.code)))
 
     @property
     def refused(self) -> bool:
@@ -177,7 +189,19 @@ class Findings:
         return any(found.severity is Severity.ERROR for found in self._found.values())
 
 
+_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
+
+
+def _as_meant(value: bool | int | float, text: str) -> str:
+    """The hint for a plain scalar that YAML has read as a `value` that looks different: all that may be meant."""
+    if isinstance(value, bool):
+        return f"write '{text}' if it is text, or {json.dumps(value)} if it is a boolean"
+    decimal = f", {int(text)} if it is a decimal number," if re.fullmatch(r"0[0-9]+", text) else ","
+    return f"write '{text}' if it is text{decimal} or {json.dumps(value)} if it is this number"
+
+
 def shortened(text: str, limit: int = 60) -> str:
-    """`text` for a message: on one line, and cut when it is long."""
+    """`text` for a message: on one line, without the user of a URL, who may be a token, and cut when it is long."""
+    text = _USER.sub(r"\1…@", text)
     text = " ".join(text[: limit + 1].split()) if not text.isprintable() else text
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -137,14 +137,26 @@ def _said(ignore: Ignore, *, unused: bool) -> tuple[str, str, str | None] | None
     """The code, message and hint about a comment; None when nothing is wrong with it."""
     shown = shortened(ignore.code)
     if not ignore.code:
-        return UNKNOWN, "the comment names no code", "write `# factory: ignore F402`, a reason after `--`"
+        return (
+            UNKNOWN,
+            "missing code in the ignore comment",
+            "write `# factory: ignore F402`; a reason may follow after `--`",
+        )
     if ignore.code not in CODES:
-        return UNKNOWN, f"there is no code `{shown}`", did_you_mean(ignore.code, CODES)
+        return UNKNOWN, f"unknown code `{shown}`", did_you_mean(ignore.code, CODES)
     code = CODES[ignore.code]
     if code.severity is Severity.ERROR:
-        return UNKNOWN, f"`{shown}` is an error ({code.title}), which cannot be silenced", "mend it, remove the comment"
+        return (
+            UNKNOWN,
+            f"`{shown}` is an error ({code.title}), which cannot be silenced",
+            "fix it and remove the comment",
+        )
     if ignore.code in (UNUSED, UNKNOWN):
-        return UNKNOWN, f"`{shown}` is about comments like this one and cannot be silenced", "remove the comment"
+        return UNKNOWN, f"`{shown}` is about ignore comments and cannot be silenced", "remove the comment"
     if unused:
-        return UNUSED, f"line {ignore.about} has no `{shown}` ({code.title})", "remove the comment"
+        return (
+            UNUSED,
+            f"unused ignore comment: line {ignore.about} has no `{shown}` ({code.title})",
+            "remove the comment",
+        )
     return None

@@ -1,4 +1,4 @@
-"""Loads a plan's file: the one way from a path to a Plan and its diagnostics."""
+"""Loads a plan's file: from a path to a Plan and its diagnostics."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_plan(file: str | Path) -> Loaded:
     findings.root = root
     data = plain(root)
     if not isinstance(root, MappingNode):
-        message = f"a plan is a mapping with the key `factory`, not {describe(data)}"
+        message = f"a plan must be a mapping with the key `factory`, not {describe(data)}"
         findings.add("F105", message, "start the file with `factory:`", line=root.line, column=root.column)
         return Loaded(str(file), None, findings.diagnostics, text or "")
     check_structure(data, findings)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 Json = Any
 """What JSON can hold: None, bool, int, float, str, and lists and mappings of these."""
@@ -33,7 +33,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where something stands in the plan's file; line and column count from 1."""
+    """A position in the plan's file; line and column count from 1."""
 
     line: int
     column: int
@@ -118,7 +118,7 @@ class Bot:
     """A bot of the factory: where its code comes from and what of it is called.
 
     Exactly one of `bot_path` (`package.module:attribute`) and `command` (an argument vector) is set.
-    `requirements_path` is relative to the source's root.
+    `requirements_path` is relative to the source's root, for a package to the plan's folder.
     """
 
     name: str
@@ -136,7 +136,7 @@ class BotArguments:
 
     Times are seconds. `workflow` replaces what the stage's workflow says of this bot's successors; None
     leaves it alone. `timeout` None lets a job run without limit. The reference's class options are dotted
-    paths that only `launcher: qalx` uses.
+    paths that only `launcher: qalx` uses. `launcher` is one of `launchers.LAUNCHERS`.
     """
 
     queue_name: str | None = None
@@ -153,7 +153,7 @@ class BotArguments:
     timeout: float | None = None
     visibility_timeout: int = 60
     batch: int = 1
-    launcher: Literal["python", "qalx"] = "python"
+    launcher: str = "python"
     python: str | None = None
     settings: Settings = field(default_factory=Settings)
 

@@ -1,4 +1,4 @@
-"""Names: the pattern they must match, and what becomes of them on AWS."""
+"""Names: the pattern they must match, and their forms on AWS."""
 
 from __future__ import annotations
 

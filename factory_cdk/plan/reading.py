@@ -7,13 +7,15 @@ been reported already, so that one run finds every problem.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from factory_cdk.plan.arguments import read_arguments, read_python
 from factory_cdk.plan.checks import aws_checks
+from factory_cdk.plan.checks.alarms import check_alarm
+from factory_cdk.plan.checks.tags import read_tags
+from factory_cdk.plan.commands import read_command
 from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
@@ -22,6 +24,7 @@ from factory_cdk.plan.model import (
     PathSource,
     Plan,
     Platform,
+    PypiSource,
     Sector,
     SectorBot,
     SectorType,
@@ -35,7 +38,7 @@ from factory_cdk.plan.workflows import read_workflow
 from factory_cdk.plan.yaml.nodes import Path
 
 MAX_SHOWN = 60
-"""Characters of a bot_path that a hint repeats."""
+"""The longest bot_path that a hint repeats, in characters."""
 
 
 def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
@@ -58,7 +61,7 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
     for name, value in _mapping(factory.get("alarms")).items():
         spot = (*path, "alarms", name)
         if isinstance(value, dict) and value:
-            aws_checks.check_alarm(value, spot, findings)
+            check_alarm(value, spot, findings)
             alarms[name] = Alarm(name, value, findings.key_position(spot))
     stages = {
         name: _stage(name, value, (*path, "stages", name), findings)
@@ -73,7 +76,7 @@ def read_factory(data: Any, defined: Names, findings: Findings) -> Plan:
         workflows=workflows,
         alarms=alarms,
         meta=aws_checks.check_meta(factory.get("meta"), (*path, "meta"), findings),
-        tags=aws_checks.read_tags(factory.get("tags"), (*path, "tags"), findings),
+        tags=read_tags(factory.get("tags"), (*path, "tags"), findings),
         settings=read_settings(factory, path, findings),
         demolish_on_failure=_mapping(factory.get("debug")).get("demolish_on_failure", True) is not False,
         position=findings.key_position((*path, "stages")),
@@ -94,60 +97,46 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
     if isinstance(data.get("source"), dict):
         source = read_source(data["source"], (*path, "source"), folder, findings)
         if isinstance(source, PathSource) and not _is_there(source.folder):
-            message = f"the path source of `{name}` does not exist: {shortened(source.path, 200)}"
-            hint = "relative paths start at the plan's folder; packing and building this bot will fail"
+            message = f"source folder of `{name}` not found: {shortened(source.path, 200)}"
+            hint = "relative paths are relative to the plan's folder; packing and building this bot will fail"
             findings.at_value((*path, "source", "path"), "F403", message, hint)
         elif isinstance(source, PathSource) and not _is_there(source.folder, inner := source.subdirectory or ""):
-            message = f"the path source of `{name}` has no folder {shortened(inner, 200)}"
-            hint = "`subdirectory` starts at `path`; packing and building this bot will fail"
+            message = f"subdirectory of the source of `{name}` not found: {shortened(inner, 200)}"
+            hint = "`subdirectory` is relative to `path`; packing and building this bot will fail"
             findings.at_value((*path, "source", "subdirectory"), "F403", message, hint)
     bot_path = data.get("bot_path")
     if "bot_path" in data and "command" in data:
         message = f"`{name}` has both `bot_path` and `command`"
         second = [key for key in data if key in ("bot_path", "command")][1]
-        findings.at_key((*path, second), "F111", message, "keep the one that runs the bot")
+        findings.at_key((*path, second), "F111", message, "keep one of them")
     elif data and "bot_path" not in data and "command" not in data:
         hint = "write `bot_path: module.path:attribute`, or `command:` for a program"
         keys = ("bot_path", "command")
-        findings.lacking(path, keys, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
+        findings.missing(path, keys, "F111", f"`{name}` has neither `bot_path` nor `command`", hint)
     if isinstance(bot_path, str) and bot_path and not is_target(bot_path):
-        message = f"the bot_path of `{name}` is `{shortened(bot_path)}`, which is not `module.path:attribute`"
+        message = f"invalid bot_path `{shortened(bot_path)}` of `{name}`: it must be `module.path:attribute`"
         dotted = ":".join(bot_path.rsplit(".", 1))
-        hint = "write the module as Python imports it, a colon, and the name of the callable in it"
+        hint = "write the import path of the module, a colon and the name of the callable"
         hint = f"did you mean `{dotted}`?" if len(dotted) <= MAX_SHOWN and is_target(dotted) else hint
         findings.at_value((*path, "bot_path"), "F215", message, hint)
     requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)
+    if isinstance(source, PypiSource) and "requirements_path" in data:
+        message = "`requirements_path` can be used with `url` or `path`, not with `pypi`"
+        hint = "remove it: a package declares its requirements itself"
+        findings.at_key((*path, "requirements_path"), "F210", message, hint)
     settings = read_settings(data, path, findings)
+    command = read_command(data.get("command"), (*path, "command"), source, findings)
     if source is None:
         return None
     return Bot(
         name=name,
         source=source,
         bot_path=bot_path if isinstance(bot_path, str) else None,
-        command=_command(data.get("command"), (*path, "command"), findings),
+        command=command,
         requirements_path=requirements,
         settings=settings,
         position=findings.key_position(path),
     )
-
-
-def _command(value: Any, path: Path, findings: Findings) -> tuple[str, ...] | None:
-    """The argument vector of a command: a list, or one line split as a POSIX shell would, run by no shell."""
-    if isinstance(value, list):
-        for index, part in enumerate(value):
-            findings.holds_nul((*path, index), str(part))
-        return tuple(str(part) for part in value)
-    if not isinstance(value, str):
-        return None
-    findings.holds_nul(path, value)
-    try:
-        words = tuple(shlex.split(value))
-    except ValueError as error:
-        findings.at_value(path, "F111", f"the command cannot be split into arguments: {error}", "write it as a list")
-        return None
-    if not words:
-        findings.at_value(path, "F111", "the command is empty", "name the program and its arguments")
-    return words
 
 
 def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -> Stage:
@@ -159,7 +148,7 @@ def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -
     )
     if not any(key not in STAGE_KEYS for key in data):
         hint = "add a sector: a name with `type:` and `bots:` under it"
-        findings.lacking(path, (), "F107", f"the stage `{name}` has no sector", hint)
+        findings.missing(path, (), "F107", f"the stage `{name}` has no sector", hint)
     return Stage(
         name=name,
         sectors=sectors,

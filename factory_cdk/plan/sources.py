@@ -1,4 +1,4 @@
-"""Reads where a bot's code comes from, and refuses what would make git or an installer do more than fetch it."""
+"""Reads where a bot's code comes from; refuses what would make git or an installer do more than fetch it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from factory_cdk.plan.findings import Findings, shortened
+from factory_cdk.plan.findings import ESCAPES, Findings, shortened
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource, Source
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
 from factory_cdk.plan.tokens import credential_in_url
@@ -20,6 +20,8 @@ KINDS = ("url", "path", "pypi")
 
 GIT_SCHEMES = ("https", "http", "ssh", "git", "file", "git+ssh", "ssh+git")
 """The transports that git itself speaks; every other scheme would start a `git-remote-…` program."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 REFUSED_GIT_OPTIONS: Mapping[str, str] = {
     "upload-pack": "it names a program that git would run",
@@ -49,25 +51,25 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
     bot = path[-2]
     if len(kinds) != 1:
         if not kinds:
-            message = f"the source of `{bot}` names no code"
-            findings.lacking(path, KINDS, "F210", message, "give it one of `url`, `path` and `pypi`")
+            message = f"the source of `{bot}` has no `url`, `path` or `pypi`"
+            findings.missing(path, KINDS, "F210", message, "add exactly one of `url`, `path` and `pypi`")
         else:
-            message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}: it takes one"
+            message = f"the source of `{bot}` has {' and '.join(f'`{kind}`' for kind in kinds)}: only one is allowed"
             findings.at_key((*path, kinds[1]), "F210", message, "keep one of them")
         return None
     kind = kinds[0]
     for key in data:
         if key in GIT_OPTIONS and kind != "url":
-            findings.at_key((*path, key), "F210", f"`{key}` goes with a git `url`, not with `{kind}`", "remove it")
+            findings.at_key((*path, key), "F210", f"`{key}` can be used with `url`, not with `{kind}`", "remove it")
     if "version" in data and kind != "pypi":
-        hint = "name a branch or tag with `branch`" if kind == "url" else "remove it"
-        findings.at_key((*path, "version"), "F210", f"`version` goes with `pypi`, not with `{kind}`", hint)
+        hint = "use `branch` for a branch or tag" if kind == "url" else "remove it"
+        findings.at_key((*path, "version"), "F210", f"`version` can be used with `pypi`, not with `{kind}`", hint)
     value = data[kind]
     if not isinstance(value, str) or not value:
         return None
     if kind == "path" and not value.isprintable():
-        message = f"the path of `{bot}` holds a character that cannot be printed"
-        findings.at_value((*path, kind), "F216", message, "write the path as the folder is named")
+        message = f"the path of `{bot}` contains a non-printable character"
+        findings.at_value((*path, kind), "F216", message, _printable_path((*path, kind), findings))
         return None
     subdirectory = read_inner_path(data.get("subdirectory"), (*path, "subdirectory"), findings)
     if kind == "url":
@@ -75,8 +77,17 @@ def read_source(data: Mapping[str, Any], path: Path, folder: FilePath, findings:
     if kind == "path":
         return PathSource(value, _absolute(value, folder), subdirectory)
     if subdirectory is not None:
-        findings.at_key((*path, "subdirectory"), "F210", "`subdirectory` goes with `url` or `path`", "remove it")
+        findings.at_key(
+            (*path, "subdirectory"),
+            "F210",
+            "`subdirectory` can be used with `url` or `path`, not with `pypi`",
+            "remove it",
+        )
     return _pypi(value, data, path, findings)
+
+
+def _printable_path(path: Path, findings: Findings) -> str:
+    return f"{ESCAPES}, or `/`" if findings.is_quoted(path) else "write the exact path of the file or folder"
 
 
 def _absolute(path: str, folder: FilePath) -> FilePath:
@@ -90,12 +101,12 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
         return None
     pure = PurePosixPath(value)
     if pure.is_absolute() or ".." in pure.parts or "\\" in value or re.match("[A-Za-z]:", value):
-        message = f"the `{path[-1]}` of `{path[2]}`, `{shortened(value)}`, leads out of the source"
-        findings.at_value(path, "F216", message, "write a path inside it, with `/`")
+        message = f"the `{path[-1]}` of `{path[2]}` is outside the source: `{shortened(value)}`"
+        findings.at_value(path, "F216", message, "write a relative path inside the source, with `/`")
         return None
     if not value.isprintable():
-        message = f"the `{path[-1]}` of `{path[2]}` holds a character that cannot be printed"
-        findings.at_value(path, "F216", message, "write the path as the file is named")
+        message = f"the `{path[-1]}` of `{path[2]}` contains a non-printable character"
+        findings.at_value(path, "F216", message, _printable_path(path, findings))
         return None
     return str(pure)
 
@@ -103,30 +114,27 @@ def read_inner_path(value: Any, path: Path, findings: Findings) -> str | None:
 def _git(
     url: str, data: Mapping[str, Any], path: Path, subdirectory: str | None, findings: Findings
 ) -> GitSource | None:
-    if (credential := credential_in_url(url)) is not None:
-        message = f"the git url of `{path[-2]}` holds {credential}"
-        hint = "leave it to git: a credential helper, an ssh key, or `insteadOf` in the git configuration"
-        findings.at_value((*path, "url"), "F218", message, hint)
+    if refuse_secret(url, (*path, "url"), findings):
         return None
     reason = refused_url(url)
     if reason:
         hint = "write it as `https://host/repo.git`, `ssh://user@host/repo` or `git@host:repo`"
         if " " in url:
             hint += ", with each space as `%20`"
-        findings.at_value((*path, "url"), "F211", f"the git url of `{path[-2]}` {reason}", hint)
+        findings.at_value((*path, "url"), "F211", f"the git URL of `{path[-2]}` {reason}", hint)
         return None
     branch = data.get("branch")
     if branch is not None and not isinstance(branch, str | bool):
         branch = findings.text_at((*path, "branch"))
     if isinstance(branch, str) and not _is_ref(branch):
-        message = f"`{shortened(branch)}` is no name of a branch or tag"
-        findings.at_value((*path, "branch"), "F212", message, "write it as `git branch` or `git tag` shows it")
+        message = f"invalid branch or tag name `{shortened(branch)}`"
+        findings.at_value((*path, "branch"), "F212", message, "write the name that `git branch` or `git tag` shows")
         return None
     options = {key: data[key] for key in data if key in GIT_OPTIONS and key != "branch"}
     for key, value in options.items():
         if isinstance(value, str) and (value.startswith("-") or not value.isprintable()):
             message = f"`{key}` is `{shortened(value)}`, which git could read as an option"
-            findings.at_value((*path, key), "F212", message, "remove the dashes at its start")
+            findings.at_value((*path, key), "F212", message, "remove the dashes at the start")
     return GitSource(url, branch if isinstance(branch, str) else None, options, subdirectory)
 
 
@@ -135,12 +143,12 @@ def refused_url(url: str) -> str | None:
     if url.startswith("-"):
         return "starts with `-`, so git would read it as an option"
     if not url.isprintable() or " " in url:
-        return "holds a space or a character that cannot be printed"
+        return "contains a space or a non-printable character"
     if re.match(r"[A-Za-z0-9+.-]+::", url):
         return f"uses the remote helper `{shortened(url.split('::', maxsplit=1)[0])}::`, which runs a program"
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
     if scheme and scheme[1].lower() not in GIT_SCHEMES:
-        return f"has the scheme `{shortened(scheme[1])}`, for which git would look for a program"
+        return f"has the scheme `{shortened(scheme[1])}`, which is not allowed: git would run a program for it"
     if scheme:
         return _refused_authority(url)
     if re.match(r"([^/@]*@)?-", url):
@@ -150,16 +158,27 @@ def refused_url(url: str) -> str | None:
     return None
 
 
+def refuse_secret(text: str, path: Path, findings: Findings) -> bool:
+    """Add F218 when `text`, the value at `path`, is or contains a git URL with a password or token."""
+    found = _URL.search(text)
+    credential = credential_in_url(found[0] if found else text)
+    if credential is not None:
+        message = f"the git URL of `{path[2] if len(path) > 2 else path[-1]}` contains {credential}"
+        hint = "remove it, and use a credential helper, an SSH key, or `insteadOf` in the git configuration"
+        findings.at_value(path, "F218", message, hint)
+    return credential is not None
+
+
 def _refused_authority(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "is no valid url"
+        return "is not a valid URL"
     if (host or "").startswith("-") or (parts.username or "").startswith("-"):
         return "has a host or user that starts with `-`"
     if not host and parts.scheme != "file":
-        return "names no host"
+        return "has no host"
     return None
 
 
@@ -176,8 +195,8 @@ def refuse_git_option(path: Path, name: str, findings: Findings) -> bool:
     if bare in REFUSED_GIT_OPTIONS:
         reason = REFUSED_GIT_OPTIONS[bare]
         allowed = ", ".join(f"`{option}`" for option in GIT_OPTIONS)
-        message = f"the clone option `{name}` is not allowed: {reason}"
-        findings.at_key(path, "F212", message, f"allowed are {allowed}")
+        message = f"the git clone option `{name}` is not allowed: {reason}"
+        findings.at_key(path, "F212", message, f"allowed: {allowed}")
         return True
     if bare != name and bare in GIT_OPTIONS:
         findings.at_key(path, "F102", f"unknown key `{shortened(name)}` of `source`", f"did you mean `{bare}`?")
@@ -190,13 +209,15 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
+    if refuse_secret(package, (*path, "pypi"), findings):
+        return None
     try:
         requirement = Requirement(package)
     except InvalidRequirement:
         requirement = None
     if requirement is None or requirement.url or requirement.marker or requirement.specifier:
-        hint = "a name as on the index, extras allowed: `tool[fast]`; the version goes under `version`"
-        message = f"the package of `{path[-2]}` is `{shortened(package)}`, which is no name of a package (PEP 508)"
+        hint = "write the name as on PyPI, with extras if needed: `tool[fast]`; the version goes under `version`"
+        message = f"invalid package name `{shortened(package)}` of `{path[-2]}` (PEP 508)"
         findings.at_value((*path, "pypi"), "F213", message, hint)
         return None
     version = data.get("version")
@@ -209,8 +230,8 @@ def _pypi(package: str, data: Mapping[str, Any], path: Path, findings: Findings)
         try:
             SpecifierSet(text)
         except InvalidSpecifier:
-            hint = "write one version, `1.5.9`, or specifiers, `>=1.5,<2`"
-            message = f"the version of `{path[-2]}` is `{shortened(text)}`, which is no version (PEP 440)"
+            hint = "write one version, like `1.5.9`, or specifiers, like `>=1.5,<2`"
+            message = f"invalid version `{shortened(text)}` of `{path[-2]}` (PEP 440)"
             findings.at_value((*path, "version"), "F214", message, hint)
             return None
     return PypiSource(package, text)

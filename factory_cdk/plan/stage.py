@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
 from factory_cdk.plan.facts import partitions
+from factory_cdk.plan.findings import shortened
 from factory_cdk.plan.model import (
     Plan,
     Position,
@@ -18,6 +19,7 @@ from factory_cdk.plan.model import (
     StagePlan,
     StageSector,
 )
+from factory_cdk.plan.regional import regional_values
 from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
 
@@ -32,7 +34,7 @@ def find_stage(plan: Plan, name: str) -> Stage:
     if name in plan.stages:
         return plan.stages[name]
     hint = did_you_mean(name, plan.stages)
-    raise PlanError([diagnose(plan.file, plan.position, "F113", f"the plan has no stage `{name}`", hint)])
+    raise PlanError([diagnose(plan.file, plan.position, "F113", f"unknown stage `{name}`", hint)])
 
 
 def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_region: str | None = None) -> StagePlan:
@@ -53,7 +55,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
             sector.position,
             "F512",
             f"the aws sector `{sector.name}` has no region",
-            "give it a `region_name`, or name a default with --region or AWS_REGION",
+            "add `region_name`, or set a default with --region or AWS_REGION",
         )
         for sector in stage.sectors
         if sector.type is SectorType.AWS and not (sector.region_name or region)
@@ -62,6 +64,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         raise PlanError(missing)
     if region is not None and needs_region(stage):
         _check_default_region(plan, stage, region)
+        _check_regional(plan, stage, region)
     if home_region is not None and stage.home_region is None:
         _check_locked_home(stage, home_region, region)
     sectors = tuple(
@@ -99,21 +102,42 @@ def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:
     known = partitions()
     if region not in known:
         remedy = did_you_mean(region, known) or "check --region, AWS_REGION and the AWS profile"
-        raise FactoryError(f"there is no region `{region}` to put aws sectors in that name none", remedy)
+        raise FactoryError(f"unknown default region `{region}` for aws sectors without a `region_name`", remedy)
     named = [sector for sector in stage.sectors if sector.region_name]
     others = [sector for sector in named if known.get(sector.region_name or "") != known[region]]
     if others:
         message = f"`{others[0].region_name}` and the default region `{region}` are in different AWS partitions"
-        hint = "give every aws sector of the stage a `region_name`"
+        hint = "add `region_name` to every aws sector of the stage"
         raise PlanError([diagnose(plan.file, others[0].position, "F506", message, hint)])
+
+
+def _check_regional(plan: Plan, stage: Stage, region: str) -> None:
+    """Refuse ARNs and zones of another region in sectors that use the default `region`; those of other sectors, and
+    ids, are checked with the plan.
+    """
+    found = []
+    for sector in stage.sectors:
+        if sector.type is SectorType.AWS and sector.region_name is None:
+            alarm = plan.alarms.get(sector.alarm or "")
+            for one in (
+                *regional_values(sector.parameters),
+                *(regional_values(alarm.properties) if alarm is not None else ()),
+            ):
+                misfit = one.misfit(region)
+                if misfit is not None:
+                    message = f"`{shortened(one.text, 120)}` {misfit}, the default region of the sector `{sector.name}`"
+                    hint = "add `region_name` to the sector, or use another default region"
+                    found.append(diagnose(plan.file, sector.position, "F516", message, hint))
+    if found:
+        raise PlanError(found)
 
 
 def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:
     known = partitions()
     kept = f"plan.lock keeps the queues of stage `{stage.name}` in `{home}`"
-    remedy = "take the last good plan.lock from version control, or give the stage a `home_region`"
+    remedy = "restore plan.lock from version control, or add `home_region` to the stage"
     if home not in known:
-        raise FactoryError(f"{kept}, which is no region", remedy)
+        raise FactoryError(f"{kept}, which is not a known region", remedy)
     regions = [one.region_name or region for one in stage.sectors if one.type is SectorType.AWS]
     others = [one for one in regions if known.get(one or "") != known[home]]
     if others:
@@ -121,8 +145,8 @@ def _check_locked_home(stage: Stage, home: str, region: str | None) -> None:
 
 
 def _stage_bots(plan: Plan, stage: Stage, sector: Sector, edges: Feeds, where: Candidates) -> Iterable[StageBot]:
-    # From far to near. What stands at a bot is nearer than what stands at a stage or sector: it is about that
-    # bot alone. Nearest is what one sector says of it.
+    # From far to near. Settings of a bot are nearer than those of a stage or sector: they are about that
+    # bot alone. The nearest are those of the bot in one sector.
     shared = plan.settings.under(stage.settings).under(sector.settings)
     for sector_bot in sector.bots:
         bot = plan.bots[sector_bot.name]

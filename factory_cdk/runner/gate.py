@@ -66,7 +66,7 @@ class Gate:
             self._closing = None
         self.state = "open"
         for pool in self._pool_set.at_work:
-            pool.open = not (keep_stopped and pool.pool_spec.stopped)
+            pool.open = not (keep_stopped and pool.pool_spec.arguments.stop)
             if not keep_stopped:
                 pool.resume()
             elif pool.broken or not pool.alive:

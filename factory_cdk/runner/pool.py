@@ -79,7 +79,7 @@ class WorkerPool:
         self._clock, self._start_worker = clock, start_worker
         self._early_deaths: deque[float] = deque(maxlen=timings.loop_deaths)
         self._stopping = False
-        self.lease = min(float(pool_spec.lease), timings.lease_most)
+        self.lease = min(float(pool_spec.arguments.visibility_timeout), timings.lease_most)
         self.slots = tuple(
             WorkerSlot(
                 pool_spec,
@@ -115,7 +115,7 @@ class WorkerPool:
     @property
     def free(self) -> int:
         """How many jobs the pool can take now."""
-        return sum(slot.free for slot in self.slots) if self.open else 0
+        return sum(slot.free for slot in self.slots) if self.open and self.pool_spec.gets_jobs else 0
 
     def start(self) -> None:
         """Start the slots that have no process, and those that are stopping once they have ended; a pool that was given
@@ -155,7 +155,7 @@ class WorkerPool:
         """Give a job to the slot with the least in hand; `flush` follows. One whose attempts are spent fails for good,
         and it goes back when no slot takes jobs any more.
         """
-        if lease.job.attempt > self.pool_spec.max_attempts:
+        if lease.job.attempt > self.pool_spec.arguments.max_attempts:
             self._fail_spent(lease)
             return
         slot = self.slots[0]
@@ -240,13 +240,13 @@ class WorkerPool:
         slot.failed += 1
         attempt = lease.job.attempt
         kind, message, trace = (storable(error[part]) for part in ("type", "message", "traceback"))
-        delay = retry_delay(self._timings, attempt, self.pool_spec.max_attempts, crashed=crashed)
+        delay = retry_delay(self._timings, attempt, self.pool_spec.arguments.max_attempts, crashed=crashed)
         failed = Failed(lease, Failure(kind, message, trace, attempt), None if final else delay)
         self._log_failure(slot, failed, traced=TRACEBACK in trace.partition("\n")[0])
         self._events.settle(failed)
 
     def _fail_spent(self, lease: Lease) -> None:
-        spent = f"all of its {self.pool_spec.max_attempts} attempts were begun and none of them ended"
+        spent = f"all of its {self.pool_spec.arguments.max_attempts} attempts were begun and none of them ended"
         self.slots[0].log.say(f"LeaseExpired: {spent}; {DEAD}", "ERROR", lease.job.id)
         self._events.settle(Failed(lease, Failure("LeaseExpired", spent, "", lease.job.attempt), None))
 
@@ -256,7 +256,7 @@ class WorkerPool:
         """
         failure, job = failed.failure, failed.lease.job.id
         where = f"\n{failure.traceback.rstrip()}" if traced else ""
-        number = f"attempt {failure.attempt} of {self.pool_spec.max_attempts}"
+        number = f"attempt {failure.attempt} of {self.pool_spec.arguments.max_attempts}"
         slot.log.say(f"{number} failed: {failure}{where}", "ERROR", job)
         again = "at once" if not failed.delay else f"in {failed.delay:g} s"
         slot.log.say(DEAD if failed.delay is None else f"it is tried again {again}", "INFO", job)
@@ -283,7 +283,7 @@ class WorkerPool:
             doing, *hand = hand
             printed = slot.log.last_lines(doing.job.id)
             if slot.killed_for is KilledFor.TIMEOUT:
-                late = f"not done after {self.pool_spec.timeout:g} s; its worker was killed"
+                late = f"not done after {self.pool_spec.arguments.timeout:g} s; its worker was killed"
                 self._fail_job(slot, doing, error_message("JobTimeout", late, printed))
             else:
                 died = error_message("WorkerDied", f"the worker {exit_reason(code)}", printed)
@@ -294,7 +294,9 @@ class WorkerPool:
     def _restart(self, slot: WorkerSlot, code: int) -> None:
         """Replace a process that has ended unasked, sooner or later, or give the pool up."""
         if slot.killed_for is KilledFor.TIMEOUT:
-            self._events.log(f"{slot.label}: killed, its job took longer than {self.pool_spec.timeout:g} s", "WARNING")
+            self._events.log(
+                f"{slot.label}: killed, its job took longer than {self.pool_spec.arguments.timeout:g} s", "WARNING"
+            )
             slot.restart_in(0.0, lambda: self._start(slot))
             return
         if slot.age > self._timings.steady:

@@ -42,9 +42,12 @@ _PERMITS = bytes(range(NUMBERS)) * 2
 
 
 def worker_environ(bins: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a worker's process: this process's, its environment's `bins` first on PATH, `variables`."""
+    """The variables of a worker's process: this process's, the `bins` of its environment, if any, first on PATH,
+    `variables`.
+    """
     environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-    environ["VIRTUAL_ENV"] = str(Path(bins[0]).parent)
+    if bins:
+        environ["VIRTUAL_ENV"] = str(Path(bins[0]).parent)
     environ["PATH"] = os.pathsep.join([*bins, environ.get("PATH", os.defpath)])
     return {**environ, **variables}
 

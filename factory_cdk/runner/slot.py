@@ -128,7 +128,7 @@ class WorkerSlot:
     @property
     def free(self) -> int:
         """How many more jobs it takes."""
-        return max(0, self.pool_spec.batch + self._prefetch - len(self.hand)) if self.takes_jobs else 0
+        return max(0, self.pool_spec.arguments.batch + self._prefetch - len(self.hand)) if self.takes_jobs else 0
 
     # Its process
 
@@ -143,9 +143,8 @@ class WorkerSlot:
             {
                 "kind": "start",
                 "bot": pool_spec.bot,
-                "target": pool_spec.target,
-                "command": pool_spec.command,
-                "launcher": pool_spec.launcher,
+                "mode": pool_spec.start.mode,
+                "words": pool_spec.start.words,
                 "roots": pool_spec.roots,
                 "bytecode": pool_spec.bytecode,
                 "variables": {**secrets, "FACTORY_WORKER": str(self.number)},
@@ -212,7 +211,7 @@ class WorkerSlot:
         if not self._process.hand_over([job_message(job) for job in self._unsent]):
             return  # `on_exit` follows
         self._unsent = []
-        if self._slow_check is None and len(self.hand) > self.pool_spec.batch:
+        if self._slow_check is None and len(self.hand) > self.pool_spec.arguments.batch:
             self._check_slow_in(SLOW)
         if self.state is State.READY:
             self.state = State.BUSY
@@ -251,10 +250,10 @@ class WorkerSlot:
         self.bot_status = None
         if not self.hand and self.state is State.BUSY:
             self.state = State.READY
-        if self.pool_spec.timeout is not None:
+        if self.pool_spec.arguments.timeout is not None:
             self._cancel_timeout()
             if self.hand:
-                self._timeout = self._clock.call_later(self.pool_spec.timeout, self.kill, KilledFor.TIMEOUT)
+                self._timeout = self._clock.call_later(self.pool_spec.arguments.timeout, self.kill, KilledFor.TIMEOUT)
 
     def _check_slow_in(self, seconds: float) -> None:
         self._slow_check = self._clock.call_later(seconds, self._check_slow)
@@ -262,7 +261,7 @@ class WorkerSlot:
     def _check_slow(self) -> None:
         """Take back what was prefetched when the job being done has turned out to be slow."""
         self._slow_check = None
-        if self._process is None or len(self.hand) <= self.pool_spec.batch:
+        if self._process is None or len(self.hand) <= self.pool_spec.arguments.batch:
             return
         left = self._job_began + SLOW - self._clock.monotonic()
         if left > 0:

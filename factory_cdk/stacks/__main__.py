@@ -8,12 +8,12 @@ reviewed, and refuse to be deployed). Without it the bots are packed first.
 from __future__ import annotations
 
 from factory_cdk.stacks.node import prepare_cdk
-from factory_cdk.stacks.refusal import told
+from factory_cdk.stacks.refusal import reported
 
 
 def main() -> None:
     """Synthesize what the CDK CLI's context names into where the CLI wants it; exit 1 with the reason if not."""
-    with told():
+    with reported():
         prepare_cdk()
         from factory_cdk.stacks.context import app_from_context  # noqa: PLC0415 - imports aws_cdk
 

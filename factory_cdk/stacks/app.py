@@ -104,4 +104,7 @@ def synthesize(design: StageDesign, outdir: Path, *, context: Mapping[str, Any] 
 def explained(error: Exception) -> tuple[str, str]:
     """A failure of CDK or of the Node that it runs in, as a message without its stack trace, and a remedy."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"CDK failed: {first}", "make room, check the Node with `factory-cdk doctor`, or name another folder"
+    return (
+        f"CDK failed: {first}",
+        "free some disk space, check Node with `factory-cdk doctor`, or choose another folder",
+    )

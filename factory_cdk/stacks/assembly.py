@@ -18,7 +18,7 @@ _MARK = "cdk.out"
 def write_assembly(design: StageDesign, folder: Path) -> None:
     """Synthesize `design` into `folder`, with nothing of an earlier assembly left in it.
 
-    A symbolic link is followed. Raises FactoryError when `folder` holds something else than a cloud assembly,
+    A symbolic link is followed. Raises FactoryError when `folder` contains anything but a cloud assembly,
     is the current folder or one above it, or cannot be written; what was there is then untouched.
     """
     try:
@@ -37,20 +37,20 @@ def write_assembly(design: StageDesign, folder: Path) -> None:
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        remedy = "make room or name another folder with --output"
-        raise FactoryError(f"the assembly cannot be written: {error}", remedy) from error
+        remedy = "free some disk space, or choose another folder with --output"
+        raise FactoryError(f"cannot write the cloud assembly: {error}", remedy) from error
 
 
 def _check_replaceable(target: Path, shown: Path) -> None:
-    remedy = "name another folder with --output"
+    remedy = "choose another folder with --output"
     if not os.path.lexists(target):
         return
     if not target.is_dir():
         raise FactoryError(f"{shown} is a file, not a folder", remedy)
     if Path.cwd().is_relative_to(target):
-        raise FactoryError(f"{shown} is the folder that you are in, or one above it", remedy)
+        raise FactoryError(f"{shown} is the current folder or one of its parents", remedy)
     if not (target / _MARK).is_file() and any(target.iterdir()):
-        raise FactoryError(f"{shown} holds something else than a cloud assembly", remedy)
+        raise FactoryError(f"{shown} contains files that are not a cloud assembly", remedy)
 
 
 def _put_in_place(new: Path, target: Path, aside: Path) -> None:

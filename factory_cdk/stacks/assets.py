@@ -44,7 +44,7 @@ def _copied(source: Path, target: Path) -> str:
     try:
         reading = source.open("rb")
     except OSError as error:
-        message = f"the packed bundle {source} cannot be read: {error.strerror}"
+        message = f"cannot read the packed bundle {source}: {error.strerror}"
         raise FactoryError(message, "run `factory-cdk pack` again") from error
     with reading, target.open("wb") as writing:
         while block := reading.read(_BLOCK):

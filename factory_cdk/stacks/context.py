@@ -19,7 +19,7 @@ from factory_cdk.stacks.app import add_stage, new_app
 def app_from_context() -> cdk.App:
     """The app of the stage that the context names; see `factory_cdk.stacks.__main__` for its keys.
 
-    Raises FactoryError when the context lacks one, PlanError when the plan is refused.
+    Raises FactoryError when one is missing in the context, PlanError when the plan is refused.
     """
     app = new_app()
     plan_file = _text(app, "plan", "a plan's file", "-c plan=FILE")
@@ -36,12 +36,12 @@ def app_from_context() -> cdk.App:
 def _design(app: cdk.App, plan: Plan, stage: str, region: str | None) -> StageDesign:
     if app.node.try_get_context("pack") in (False, "false"):
         return compile_at_hand(plan, stage, cache=pack_cache(), region=region)
-    print(f"packing the bots of stage {stage} (leave it out with `-c pack=false`)", file=sys.stderr)
+    print(f"packing the bots of stage {stage} (skip this with `-c pack=false`)", file=sys.stderr)
     return compile_packed(plan, stage, cache=pack_cache(), region=region)
 
 
 def _text(app: cdk.App, key: str, what: str, option: str) -> str:
     value: Any = app.node.try_get_context(key)
     if not isinstance(value, str) or not value:
-        raise FactoryError(f"the context names no `{key}`", f"name {what} with `{option}`, or in cdk.json")
+        raise FactoryError(f"missing context value `{key}`", f"set {what} with `{option}`, or in cdk.json")
     return value

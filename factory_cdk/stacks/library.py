@@ -91,7 +91,7 @@ class Named(Mapping[str, T], Generic[T]):
 
     def _unknown(self, name: str) -> str:
         hint = did_you_mean(name, self._names)
-        return f"the stage has no {self._kind} `{name}`" + (f" ({hint})" if hint else "")
+        return f"unknown {self._kind} `{name}`" + (f" ({hint})" if hint else "")
 
 
 class FactoryQueue:
@@ -311,7 +311,7 @@ def _outdir(scope: Construct) -> Path:
     """Where the app writes its assembly, which has the files of assets beside the templates."""
     stage = cdk.Stage.of(scope)
     if stage is None:
-        raise ValueError("a FactoryStage belongs into a cdk.App or cdk.Stage")
+        raise ValueError("a FactoryStage must be created inside a cdk.App or cdk.Stage")
     return Path(stage.outdir)
 
 

@@ -102,7 +102,7 @@ def check_node() -> None:
     try:
         subprocess.run([node, "--version"], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
-        remedy = f"{INSTALL_HINT}, or name one that runs in JSII_NODE"
+        remedy = f"{INSTALL_HINT}, or set JSII_NODE to a Node that runs"
         raise FactoryError(f"CDK needs Node, and `{node}` does not run: {error}", remedy) from error
 
 

@@ -1,4 +1,4 @@
-"""Tells whoever runs the CDK why there is no assembly: the CDK CLI passes on what an app writes to stderr."""
+"""Reports why there is no cloud assembly: the CDK CLI passes on what an app writes to stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from factory_cdk.diagnostics import FactoryError, PlanError
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def reported() -> Iterator[None]:
     """Write a FactoryError, or every diagnostic of a plan that is refused, to stderr and exit, without a traceback."""
     try:
         yield

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.stacks.node import check_node, choose_node
-from factory_cdk.stacks.refusal import told
+from factory_cdk.stacks.refusal import reported
 
 
 def run(app: str, *arguments: str) -> None:
     """Run the Python file `app` as `python app` would. FactoryError without it or without a Node that runs."""
     if not Path(app).is_file():
-        raise FactoryError(f"there is no app {app}", "name the Python file of the app, relative to the working folder")
+        raise FactoryError(f"app not found: {app}", "pass the Python file of the app, relative to the current folder")
     choose_node()
     check_node()
     sys.argv = [app, *arguments]
@@ -30,5 +30,5 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         print("usage: python -m factory_cdk.stacks.run app.py [ARGUMENT]...", file=sys.stderr)
         sys.exit(2)
-    with told():
+    with reported():
         run(*sys.argv[1:])

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import SecretReference, Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
 from factory_cdk.plan.spelling import closest
 from factory_cdk.state.records import from_json
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,23 @@ class Timings:
 class PoolSpec:
     """A bot on a sector: how its workers are started and what becomes of its jobs.
 
-    `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the bot's
-    environment, `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources).
-    `variables` are set for its processes; `secrets` says where the values of secrets come from, by their
-    names, and holds none of them. Times are seconds. With the `launcher` qalx `command` gets its own jobs.
+    `arguments` are those of its release. `start` is what each of its `processes` workers is told to be. Jobs come by
+    the `transport` (FACTORY_QUEUES: from the queues of the factory, handed over by the runner; any other: the bot gets
+    them itself). `roots` go onto sys.path, `bundle` is the folder of the code and `folder` the
+    working folder, a copy of it (install/working_folder.py); `python` the interpreter of the workers,
+    `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources). `variables` are set for
+    its processes; `secrets` says where the values of secrets come from, by their names, and holds none of them.
     """
 
     sector: str
     bot: str
     queue: str
     successors: tuple[Successor, ...]
+    arguments: BotArguments
+    start: Start
+    transport: str
     processes: int
-    target: str | None
-    command: tuple[str, ...] | None
+    bundle: str
     folder: str
     roots: tuple[str, ...]
     python: str
@@ -65,12 +70,11 @@ class PoolSpec:
     bytecode: str | None
     variables: Mapping[str, str]
     secrets: Mapping[str, SecretReference]
-    max_attempts: int
-    timeout: float | None
-    lease: int
-    batch: int
-    stopped: bool
-    launcher: str = "python"
+
+    @property
+    def gets_jobs(self) -> bool:
+        """Whether the runner hands its workers jobs from our queues."""
+        return self.transport == FACTORY_QUEUES
 
     @property
     def place(self) -> tuple[str, str]:

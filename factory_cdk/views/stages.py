@@ -141,7 +141,7 @@ def _bot_row(pool_spec: PoolSpec, pool: PoolStatus | None, depth: Depth | None, 
         queue=pool_spec.queue,
         depth=depth or Depth(0, 0, 0, 0),
         next=tuple(successor.bot for successor in pool_spec.successors),
-        runs=pool_spec.target or pool_spec.command or (),
+        runs=pool_spec.start.words[0] if pool_spec.start.mode == "target" else pool_spec.start.words,
         folder=pool_spec.folder,
         python=pool_spec.python,
     )

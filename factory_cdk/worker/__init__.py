@@ -4,7 +4,7 @@ Standard library only, Python 3.8 or newer, and imported by path (`__main__.py` 
 environment holds what the bot needs and nothing of ours. The runner starts it and talks to it in frames over
 a socket (`frames`); stdout and stderr belong to the bot and are its log::
 
-    runner -> worker   start     target or command, launcher, roots, bytecode, variables, bot: first of all
+    runner -> worker   start     mode and words (launchers/base.py), roots, bytecode, variables, bot: first of all
     worker -> runner   ready     the bot is loaded and has begun
     worker -> runner   broken    error: it cannot be loaded; the worker ends
     runner -> worker   jobs      jobs: one or several, each a list: id, bot, payload, run, parent, attempt, tags

@@ -37,10 +37,10 @@ def serve(descriptor: int, permits: int | None = None) -> int:
         return 1
     worker = Worker(channel, order["bot"], mark_streams(), Permits(permits))
     try:
-        if order.get("launcher") == "qalx":
-            from . import launched  # noqa: PLC0415
+        if order["mode"] == "program":
+            from . import program  # noqa: PLC0415
 
-            return launched.serve(channel, order)
+            return program.serve(channel, order)
         worker.begin(prepare(order))
     except BaseException as error:  # SystemExit at import is a broken bot too
         channel.send({"kind": "broken", "error": describe(error)})
@@ -55,10 +55,10 @@ def prepare(order: Message) -> Life:
     os.environ.update(order["variables"])
     use_roots(order["roots"], order["bytecode"])
     sys.path.append(ON_PATH)  # last: what the environment or the bot has goes before it
-    if order.get("command"):
+    if order["mode"] == "command":
         from . import command  # noqa: PLC0415 (a worker needs one of the two)
 
-        return command.load(order["command"])
+        return command.load(order["words"])
     from . import target  # noqa: PLC0415
 
-    return target.load(order["target"], order["roots"])
+    return target.load(order["words"][0], order["roots"])

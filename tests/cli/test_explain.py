@@ -22,14 +22,14 @@ def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_code_is_explained_with_an_example_and_its_mend() -> None:
+def test_a_code_is_explained_with_an_example_and_its_fix() -> None:
     result = explain("F302")
     assert result.returncode == 0, result.stderr
     first, *_, last = result.stdout.strip().splitlines()
     assert first == f"error[F302]: {CODES['F302'].title}"
     assert "  -     main: [{reader: solver}, {solver: reader}]\n" in result.stdout
     assert "  +     main: [{reader: solver}]\n" in result.stdout
-    assert last.startswith("A workflow ends somewhere")
+    assert last.startswith("A workflow must end")
     assert "\x1b" not in result.stdout
 
 
@@ -42,12 +42,12 @@ def test_the_list_names_every_code_in_order() -> None:
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(CODES)
 
 
-def test_json_holds_what_is_wrong_and_what_is_mended() -> None:
+def test_json_holds_what_is_wrong_and_what_is_fixed() -> None:
     one = json.loads(explain("F302", "--format", "json").stdout)
     assert one["code"] == "F302"
     assert one["severity"] == "error"
     assert one["example"]["kind"] == "plan"
-    assert one["example"]["wrong"] != one["example"]["mended"]
+    assert one["example"]["wrong"] != one["example"]["fixed"]
     every = json.loads(explain("--list", "--format", "json").stdout)
     assert one in every
     assert [each["code"] for each in every] == list(CODES)

@@ -222,7 +222,9 @@ def test_validate_knows_the_same_comments(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "factory_cdk", "validate", "--plan", "plan.yml", "--format", "json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     found = json.loads(result.stdout)["diagnostics"]
-    assert [(one["code"], one["message"][:12]) for one in found] == [("F023", "line 36 has ")]  # no F311 there
+    assert [(one["code"], one["message"][:35]) for one in found] == [
+        ("F023", "unused ignore comment: line 36 has ")
+    ]  # no F311 there
     assert result.returncode == 0
     result = subprocess.run([*command, "--strict"], cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
     assert result.returncode == 1

@@ -107,7 +107,7 @@ def test_completion_knows_commands_options_and_what_is_built(tmp_path: Path) -> 
 def test_an_error_names_its_remedy_and_has_no_traceback() -> None:
     result = factory_cdk("synth", "--plan", str(REFERENCE), "--stage", "tst")
     assert result.returncode == 1
-    assert "has no stage `tst`" in result.stderr
+    assert "unknown stage `tst`" in result.stderr
     assert "help: did you mean `test`?" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -13,7 +13,8 @@ from patience import PATIENCE
 from queue_calls import claim, fail, settle_and_claim
 from terminal import on_terminal
 
-from factory_cdk.plan.model import Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, Successor
 from factory_cdk.queues.port import Failure, Finished, Forward, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.state.files import write_json
@@ -40,8 +41,8 @@ HEADERS = ("factory         ", "sector ", "bot ", "id ")
 def pool_spec(bot: str, *successors: str) -> PoolSpec:
     to = tuple(Successor("workshop_sector", one, f"{one}-images") for one in successors)
     return PoolSpec(
-        *("workshop_sector", bot, f"{bot}-images", to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None),
-        *({}, {}, 3, None, 60, 1, False),
+        *("workshop_sector", bot, f"{bot}-images", to, BotArguments(processes=2)),
+        *(Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2, "/", (), "/bin/python", (), None, {}, {}),
     )
 
 

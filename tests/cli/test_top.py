@@ -21,7 +21,8 @@ from queue_calls import claim, fail
 from rich.console import Console
 
 from factory_cdk.cli.output.screen import draw
-from factory_cdk.plan.model import Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, Successor
 from factory_cdk.queues.port import Failure, Job
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.state.files import write_json
@@ -43,7 +44,8 @@ class Clock:
 
 def pool_spec(bot: str, to: tuple[Successor, ...] = ()) -> PoolSpec:
     return PoolSpec(
-        *("here", bot, bot, to, 2, f"bots:{bot}", None, "/", (), "/bin/python", (), None, {}, {}, 3, None, 60, 1, False)
+        *("here", bot, bot, to, BotArguments(processes=2), Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2),
+        *("/", "/", (), "/bin/python", (), None, {}, {}),
     )
 
 

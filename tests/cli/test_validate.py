@@ -63,14 +63,14 @@ def test_text_shows_the_line_with_a_caret_and_what_to_do(plan: Path) -> None:
     assert done.stderr == ""
     assert done.stdout == (
         "plan.yml:2:9: error[F106]: "
-        "the factory's name `1demo` is not a letter, then up to 39 letters, digits, `_` or `-`\n"
+        "invalid factory name `1demo`: it must be a letter, then up to 39 letters, digits, `_` or `-`\n"
         " 2 |   name: 1demo\n"
         "   |         ^\n"
         "   help: for example `demo`\n"
-        "plan.yml:3:33: warning[F403]: the path source of `first` does not exist: nowhere\n"
+        "plan.yml:3:33: warning[F403]: source folder of `first` not found: nowhere\n"
         " 3 |   bots: {first: {source: {path: nowhere}, bot_path: 'works:first'}}\n"
         "   |                                 ^\n"
-        "   help: relative paths start at the plan's folder; packing and building this bot will fail\n"
+        "   help: relative paths are relative to the plan's folder; packing and building this bot will fail\n"
         "plan.yml: refused, 1 error, 1 warning\n"
     )
 
@@ -85,7 +85,7 @@ def test_json_says_all_on_stdout_also_when_the_plan_is_refused(plan: Path) -> No
     assert error == {
         "code": "F106",
         "severity": "error",
-        "message": "the factory's name `1demo` is not a letter, then up to 39 letters, digits, `_` or `-`",
+        "message": "invalid factory name `1demo`: it must be a letter, then up to 39 letters, digits, `_` or `-`",
         "hint": "for example `demo`",
         "file": str(plan),
         "line": 2,
@@ -116,8 +116,10 @@ def test_github_gets_workflow_commands_at_the_lines(tmp_path: Path) -> None:
     assert done.returncode == 1
     error, warning = done.stdout.splitlines()
     file = "file=a%2C b%3A 100%25/plan.yml"
-    assert error.startswith(f"::error {file},line=2,col=9,title=F106::the factory's name `1demo` is not a letter")
-    assert warning.startswith(f"::warning {file},line=3,col=33,title=F403::the path source of `first`")
+    assert error.startswith(
+        f"::error {file},line=2,col=9,title=F106::invalid factory name `1demo`: it must be a letter"
+    )
+    assert warning.startswith(f"::warning {file},line=3,col=33,title=F403::source folder of `first`")
 
 
 def test_strict_refuses_warnings_and_says_why(plan: Path) -> None:
@@ -242,7 +244,7 @@ def test_output_that_is_no_terminal_has_no_colour_and_is_not_wrapped(plan: Path)
     plan.write_text(REFUSED)
     done = validate(plan, env={"COLUMNS": "20", "TERM": "xterm-256color"})
     assert "\x1b" not in done.stdout
-    assert "the path source of `first` does not exist: nowhere" in done.stdout
+    assert "source folder of `first` not found: nowhere" in done.stdout
 
 
 def on_a_terminal(plan: Path, **environment: str) -> str:
@@ -291,7 +293,7 @@ def test_a_region_that_does_not_exist_is_an_error_with_a_remedy(plan: Path) -> N
     plan.write_text(AWS)
     done = validate(plan, "--stage", "test", "--region", "eu-west-22")
     assert done.returncode == 1
-    assert "error: there is no region `eu-west-22`" in done.stderr and "did you mean `eu-west-2`?" in done.stderr
+    assert "error: unknown default region `eu-west-22`" in done.stderr and "did you mean `eu-west-2`?" in done.stderr
 
 
 def test_the_reference_plan_is_valid_on_every_stage() -> None:

@@ -41,7 +41,7 @@ def test_a_sector_with_a_larger_template_than_a_stack_takes_is_refused(tmp_path:
     sector = aws_sector(bots={f"b{number}": {"config": config} for number in range(4)})
     (found,) = refused(plan_of(tmp_path, {"box": sector}))
     assert found.code == "F602"
-    assert "`box` makes 304 resources" in found.message
+    assert "`box` needs 304 resources" in found.message
     assert f"{MAX_TEMPLATE_BYTES:,}" in (found.hint or "")
 
 
@@ -63,7 +63,7 @@ def test_a_policy_that_iam_refuses_names_the_sector_its_size_and_its_queues(tmp_
 def test_a_config_that_takes_too_many_parameters_names_the_bot_the_sector_and_the_size(tmp_path: Path) -> None:
     (found,) = refused(plan_of(tmp_path, {"box": aws_sector("a", config={"A": "x" * 500_000})}))
     assert found.code == "F604"
-    assert "`a` on the sector `box` is 500,008 bytes" in found.message
+    assert "`a` on the sector `box` has 500,008 bytes" in found.message
 
 
 def test_sectors_that_fill_several_stacks_are_a_warning_until_they_are_pinned(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every diagnostic is explained, every example causes its code, and no mend does."""
+"""Every diagnostic is explained, every example causes its code, and no fix does."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_every_code_has_an_example_but_those_that_no_plan_causes() -> None:
     assert {code for code, one in explanations().items() if one.example is None} == set(NO_EXAMPLE)
 
 
-def test_every_line_of_an_example_says_whether_it_is_wrong_or_mended_or_both() -> None:
+def test_every_line_of_an_example_says_whether_it_is_wrong_or_fixed_or_both() -> None:
     for explanation in explanations().values():
         for line in explanation.example.diff.splitlines() if explanation.example else ():
             assert line[:2] in ("- ", "+ ", "  "), f"{name(explanation)}: {line!r}"
@@ -106,8 +106,8 @@ def test_every_line_of_an_example_says_whether_it_is_wrong_or_mended_or_both() -
 
 def test_what_cdk_and_cfn_lint_say_is_caused_by_the_plans_of_their_examples(folder: Path) -> None:
     shown = [explanations()[code].example for code in BY_ENGINES]
-    (mended,) = {example.mended for example in shown if example is not None}  # one run less: each takes seconds
-    after = found_in(mended, folder, engines=True)
+    (fixed,) = {example.fixed for example in shown if example is not None}  # one run less: each takes seconds
+    after = found_in(fixed, folder, engines=True)
     for code, example in zip(BY_ENGINES, shown, strict=True):
         assert example is not None
         assert code in found_in(example.wrong, folder, engines=True)
@@ -115,23 +115,21 @@ def test_what_cdk_and_cfn_lint_say_is_caused_by_the_plans_of_their_examples(fold
 
 
 @pytest.mark.parametrize("explanation", [one for one in examples("plan") if name(one) not in BY_ENGINES], ids=name)
-def test_the_plan_of_an_example_causes_its_code_and_its_mend_does_not(explanation: Explanation, folder: Path) -> None:
+def test_the_plan_of_an_example_causes_its_code_and_its_fix_does_not(explanation: Explanation, folder: Path) -> None:
     code, example = name(explanation), explanation.example
     assert example is not None
-    before, after = (found_in(text, folder) for text in (example.wrong, example.mended))
+    before, after = (found_in(text, folder) for text in (example.wrong, example.fixed))
     assert code in before, before
     assert code not in after, after
     refused = {found for found in after if CODES[found].severity == "error"}
-    assert not refused, f"the mend is refused: {after}"
+    assert not refused, f"the fix is refused: {after}"
 
 
 @pytest.mark.parametrize("explanation", examples("commands"), ids=name)
-def test_the_commands_of_an_example_cause_its_code_and_its_mend_does_not(
-    explanation: Explanation, folder: Path
-) -> None:
+def test_the_commands_of_an_example_cause_its_code_and_its_fix_does_not(explanation: Explanation, folder: Path) -> None:
     code, example = name(explanation), explanation.example
     assert example is not None
-    before, after = (run(text, folder) for text in (example.wrong, example.mended))
+    before, after = (run(text, folder) for text in (example.wrong, example.fixed))
     assert before.returncode == 1
     assert f"[{code}]" in before.stdout + before.stderr
     assert after.returncode == 0, after.stdout + after.stderr
@@ -201,11 +199,11 @@ def test_every_sketch_stands_for_something_that_is_proved_here() -> None:
 
 
 @pytest.mark.parametrize("code", SKETCHES)
-def test_what_a_sketch_stands_for_causes_its_code_and_its_mend_does_not(code: str, folder: Path) -> None:
-    wrong, mended = SKETCHES[code]
+def test_what_a_sketch_stands_for_causes_its_code_and_its_fix_does_not(code: str, folder: Path) -> None:
+    wrong, fixed = SKETCHES[code]
     assert code in found_in(wrong(), folder)
-    if code == "F605":  # the plan stays the same: a lock mends it
-        (folder / "example.yml").write_text(mended(), encoding="utf-8")
+    if code == "F605":  # the plan stays the same: a lock fixes it
+        (folder / "example.yml").write_text(fixed(), encoding="utf-8")
         lock = subprocess.run(
             [sys.executable, "-m", "factory_cdk", "lock", "--plan", "example.yml"],
             cwd=folder,
@@ -214,4 +212,4 @@ def test_what_a_sketch_stands_for_causes_its_code_and_its_mend_does_not(code: st
             check=False,
         )
         assert lock.returncode == 0, lock.stdout + lock.stderr
-    assert code not in found_in(mended(), folder)
+    assert code not in found_in(fixed(), folder)

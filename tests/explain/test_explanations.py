@@ -31,22 +31,22 @@ def test_a_section_holds_the_whole_explanation() -> None:
     explanation = explanations()["F302"]
     assert explanation.example is not None
     shown = section(explanation)
-    for part in ("F302", explanation.code.title, explanation.meaning, explanation.example.diff, explanation.mend):
+    for part in ("F302", explanation.code.title, explanation.meaning, explanation.example.diff, explanation.fix):
         assert part in shown
 
 
-def test_an_example_is_a_diff_between_what_is_wrong_and_what_is_mended() -> None:
+def test_an_example_is_a_diff_between_what_is_wrong_and_what_is_fixed() -> None:
     example = explanations()["F015"].example
     assert example is not None
     assert "desk: {type: local, bots: {reader: }}\n" in example.wrong
-    assert "desk: {type: local, bots: &bots {reader: }}\n" in example.mended
+    assert "desk: {type: local, bots: &bots {reader: }}\n" in example.fixed
     assert example.wrong.startswith("factory:\n  name: example\n")
-    assert len(example.wrong.splitlines()) == len(example.mended.splitlines())
+    assert len(example.wrong.splitlines()) == len(example.fixed.splitlines())
 
 
 def test_prose_is_whole_paragraphs_without_line_breaks() -> None:
     for code, explanation in explanations().items():
-        for text in (explanation.meaning, explanation.mend):
+        for text in (explanation.meaning, explanation.fix):
             assert text.strip() == text, code
             assert "\n" not in text.replace("\n\n", ""), code
             assert text.endswith((".", ":")), code

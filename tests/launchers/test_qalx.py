@@ -13,6 +13,8 @@ from local_works import Works, bot, lives, until
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.qalx import bot_start
+from factory_cdk.plan.model import BotArguments
+from factory_cdk.release import BotRelease
 
 STAND_IN = f"""#!{sys.executable}
 import json, os, signal, sys, time
@@ -92,8 +94,9 @@ def test_it_is_started_with_the_documented_arguments(works: Works, record: Path)
     assert not lives(pid)
 
 
-def test_plain_arguments_are_left_to_qalx(works: Works) -> None:
-    assert bot_start(bot("weld", "welding:bot", launcher="qalx")) == (
+def test_plain_arguments_are_left_to_qalx() -> None:
+    welder = BotRelease("weld", "weld", "0" * 64, bot_path="welding:bot", arguments=BotArguments(launcher="qalx"))
+    assert bot_start(welder) == (
         "qalx",
         "bot-start",
         "--processes=1",
@@ -119,7 +122,7 @@ def test_it_is_started_again_when_it_dies(works: Works, record: Path) -> None:
 
 def test_without_qalx_in_its_environment_the_build_says_so(works: Works) -> None:
     works.write("welding.py", "bot = None\n")
-    with pytest.raises(FactoryError, match="'qalx' is neither in the bot's environment nor on PATH"):
+    with pytest.raises(FactoryError, match="'qalx' is not a program here or on PATH: it has to be required"):
         works.build(bot("weld", "welding:bot", launcher="qalx"))
 
 

@@ -66,7 +66,7 @@ def test_deprecated_families_are_found_with_what_to_take_instead(tmp_path: Path)
     text = PLAN.replace("t3.micro", "m4.large")
     (found,) = linted(tmp_path, text)
     assert places([found], text) == [("F706", "m4.large")]
-    assert found.hint == "take one of m7i or m7g"
+    assert found.hint == "use m7i or m7g"
     assert {"t2", "t3", "m5", "c5", "g4dn", "i3"}.isdisjoint(DEPRECATED)
 
 
@@ -103,7 +103,7 @@ def test_an_alarm_whose_metric_is_measured_often_enough_is_left_alone(
 
 def test_the_finding_about_a_period_names_both_ways_out(tmp_path: Path) -> None:
     (found,) = linted(tmp_path, with_alarm("Period: 60"))
-    assert found.hint == "write `Monitoring: true` into the parameters of `box`, or `Period: 300`"
+    assert found.hint == "add `Monitoring: true` to the parameters of `box`, or `Period: 300`"
     (found,) = linted(tmp_path, with_alarm("Period: 30", with_parameters("Monitoring: true")))
     assert found.hint == "write `Period: 60`"
 
@@ -125,9 +125,17 @@ def test_an_alarm_that_terminates_its_instance_is_noticed_at_the_action(action: 
 def test_actions_that_ec2_does_not_carry_out_are_found(tmp_path: Path) -> None:
     text = with_parameters("DisableApiTermination: true", with_alarm("AlarmActions: [terminate]"))
     assert [code for code, _ in places(linted(tmp_path, text), text)] == ["F708", "F709"]
-    text = with_alarm("AlarmActions: [recover]")
+    text = with_alarm("AlarmActions: [recover]\nMetricName: StatusCheckFailed_Instance")
     (found,) = linted(tmp_path, text)
-    assert places([found], text) == [("F709", "recover]")] and "CPUUtilization" in found.message
+    assert places([found], text) == [("F709", "recover]")] and "StatusCheckFailed_Instance" in found.message
+    text = with_alarm("AlarmActions: [recover]\nNamespace: Mine")
+    (found,) = linted(tmp_path, text)
+    assert places([found], text) == [("F709", "recover]")] and "not of AWS/EC2" in found.message
+
+
+@pytest.mark.parametrize("metric", ["CPUUtilization", "StatusCheckFailed_System", "StatusCheckFailed"])
+def test_ec2_recovers_an_instance_for_every_other_metric_of_its_own(metric: str, tmp_path: Path) -> None:
+    assert linted(tmp_path, with_alarm(f"AlarmActions: [recover]\nMetricName: {metric}")) == ()
 
 
 def test_an_alarm_that_two_sectors_share_is_found_for_each_that_it_is_wrong_for(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lint_plans import PLAN, designed, loaded
+from lint_plans import PLAN, designed, loaded, with_parameters
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lint.engines import engine_findings
@@ -19,6 +19,13 @@ def test_cdk_validates_though_this_process_has_started_it_without_validation(tmp
     found = engine_findings(designed(loaded(tmp_path, text)), tmp_path)
     assert [(one.code, "cfn-lint and CDK]" in one.message) for one in found] == [("F720", True)]
     assert (tmp_path / "works-dev-eu-west-2.template.json").is_file()
+
+
+def test_a_missing_property_is_one_finding_though_one_engine_names_the_place_where_it_would_be(tmp_path: Path) -> None:
+    volume = "BlockDeviceMappings: [{DeviceName: a, Ebs: {VolumeType: io1, VolumeSize: 100, Encrypted: true}}]"
+    found = engine_findings(designed(loaded(tmp_path, with_parameters(volume))), tmp_path)
+    (iops,) = [one for one in found if "E3671" in one.message]
+    assert "[E3671, cfn-lint and CDK]" in iops.message
 
 
 def test_a_node_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,9 @@ def test_an_error_is_not_silenced_and_the_comment_is_reported() -> None:
 @pytest.mark.parametrize(
     ("comment", "code", "message"),
     [
-        ("ignore F999", "F022", "there is no code `F999`"),
-        ("ignore f402", "F022", "there is no code `f402`"),
-        ("ignore", "F022", "names no code"),
+        ("ignore F999", "F022", "unknown code `F999`"),
+        ("ignore f402", "F022", "unknown code `f402`"),
+        ("ignore", "F022", "missing code"),
         ("ignore F023", "F022", "cannot be silenced"),
         ("ignore F402", "F023", "line 1 has no `F402`"),
     ],

@@ -135,7 +135,7 @@ def test_no_engine_quotes_what_may_be_a_secret(tmp_path: Path) -> None:
     place = at("BoxInstance", "Properties", "KeyName")
     ours, theirs = found(tmp_path, Finding("F720", place, f"'{secret}' is too long [E3033, CDK]"), text=text)
     assert (ours.code, theirs.code) == ("F701", "F720")
-    assert theirs.message == "a value that may be secret and is not shown here [E3033, CDK]"
+    assert theirs.message == "hidden, because the value may be a secret [E3033, CDK]"
 
 
 def test_what_both_engines_say_of_one_place_is_one_finding_with_the_shorter_message() -> None:
@@ -148,3 +148,12 @@ def test_what_both_engines_say_of_one_place_is_one_finding_with_the_shorter_mess
     both, long = merged(iter(said))
     assert (both.code, both.message) == ("F720", "wrong [E3012, cfn-lint and CDK]")
     assert (long.code, len(long.message) < 400) == ("F721", True)
+
+
+def test_what_one_engine_says_in_two_messages_stays_two_findings() -> None:
+    place = at("BoxInstance", "Properties")
+    said = [
+        Said(engine, "E3003", True, f"'{name}' is missing", place) for engine in ("CDK", "cfn-lint") for name in "AB"
+    ]
+    found = list(merged(iter(said)))
+    assert [one.message for one in found] == [f"'{name}' is missing [E3003, cfn-lint and CDK]" for name in "AB"]

@@ -29,7 +29,7 @@ from pack_sources import (
     write_files,
 )
 
-from factory_cdk.pack import PackedBot, pack
+from factory_cdk.pack import Lock, PackedBot, pack, stale
 from factory_cdk.pack.requirements.indexes import environment_for_uv, flags_for_uv
 
 LOCKED = ".factory_cdk/requirements.txt"
@@ -223,6 +223,33 @@ def test_a_package_for_another_platform_is_packed_with_a_note(index: Path, tmp_p
     packed = pack_one(tmp_path, bot(package("winonly"), "winonly:run"), env)
     assert required(packed) == ["winonly==1.0"]
     assert any("not checked" in note for note in packed.notes)
+
+
+def test_a_plan_adds_what_a_package_forgot_to_declare(tmp_path: Path, env: dict[str, str]) -> None:
+    write_files(tmp_path, {"more/forgotten.txt": "-c limits.txt\nthree\n", "more/limits.txt": "three<2\n"})
+    one = bot(package("two"), "two:run", requirements_path="more/forgotten.txt")
+    packed = pack_one(tmp_path, one, env)
+    assert required(packed) == ["one==1.0", "three==1.0", "two==1.0"]
+    assert (names(packed), packed.read) == ([LOCKED], ("more/forgotten.txt",))
+    assert packed.locked is not None
+    lock, plan = Lock("works", {"b": packed.locked}), plan_of(tmp_path, one)
+    assert stale(lock, plan) == ()
+    assert pack_one(tmp_path, one, env, lock).bundle == packed.bundle
+    write_files(tmp_path, {"more/limits.txt": "three>1\n"})
+    assert [change.what for change in stale(lock, plan)] == ["more/forgotten.txt changed"]
+    assert required(pack_one(tmp_path, one, env, lock)) == ["one==1.0", "three==2.0", "two==1.0"]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [(None, "relative to the plan's file"), ("-r ../x.txt\n", "leaves"), ("a @ https://u:p@h/a", "credentials")],
+)
+def test_what_a_plan_adds_to_a_package_has_to_be_beside_the_plan(
+    file: str | None, said: str, tmp_path: Path, env: dict[str, str]
+) -> None:
+    write_files(tmp_path, {"forgotten.txt": file} if file else {})
+    one = bot(package("two"), "two:run", requirements_path="forgotten.txt")
+    assert said in refusal(pack_one(tmp_path, one, env))
 
 
 def test_a_second_pack_of_a_package_asks_nobody(index: Path, tmp_path: Path, env: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from generated_properties import ALARM, INSTANCE, Properties, just, merged, optional, required
+from generated_properties import ALARM, INSTANCE, Properties, at_home, just, merged, optional, required
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from repeatable import SOAK
@@ -164,7 +164,6 @@ def arguments(draw: st.DrawFn, queue: str, later: list[str]) -> dict[str, Any] |
                 timeout=st.integers(1, 43_200) | st.floats(0.5, 100, width=16),
                 visibility__timeout=st.integers(10, 43_200),
                 batch=st.integers(1, 10),
-                launcher=st.sampled_from(["python", "qalx"]),
                 python=PYTHON,
                 queue__name=st.just(queue),
             ),
@@ -247,12 +246,21 @@ def sectors(draw: st.DrawFn, bots: list[str], alarms: list[str], regions: list[s
 
 
 @st.composite
-def stages(draw: st.DrawFn, bots: list[str], alarms: list[str], flows: dict[str, Any]) -> dict[str, Any]:
+def stages(
+    draw: st.DrawFn, bots: list[str], alarms: list[str], flows: dict[str, Any], commands: set[str]
+) -> dict[str, Any]:
+    """A stage; `commands` are the bots that are programs, which qalx does not start."""
     partition = draw(st.sampled_from(["aws", "aws", "aws", *REGIONS]))
     regions = REGIONS[partition]
     names = draw(named(NAMES.filter(lambda name: name not in OWN_KEYS), 1, 3))
     made = {name: draw(sectors(bots, alarms, regions, default=partition == "aws")) for name in names}
     here = {bot for sector in made.values() for bot in sector["bots"]}
+    by_qalx = not here & commands and draw(st.booleans())  # jobs pass between bots of one launcher
+    for sector in made.values():
+        for bot in sector["bots"]:
+            if by_qalx or draw(st.booleans()):
+                launcher = "qalx" if by_qalx else draw(st.sampled_from(["python", *["command"] * (bot in commands)]))
+                sector["bots"][bot] = {**(sector["bots"][bot] or {}), draw(_spelled("launcher")): launcher}
     fitting = [
         name
         for name, flow in flows.items()
@@ -269,10 +277,12 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     bots = draw(BOT_NAMES)
     flows = {name: draw(workflows(bots)) for name in draw(named(NAMES, 0, 2))}
     alarms = {name: draw(ALARM) for name in draw(named(NAMES, 0, 2))}
+    defined = {bot: draw(BOT) for bot in bots}
+    commands = {bot for bot, said in defined.items() if "command" in said}
     factory: dict[str, Any] = {
         "name": draw(NAMES),
-        "bots": {bot: draw(BOT) for bot in bots},
-        "stages": {name: draw(stages(bots, list(alarms), flows)) for name in draw(named(NAMES, 1, 2))},
+        "bots": defined,
+        "stages": {name: draw(stages(bots, list(alarms), flows, commands)) for name in draw(named(NAMES, 1, 2))},
         **({"workflows": flows} if flows or draw(st.booleans()) else {}),
         **({"alarms": alarms} if alarms or draw(st.booleans()) else {}),
         **draw(
@@ -284,5 +294,9 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
         ),
         **draw(SETTINGS),
     }
+    for bot in factory["bots"].values():
+        if "pypi" in bot["source"]:
+            bot.pop("requirements_path", None)  # a package declares its own
+    at_home(factory)
     order = draw(st.permutations(list(factory)))
     return {"factory": {key: factory[key] for key in order}, **draw(optional(**{"x-mine": JSON}))}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
+
+from factory_cdk.plan.facts import partitions
 
 Properties = st.SearchStrategy[dict[str, Any]]
 
@@ -234,3 +238,45 @@ ALARM = merged(
     ),
 )
 """Properties of AWS::CloudWatch::Alarm."""
+
+_REGIONAL = re.compile(r"arn:aws:([a-z-]+):[a-z0-9-]+:")
+_OF_AWS = re.compile(r"(ami|eni|lt|sg|snap|subnet|vol)-([0-9a-f]+)")
+
+
+def at_home(factory: dict[str, Any]) -> None:
+    """Make every ARN of a plan one of the region that uses it (an alarm may be in several: there it has none), every
+    id and IPv6 address one of its own, and no alarm on an expression act on its instance.
+    """
+    alarms = factory.get("alarms", {})
+    watched: dict[str, set[str | None]] = {name: set() for name in alarms}
+    fresh = count(1)
+    for stage in factory["stages"].values():
+        for sector in (one for one in stage.values() if isinstance(one, dict) and one.get("type") == "aws"):
+            region = sector.get("region_name")
+            sector["parameters"] = _moved(sector["parameters"], region, fresh)
+            if "alarm" in sector:
+                watched[sector["alarm"]].add(region)
+    for name, alarm in alarms.items():
+        regions = watched[name]
+        region = next(iter(regions)) if len(regions) == 1 else None
+        for key in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+            actions = [_moved(action, region, fresh) for action in alarm.get(key, ())]
+            kept = [one for one in actions if "Metrics" not in alarm or (":" in one and ":ec2:" not in one)]
+            if key in alarm:
+                alarm[key] = list(dict.fromkeys(kept))
+
+
+def _moved(value: Any, region: str | None, fresh: Iterator[int]) -> Any:
+    match value:
+        case dict():
+            return {key: item if key == "Tags" else _moved(item, region, fresh) for key, item in value.items()}
+        case list():
+            return [_moved(item, region, fresh) for item in value]
+        case str() if value.startswith("2001:db8::"):
+            return f"2001:db8::{next(fresh):x}"
+        case str() if found := _OF_AWS.fullmatch(value):
+            return f"{found[1]}-{next(fresh):0{len(found[2])}x}"
+        case str():
+            partition = partitions()[region] if region else "aws"
+            return _REGIONAL.sub(rf"arn:{partition}:\1:{region or ''}:", value)
+    return value

@@ -15,14 +15,21 @@ LACKING = frozenset({"F101", "F105", "F107", "F111", "F210", "F501", "F504", "F5
 REMOVING = frozenset({"removed", "inserted", "deleted", "cut", "indented"})
 """Mutations after which what held something may be empty."""
 
-OF_NAMES = frozenset({"F012", "F015", "F201", "F202", "F203", "F303", "F308", "F511"})
-"""What does not exist, or stands twice, is reported where it is named: a reference, the second of two."""
+OF_NAMES = frozenset({"F012", "F015", "F201", "F202", "F203", "F303", "F308", "F511", "F517"})
+"""What is undefined, or duplicate, is reported where it is named: a reference, the second of two."""
 
 OF_PAIRS = frozenset({"F104", "F110", "F111", "F210", "F504", "F507", "F508", "F509", "F513"})
 """What does not go together is reported at one of the two, which stand in one mapping."""
 
+OF_LAUNCHERS = frozenset({"F313", "F314"})
+"""What a launcher does not go together with (a bot, the bots that follow) is reported where the bot is on a sector."""
+
 OF_STAGES = frozenset({"F302", "F304", "F506"})
 """What is wrong between the parts of a stage or workflow is reported at one of them."""
+
+
+OF_REGIONS = frozenset({"F516"})
+"""What belongs to one region is reported where it is written, in parameters or an alarm, whatever gives the region."""
 
 
 def misplaced(plan: Plan, mutation: Mutation, found: Diagnostic) -> bool:
@@ -62,6 +69,8 @@ def _expected(plan: Plan, mutation: Mutation, code: str) -> set[int]:
         if code in OF_STAGES:
             lines |= plan.lines_under(path[:3])
             lines |= {line for place in plan.places if place.path[3:] == ("workflow",) for line in plan.lines_of(place)}
+        if code in OF_REGIONS:
+            lines |= plan.lines_under(("factory", "alarms")) | plan.lines_under(path[:4])
         if mutation.what == "key":  # what is under it is something else now
             lines |= plan.lines_under(path)
             names |= plan.names_under(path)
@@ -69,6 +78,10 @@ def _expected(plan: Plan, mutation: Mutation, code: str) -> set[int]:
             for place in plan.places:
                 if place.path[:-1] == path[:-1] and place.path[-1] in names:
                     names |= plan.names_under(place.path)
+    if code in OF_LAUNCHERS:
+        on_sectors = (place for place in plan.places if place.path[1:2] == ("stages",) and "bots" in place.path[4:5])
+        lines |= {line for place in on_sectors if len(place.path) == 6 for line in plan.lines_of(place)}
+        lines |= plan.mentions(frozenset({"launcher"}))
     if code in OF_NAMES:
         lines |= plan.mentions(names)
         lines |= {

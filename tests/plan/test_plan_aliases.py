@@ -28,7 +28,8 @@ factory:
         region_name: eu-west-1
 """
     loaded = load(text, tmp_path)
-    assert loaded.diagnostics == () and loaded.plan
+    # Literally taken, its image is none in one of the regions.
+    assert [(one.code, one.line) for one in loaded.diagnostics] == [("F519", 9)] and loaded.plan
     one, two = loaded.plan.stages["prod"].sectors
     assert (one.region_name, two.region_name) == ("eu-west-2", "eu-west-1")
     assert one.parameters == two.parameters and one.type == two.type

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import re
 
+import test_alarm_metrics
 import test_aws_checks
+import test_commands
+import test_lookalikes
 import test_plan_sources
 import test_plan_stage
 import test_plan_structure
 import test_plan_workflows
 import test_plan_yaml
+import test_regions
 
 from factory_cdk.codes import CODES
 
-SUITES = (test_plan_yaml, test_plan_structure, test_plan_sources, test_plan_workflows, test_aws_checks)
+SUITES = (
+    test_plan_yaml,
+    test_plan_structure,
+    test_plan_sources,
+    test_plan_workflows,
+    test_aws_checks,
+    test_alarm_metrics,
+    test_commands,
+    test_lookalikes,
+    test_regions,
+)
 
 BY_TABLES = {case.code for suite in SUITES for case in suite.CASES}
 

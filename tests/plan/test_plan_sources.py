@@ -80,7 +80,7 @@ CASES = [
         "F210",
         SOURCE,
         source("subdirectory: a").replace("source", "§source"),
-        ("`first`", "no code"),
+        ("the source of `first` has no `url`, `path` or `pypi`",),
         "pypi",
     ),
     Case("two kinds of source", "F210", SOURCE, source("path: ., §pypi: tool"), ("`path` and `pypi`",), "keep one"),
@@ -97,7 +97,7 @@ CASES = [
         "F210",
         SOURCE,
         source("path: ., §branch: main"),
-        ("`branch`", "git `url`", "`path`"),
+        ("`branch`", "with `url`", "`path`"),
         "remove",
     ),
     Case("a depth of a package", "F210", SOURCE, source("pypi: tool, §depth: 1"), ("`depth`", "`pypi`"), "remove"),
@@ -121,14 +121,14 @@ CASES = [
         ("`tool==1.0`", "PEP 508"),
         "`version`",
     ),
-    Case("a package with an address", "F213", SOURCE, source("pypi: §'tool @ https://h/t.whl'"), ("PEP 508",), "index"),
+    Case("a package with an address", "F213", SOURCE, source("pypi: §'tool @ https://h/t.whl'"), ("PEP 508",), "PyPI"),
     Case(
         "a package with a marker",
         "F213",
         SOURCE,
         source("pypi: §\"tool; python_version < '3'\""),
         ("PEP 508",),
-        "index",
+        "PyPI",
     ),
     Case(
         "a package that is an option",
@@ -136,10 +136,10 @@ CASES = [
         SOURCE,
         source("pypi: §--index-url=https://h"),
         ("`--index-url=https://h`",),
-        "index",
+        "PyPI",
     ),
-    Case("a package that is a path", "F213", SOURCE, source("pypi: §./tool"), ("`./tool`",), "index"),
-    Case("a package with a space", "F213", SOURCE, source("pypi: §my tool"), ("`my tool`",), "index"),
+    Case("a package that is a path", "F213", SOURCE, source("pypi: §./tool"), ("`./tool`",), "PyPI"),
+    Case("a package with a space", "F213", SOURCE, source("pypi: §my tool"), ("`my tool`",), "PyPI"),
     Case(
         "a version that is none",
         "F214",
@@ -237,10 +237,17 @@ CASES = [
         "F216",
         SOURCE,
         source('path: ., subdirectory: §"a\\0b"'),
-        ("`subdirectory` of `first`",),
-        "named",
+        ("`subdirectory` of `first`", "non-printable"),
+        "use single quotes",
     ),
-    Case("a path with a NUL", "F216", SOURCE, source('path: §"a\\0b"'), ("the path of `first`",), "named"),
+    Case(
+        "a path with a NUL",
+        "F216",
+        SOURCE,
+        source('path: §"a\\0b"'),
+        ("the path of `first`", "non-printable"),
+        "use single quotes",
+    ),
     # passwords
     Case(
         "a password in a url",
@@ -300,7 +307,7 @@ CASES = [
         SOURCE,
         source("path: ., subdirectory: §nowhere"),
         ("`first`", "nowhere"),
-        "starts at `path`",
+        "relative to `path`",
     ),
     Case(
         "a path longer than any", "F403", SOURCE, source("path: §" + "x" * 5000), ("`first`", "xxx…"), "plan's folder"
@@ -473,3 +480,37 @@ def test_a_pinned_source_gets_no_warning(pinned: str, tmp_path: Path) -> None:
 def test_a_lock_beside_the_plan_pins_its_sources(tmp_path: Path) -> None:
     (tmp_path / "plan.lock").write_text("{}")
     assert load(LOCAL.replace(SOURCE, source("pypi: tool")), tmp_path).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ghp" + "_0123456789abcdefghijABCDEFGHIJ012345@github.com/o/r.git",
+        "https://glpat" + "-0123456789abcdefghij@gitlab.com/o/r.git",
+        "https://0123456789abcdef0123456789abcdef01234567@git.example.com/r.git",
+        "HTTPS://a1b2c3d4e5f6g7h8i9j0k1l2@host/r",
+        "https://host/r.git?private_token=0123456789",
+        "https://x-access-token:abc@github.com/o/r.git",
+    ],
+)
+def test_a_token_in_a_git_url_is_refused_and_never_quoted(url: str, tmp_path: Path) -> None:
+    secret = url.split("//")[1].split("@", maxsplit=1)[0] if "@" in url else "0123456789"
+    (error,) = errors(load(LOCAL.replace(SOURCE, source(f"url: '{url}'")), tmp_path))
+    assert error.code == "F218" and "insteadOf" in (error.hint or "")
+    assert secret not in error.message + (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://git@host/r", "https://organisation@dev.azure.com/organisation/p/_git/r", "ssh://git@host:22/r"]
+)
+def test_a_user_in_a_git_url_is_no_secret(url: str, tmp_path: Path) -> None:
+    assert errors(load(LOCAL.replace(SOURCE, source(f"url: '{url}'")), tmp_path)) == []
+
+
+@pytest.mark.parametrize("old", ["source: {path: .}", "path: ."])
+def test_a_url_in_the_wrong_place_is_a_secret_all_the_same(old: str, tmp_path: Path) -> None:
+    url = "https://0123456789abcdefghij01234567@host/r.git"
+    new = old.replace("{path: .}", url) if old.startswith("source") else old.replace("path: .", f"pypi: '{url}'")
+    found = errors(load(LOCAL.replace(old, new), tmp_path))
+    assert {one.code for one in found} <= {"F101", "F218"}  # no report shows the line of an F218
+    assert found and "0123456789abc" not in "".join(f"{one.message}{one.hint}" for one in found)

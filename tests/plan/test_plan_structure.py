@@ -11,22 +11,40 @@ from factory_cdk.plan.load import load_plan
 
 CASES = [
     # required keys: at the key whose mapping lacks them
-    Case("no factory", "F101", LOCAL, "§x-factory: {}\n", ("the plan", "`factory`"), "factory:"),
-    Case("no name", "F101", "factory:\n  name: demo\n", "§factory:\n", ("`factory` has no key `name`",), "`name:`"),
-    Case("no bots", "F101", LOCAL, "§factory: {name: demo, stages: {}}\n", ("no key `bots`",), "bot", also=("F107",)),
+    Case("no factory", "F101", LOCAL, "§x-factory: {}\n", ("missing key `factory`",), "factory:"),
+    Case("no name", "F101", "factory:\n  name: demo\n", "§factory:\n", ("missing key `name` in `factory`",), "`name:`"),
     Case(
-        "no stages", "F101", LOCAL, "§" + LOCAL[: LOCAL.index("  stages")], ("`factory` has no key `stages`",), "stage"
+        "no bots",
+        "F101",
+        LOCAL,
+        "§factory: {name: demo, stages: {}}\n",
+        ("missing key `bots` in `factory`",),
+        "bot",
+        also=("F107",),
     ),
     Case(
-        "no source", "F101", "first:\n      source: {path: .}\n", "§first:\n", ("`first` has no key `source`",), "pypi"
+        "no stages",
+        "F101",
+        LOCAL,
+        "§" + LOCAL[: LOCAL.index("  stages")],
+        ("missing key `stages` in `factory`",),
+        "stage",
     ),
-    Case("no type", "F101", "here:\n        type: local\n", "§here:\n", ("`here` has no key `type`",), "local"),
+    Case(
+        "no source",
+        "F101",
+        "first:\n      source: {path: .}\n",
+        "§first:\n",
+        ("missing key `source` in `first`",),
+        "pypi",
+    ),
+    Case("no type", "F101", "here:\n        type: local\n", "§here:\n", ("missing key `type` in `here`",), "local"),
     Case(
         "no bots on a sector",
         "F101",
         "      here:\n",
         "      §there: {type: local}\n      here:\n",
-        ("`there` has no key `bots`",),
+        ("missing key `bots` in `there`",),
         "bot",
     ),
     Case(
@@ -114,7 +132,14 @@ CASES = [
     ),
     # types
     Case("a name that YAML reads as a truth", "F103", "name: demo", "name: §no", ("`name`", "text", "false"), "'no'"),
-    Case("a name that YAML reads as a number", "F103", "name: demo", "name: §2", ("`name`", "the number 2"), "'2'"),
+    Case(
+        "a name that YAML reads as a number",
+        "F103",
+        "name: demo",
+        "name: §2",
+        ("`name`", "the number 2"),
+        "start it with a letter",
+    ),
     Case(
         "a queue name of minutes",
         "F103",
@@ -128,8 +153,8 @@ CASES = [
         "F103",
         "    first:\n      source: {path: .}\n      bot_path: works:first",
         "    first:§",
-        ("`first` of `bots`", "a mapping, not nothing"),
-        "indented",
+        ("`first` of `bots`", "a mapping, not null"),
+        "indent the next lines",
         also=(),
     ),
     Case(
@@ -173,7 +198,7 @@ CASES = [
         "      here:\n",
         "      there: §x\n      here:\n",
         ("`there` of `test`", "a mapping"),
-        "names a sector",
+        "the name of a sector",
     ),
     Case(
         "an element of a workflow argument",
@@ -321,7 +346,7 @@ CASES = [
         "  stages:",
         "  meta: {a: [{§Ref: x}]}\n  stages:",
         ("CloudFormation", "`Ref`"),
-        "another name",
+        "another key",
     ),
     Case(
         "a tag without a value",
@@ -337,7 +362,7 @@ CASES = [
         "  stages:",
         '  meta: {a: [§"C:\\bots"]}\n  stages:',
         ("U+0008",),
-        "leave it out",
+        "remove it: templates",
     ),
     Case(
         "a control character as a key of meta",
@@ -345,10 +370,10 @@ CASES = [
         "  stages:",
         '  meta: {§"\\x9F": 1}\n  stages:',
         ("U+009F",),
-        "leave it out",
+        "remove it: templates",
     ),
     Case(
-        "a function in meta", "F108", "  stages:", "  meta: {§'Fn::Sub': x}\n  stages:", ("`Fn::Sub`",), "another name"
+        "a function in meta", "F108", "  stages:", "  meta: {§'Fn::Sub': x}\n  stages:", ("`Fn::Sub`",), "another key"
     ),
     Case(
         "a function as a tag",
@@ -356,7 +381,7 @@ CASES = [
         "  stages:",
         "  tags: {§'Fn::If': x}\n  stages:",
         ("the tag `Fn::If`",),
-        "another name",
+        "another key",
     ),
     # secrets
     Case(
@@ -373,7 +398,7 @@ CASES = [
         "  stages:",
         "  secrets: {§PIN: 1234}\n  stages:",
         ("`PIN`",),
-        "never holds a secret",
+        "never contains secret values",
     ),
     Case(
         "a secret's value on a bot",
@@ -381,7 +406,7 @@ CASES = [
         "processes: 2",
         "secrets: {§TOKEN: hunter2}",
         ("`TOKEN`",),
-        "never holds a secret",
+        "never contains secret values",
     ),
     Case(
         "a secret's value under a key",
@@ -389,7 +414,7 @@ CASES = [
         "  stages:",
         "  secrets: {TOKEN: {§value: hunter2}}\n  stages:",
         ("`TOKEN`", "`value`"),
-        "never holds a secret",
+        "never contains secret values",
     ),
     Case(
         "a secret's value in a list",
@@ -428,7 +453,7 @@ CASES = [
         "F115",
         "  stages:",
         "  secrets: {TOKEN: {secret: §factory-cdk/other/prod/box/reader}}\n  stages:",
-        ("`secret` of `TOKEN`", "one sector alone"),
+        ("`secret` of `TOKEN`", "for one sector"),
         "of your own",
     ),
     Case(
@@ -504,7 +529,7 @@ CASES = [
         "bot_path: works:first",
         "bot_path: works:first\n      §command: ./run",
         ("`first`", "both"),
-        "keep the one",
+        "keep one of them",
     ),
     Case("a command of an open quote", "F111", "bot_path: works:first", "command: §run 'it", ("split",), "list"),
     # bounds

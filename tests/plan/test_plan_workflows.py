@@ -18,6 +18,9 @@ TWO_SECTORS = LOCAL.replace(
 )
 FLOW = "      first: second\n"
 
+SECOND = LOCAL[LOCAL.index("  stages:\n") : LOCAL.index("  workflows:\n")]
+"""The stage of the good plan, whose last line says how `second` is run."""
+
 CASES = [
     Case(
         "a number in a workflow",
@@ -31,7 +34,7 @@ CASES = [
     Case(
         "a truth in a workflow", "F301", FLOW, "      first: [second, §no]\n", ("false",), "a list of nodes", base=THREE
     ),
-    Case("nothing in a list", "F301", FLOW, "      first: [second, §~]\n", ("nothing",), "a list of nodes", base=THREE),
+    Case("nothing in a list", "F301", FLOW, "      first: [second, §~]\n", ("null",), "a list of nodes", base=THREE),
     Case(
         "a workflow that is a text",
         "F103",
@@ -41,20 +44,20 @@ CASES = [
         "",
     ),
     Case(
-        "a circle of three",
+        "a cycle of three",
         "F302",
         FLOW,
         "      first:\n        second:\n          third: §first\n",
-        ("`third` feeds `first`", "`flow`"),
+        ("cycle in the workflow `flow`: `first` -> `second` -> `third` -> `first`",),
         "remove this reference",
         base=THREE,
     ),
     Case(
-        "a circle of two, closed by a key",
+        "a cycle of two, closed by a key",
         "F302",
         FLOW,
         "      first:\n        second:\n          §first: third\n",
-        ("`second` feeds `first`",),
+        ("cycle in the workflow `flow`: `first` -> `second` -> `first`",),
         "remove",
         base=THREE,
     ),
@@ -63,16 +66,16 @@ CASES = [
         "F302",
         FLOW,
         "      first: [second, §first]\n",
-        ("`first` feeds itself",),
+        ("cycle in the workflow `flow`: `first` -> `first`",),
         "remove",
         base=THREE,
     ),
     Case(
-        "a circle between two roots",
+        "a cycle between two roots",
         "F302",
         FLOW,
         "      - first: second\n      - second: §first\n",
-        ("`second` feeds `first`",),
+        ("cycle in the workflow `flow`: `first` -> `second` -> `first`",),
         "remove",
         base=THREE,
     ),
@@ -81,8 +84,8 @@ CASES = [
         "F303",
         FLOW,
         "      first: [second, §second]\n",
-        ("`first` feeds `second` twice",),
-        "remove one",
+        ("duplicate successor: `first` is followed by `second` twice",),
+        "remove one of them",
         base=THREE,
     ),
     Case(
@@ -90,8 +93,8 @@ CASES = [
         "F303",
         FLOW,
         "      - first: second\n      - first: §second\n",
-        ("`first` feeds `second` twice",),
-        "remove one",
+        ("duplicate successor: `first` is followed by `second` twice",),
+        "remove one of them",
         base=THREE,
     ),
     Case(
@@ -100,7 +103,7 @@ CASES = [
         "  workflows:",
         "    lonely:\n      workflow: §flow\n      one: {type: local, bots: {third: }}\n  workflows:",
         ("`flow`", "`lonely`"),
-        "both bots",
+        "two connected bots",
         base=THREE,
     ),
     Case(
@@ -108,7 +111,7 @@ CASES = [
         "F305",
         "workflow: flow",
         "workflow: §flow",
-        ("`fourth`", "`test`", "the chain ends at `second`"),
+        ("`fourth`", "`test`", "jobs end at `second`"),
         "sector",
         base=THREE.replace("first: second\n", "first: {second: fourth}\n").replace(
             "  stages:\n", "    fourth: {source: {path: .}, bot_path: 'w:f'}\n  stages:\n"
@@ -119,7 +122,7 @@ CASES = [
         "F305",
         "workflow: flow",
         "workflow: §flow",
-        ("`fourth`", "gets no jobs from it"),
+        ("`fourth`", "the bots after it get no jobs from it"),
         "sector",
         base=THREE.replace("first: second\n", "fourth: {first: second}\n").replace(
             "  stages:\n", "    fourth: {source: {path: .}, bot_path: 'w:f'}\n  stages:\n"
@@ -131,7 +134,7 @@ CASES = [
         "          first:\n",
         "          §first:\n",
         ("`second` runs in 2 sectors", "`first` on `here`", "go to `second` on `here`", "never to `other`"),
-        "one `queue-name`",
+        "same `queue-name`",
         base=TWO_SECTORS,
     ),
     Case("a queue name with a dot", "F307", "processes: 2", "queue-name: §jobs.fifo", ("`jobs.fifo`",), "1 to 80"),
@@ -158,7 +161,7 @@ CASES = [
         "    test:\n      workflow: flow\n",
         "    §test:\n",
         ("`test`", "2 bots"),
-        "workflows",
+        "set `workflow`",
     ),
     Case("a workflow that no stage uses", "F310", FLOW, FLOW + "    §other: [second]\n", ("`other`",), "stage"),
     Case(
@@ -184,6 +187,40 @@ CASES = [
         "launcher: qalx\n            §batch: 2",
         ("`batch`", "launcher: qalx"),
         "remove it",
+        also=("F314",),
+    ),
+    Case(
+        "a command that qalx does not start",
+        "F313",
+        "bot_path: works:second\n" + SECOND,
+        "command: ./second\n" + SECOND.replace("processes: 2", "--launcher: §qalx"),
+        ("`second`", "`launcher: qalx`", "`command`"),
+        "`bot_path`",
+        also=("F314",),
+    ),
+    Case(
+        "a bot in Python whose launcher runs commands",
+        "F313",
+        "processes: 2",
+        "launcher: §command",
+        ("`second`", "`launcher: command`"),
+        "take out `launcher`",
+    ),
+    Case(
+        "jobs that would pass from a bot of ours to one of qalx",
+        "F314",
+        "first:\n          second:\n            processes: 2",
+        "§first:\n          second:\n            launcher: qalx",
+        ("`first`", "`second`", "`launcher: python`", "`launcher: qalx`"),
+        "in the same way",
+    ),
+    Case(
+        "jobs that would pass from a bot of qalx to one of ours by its own workflow",
+        "F314",
+        "      workflow: flow\n      here:\n        type: local\n        bots:\n          first:\n",
+        "      here:\n        type: local\n        bots:\n          §first: {launcher: qalx, workflow: [second]}\n",
+        ("`first`", "`second`"),
+        "take the edge out",
     ),
 ]
 
@@ -226,11 +263,15 @@ def test_every_form_of_a_workflow_gives_its_edges_and_roots(
     assert edges(workflow, tmp_path) == (expected, roots)
 
 
-def test_a_bots_own_workflow_closes_a_circle_where_it_names_the_bot(tmp_path: Path) -> None:
+def test_a_bots_own_workflow_closes_a_cycle_where_it_names_the_bot(tmp_path: Path) -> None:
     text = THREE.replace("            processes: 2", "            workflow: [first]")
     (error,) = errors(load(text, tmp_path))
     assert (error.code, error.line, error.column) == ("F302", 22, 24)
-    assert "`test`" in error.message and "`second` feeds `first`" in error.message and error.hint
+    assert (
+        "`test`" in error.message
+        and "cycle in the stage `test`: `first` -> `second` -> `first`" in error.message
+        and error.hint
+    )
 
 
 def test_a_bots_own_workflow_feeds_a_bot_once(tmp_path: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fake_workers import FakeProcess, FakeRunner, hand, pool_spec
+from fake_workers import FakeProcess, FakeRunner, hand, pool_spec, with_target
 
 from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
@@ -51,7 +50,7 @@ class FakeStage:
             self.runner.events,
             self.runner.clock,
             self._start_task,
-            unsettled=lambda pools: bool(self.runner.settled),
+            unsettled=lambda _: bool(self.runner.settled),
             publish=self._publish,
             grace=GRACE,
         )
@@ -86,9 +85,7 @@ class FakeStage:
 
     def change(self, *names: str) -> str:
         """Ask for other code of the bots with these names."""
-        return self.ask(
-            *(replace(one, target="maker:other") if one.bot in names else one for one in self.spec.pool_specs)
-        )
+        return self.ask(*(with_target(one, "maker:other") if one.bot in names else one for one in self.spec.pool_specs))
 
     def settle(self) -> None:
         """The queues have heard of all that was done."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.plan.model import Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, Successor
 from factory_cdk.queues.port import Failed, Finished, Job, Lease
 from factory_cdk.runner.pool import PoolEvents, StartFailure, WorkerPool
 from factory_cdk.runner.ports import Message
@@ -168,15 +169,17 @@ class FakeProcess:
 
 
 def pool_spec(**changes: Any) -> PoolSpec:
-    """A pool spec that differs from the plainest one by `changes`."""
+    """A pool spec that differs from the plainest one by `changes`: fields of its own, arguments, or a `target`."""
     plain = PoolSpec(
         sector="here",
         bot="make",
         queue="make",
         successors=(Successor(bot="take", queue="take", sector="here"),),
+        arguments=BotArguments(visibility_timeout=30),
+        start=Start("target", ("maker:work",)),
+        transport=FACTORY_QUEUES,
         processes=1,
-        target="maker:work",
-        command=None,
+        bundle="/bundle",
         folder="/bundle",
         roots=("/bundle",),
         python="/env/bin/python",
@@ -184,13 +187,22 @@ def pool_spec(**changes: Any) -> PoolSpec:
         bytecode=None,
         variables={},
         secrets={},
-        max_attempts=3,
-        timeout=None,
-        lease=30,
-        batch=1,
-        stopped=False,
     )
-    return replace(plain, **changes)
+    return changed(plain, **changes)
+
+
+def changed(spec: PoolSpec, **changes: Any) -> PoolSpec:
+    """The same pool spec but for `changes`: fields of its own, arguments, or a `target`."""
+    if "target" in changes:
+        spec = with_target(spec, changes.pop("target"))
+    own = {name: value for name, value in changes.items() if name in PoolSpec.__dataclass_fields__}
+    given = {name: value for name, value in changes.items() if name not in own}
+    return replace(spec, **own, arguments=replace(spec.arguments, **given))
+
+
+def with_target(spec: PoolSpec, target: str) -> PoolSpec:
+    """The same pool spec for another bot in Python."""
+    return replace(spec, start=Start("target", (target,)))
 
 
 def lease(name: str, attempt: int = 1) -> Lease:
@@ -249,7 +261,7 @@ class FakeRunner:
 
     def pool(self, spec: PoolSpec | None = None, events: PoolEvents | None = None, **changes: Any) -> WorkerPool:
         """A pool whose gate is closed, and which is not started."""
-        spec = replace(spec or pool_spec(), **changes)
+        spec = changed(spec or pool_spec(), **changes)
         secrets = {"TOKEN": "hidden"}
         return WorkerPool(
             spec, secrets, self.timings, self.stream, self.clock, self.start_worker, self, events or self.events

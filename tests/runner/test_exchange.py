@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fake_workers import pool_spec
 from patience import PATIENCE
 
 from factory_cdk.diagnostics import FactoryError
@@ -153,27 +154,18 @@ def job(name: str, payload: Any = None) -> Job:
     return Job(name, "bot", payload, "run")
 
 
-def pool_spec(folder: Path, processes: int = 1) -> PoolSpec:
-    return PoolSpec(
-        sector="here",
+def spec_in(folder: Path, processes: int = 1) -> PoolSpec:
+    """The pool spec of the bot in `folder`, which this Python can run."""
+    return pool_spec(
         bot="bot",
         queue="q",
         successors=(Successor("next", "next", "here"),),
         processes=processes,
         target="slow_bots:work",
-        command=None,
         folder=str(folder),
         roots=(str(folder),),
         python=sys.executable,
         bins=(str(Path(sys.executable).parent),),
-        bytecode=None,
-        variables={},
-        secrets={},
-        max_attempts=3,
-        timeout=None,
-        lease=1000,
-        batch=1,
-        stopped=False,
     )
 
 
@@ -198,7 +190,7 @@ def test_workers_are_heard_while_the_queues_are_slow_and_what_they_did_goes_into
             start_failed=lambda failure: None,
         )
         clock = LoopClock(asyncio.get_running_loop())
-        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, clock, start_worker, Unguarded(), events)
+        pool = WorkerPool(spec_in(tmp_path, 3), {}, Timings(), stream, clock, start_worker, Unguarded(), events)
         pool.open = True
         async with desk.at_work(Pools([pool])):
             pool.start()
@@ -228,7 +220,7 @@ def test_what_was_leased_for_a_pool_that_has_closed_meanwhile_goes_back_uncounte
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         queues.open.clear()
         async with desk.at_work(Pools([hands])):
             await until(lambda: queues.under_way)
@@ -247,7 +239,7 @@ def test_the_last_exchange_is_awaited_and_what_happened_during_it_is_settled_too
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two"), job("three")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         await desk.exchange.start(Pools([hands]))
         desk.exchange.look()
         await until(lambda: len(hands.in_hand) == 3)
@@ -280,7 +272,7 @@ def test_leases_are_extended_while_an_exchange_is_under_way_those_that_are_being
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two"), job("three")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         async with desk.at_work(Pools([hands], lease=0.3)):
             await until(lambda: len(hands.in_hand) == 3)
             queues.open.clear()
@@ -304,7 +296,7 @@ def test_what_the_queues_refused_is_settled_once_they_are_well_again(tmp_path: P
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         async with desk.at_work(Pools([hands])):
             await until(lambda: len(hands.in_hand) == 2)
             queues.refusal = FactoryError("the disk is full", "free some space")
@@ -324,7 +316,7 @@ def test_what_the_queues_refused_is_settled_once_they_are_well_again(tmp_path: P
 def test_damaged_queues_are_told_and_not_tried_again_by_themselves(tmp_path: Path) -> None:
     async def run() -> None:
         queues = SlowQueues(Store())
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         queues.refusal = DamagedError("the database is damaged")
         await desk.exchange.start(Pools([hands]))
         desk.exchange.look()

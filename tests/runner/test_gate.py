@@ -56,7 +56,7 @@ async def test_a_gate_is_closed_until_it_is_opened(stage: FakeStage) -> None:
 
 @on_a_loop
 async def test_a_bot_that_its_plan_stops_is_opened_by_a_resume_alone(tmp_path: Path) -> None:
-    stage = FakeStage(tmp_path, *bots("make"), *bots("take", stopped=True))
+    stage = FakeStage(tmp_path, *bots("make"), *bots("take", stop=True))
     stage.start()
     assert states(stage) == ("open", [True, False])
     stage.gate.open(keep_stopped=False)

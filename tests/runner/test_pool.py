@@ -147,7 +147,7 @@ def test_a_pool_takes_jobs_when_it_is_open_and_its_workers_are_ready(runner: Fak
 def test_a_lease_is_as_long_as_its_bot_wants_and_no_longer_than_the_runner_does(
     tmp_path: Path, visibility: int, most: float, expected: float
 ) -> None:
-    assert FakeRunner(tmp_path, Timings(lease_most=most)).pool(lease=visibility).lease == expected
+    assert FakeRunner(tmp_path, Timings(lease_most=most)).pool(visibility_timeout=visibility).lease == expected
 
 
 # Workers that die

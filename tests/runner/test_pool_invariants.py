@@ -167,7 +167,7 @@ class Pool(RuleBasedStateMachine):
         if hasattr(self, "pool"):
             assert self.pool.free >= 0
             for slot in self.pool.slots:
-                assert 0 <= slot.free <= slot.pool_spec.batch + PREFETCH
+                assert 0 <= slot.free <= slot.pool_spec.arguments.batch + PREFETCH
                 assert not slot.hand or slot.pid is not None
                 assert not slot.free or slot.state in (State.READY, State.BUSY)
             assert not self.stopped or self.pool.free == 0

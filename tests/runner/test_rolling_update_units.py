@@ -25,8 +25,8 @@ def stage(tmp_path: Path) -> FakeStage:
     return stage
 
 
-def targets(stage: FakeStage) -> list[str | None]:
-    return [pool.pool_spec.target for pool in stage.pools.at_work]
+def targets(stage: FakeStage) -> list[str]:
+    return [pool.pool_spec.start.words[0] for pool in stage.pools.at_work]
 
 
 def test_the_pools_of_the_bots_that_changed_are_replaced_once_they_are_ready(stage: FakeStage) -> None:
@@ -45,7 +45,7 @@ def test_the_pools_of_the_bots_that_changed_are_replaced_once_they_are_ready(sta
     assert stage.runner.fetches > fetches + 1
     stage.process_of(old).exit(0)
     assert stage.pools.all_pools == stage.pools.at_work
-    assert spec_from_json(read_json(stage.folder.spec)).pool_specs[0].target == "maker:other"
+    assert spec_from_json(read_json(stage.folder.spec)).pool_specs[0].start.words == ("maker:other",)
     assert stage.runner.logged == [
         ("INFO", "rolling update: starting the new workers"),
         ("INFO", "rolling update: the new workers took over; jobs in hand of those before: 0"),
@@ -272,10 +272,10 @@ def test_an_update_that_the_runner_before_did_not_begin_is_dropped(tmp_path: Pat
 
 
 def test_the_lease_of_a_stage_is_the_shortest_of_its_pools(tmp_path: Path) -> None:
-    stage = FakeStage(tmp_path, *bots("make", lease=4), *bots("take", lease=3))
+    stage = FakeStage(tmp_path, *bots("make", visibility_timeout=4), *bots("take", visibility_timeout=3))
     assert stage.pools.lease == 3
     stage.start()
-    stage.ask(*bots("make", lease=2), *bots("take", lease=3))
+    stage.ask(*bots("make", visibility_timeout=2), *bots("take", visibility_timeout=3))
     stage.runner.process.ready()
     assert stage.pools.lease == 2
     (tmp_path / "other").mkdir()

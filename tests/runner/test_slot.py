@@ -137,9 +137,8 @@ def test_a_process_is_told_what_to_be_and_its_secrets_and_is_watched(runner: Fak
     assert start == {
         "kind": "start",
         "bot": "make",
-        "target": "maker:work",
-        "command": None,
-        "launcher": "python",
+        "mode": "target",
+        "words": ("maker:work",),
         "roots": ("/bundle",),
         "bytecode": None,
         "variables": {"TOKEN": "hidden", "FACTORY_WORKER": "2"},

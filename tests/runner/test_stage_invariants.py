@@ -6,12 +6,11 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fake_stage import FakeStage, bots, turns
-from fake_workers import FakeProcess, hand
+from fake_workers import FakeProcess, hand, with_target
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -107,7 +106,7 @@ class Stage(RuleBasedStateMachine):
     def update(self, names: set[str]) -> None:
         self.version += 1
         specs = [
-            replace(pool.pool_spec, target=f"maker:v{self.version}") if pool.pool_spec.bot in names else pool.pool_spec
+            with_target(pool.pool_spec, f"maker:v{self.version}") if pool.pool_spec.bot in names else pool.pool_spec
             for pool in self.stage.pools.at_work
         ]
         refused = ENDING if self.stage.gate.ending else None

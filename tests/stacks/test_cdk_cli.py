@@ -84,7 +84,7 @@ def test_the_reason_of_a_refusal_reaches_whoever_runs_cdk(tmp_path: Path) -> Non
     out = ["--output", str(tmp_path / "out")]
     refused = cdk("synth", *out, "-c", "stage=tst")
     assert refused.returncode == 1
-    assert "has no stage `tst`" in refused.stderr
+    assert "unknown stage `tst`" in refused.stderr
     assert "did you mean `test`?" in refused.stderr
     plan = Path(shutil.copy(ROOT / REFERENCE, tmp_path / "plan.yml"))
     plan.write_text(plan.read_text().replace("InstanceType: t2.nano", "InstnceType: t2.nano", 1))

@@ -228,9 +228,9 @@ def test_everything_is_reached_by_the_names_of_the_plan(stage: FactoryStage) -> 
 
 
 def test_a_name_that_the_plan_has_not_is_refused_with_the_one_that_may_be_meant(stage: FactoryStage) -> None:
-    with pytest.raises(KeyError, match="no aws sector `bigbox` \\(did you mean `big_box`"):
+    with pytest.raises(KeyError, match="unknown aws sector `bigbox` \\(did you mean `big_box`"):
         stage.instances["bigbox"]
-    with pytest.raises(AttributeError, match="no queue `pain`"):
+    with pytest.raises(AttributeError, match="unknown queue `pain`"):
         _ = stage.queues.pain
     assert "here" not in stage.sectors  # it is local
 

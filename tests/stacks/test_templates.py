@@ -43,7 +43,7 @@ factory:
   secrets: {TOKEN: {env: TOKEN}}
   bots:
     first: {source: {path: code}, bot_path: "bots:first"}
-    second: {source: {url: "https://host/repo?token=hunter3", branch: main}, command: [./solve, --fast]}
+    second: {source: {url: "https://host/repo?signature=hunter3", branch: main}, command: [./solve, --fast]}
   workflows: {flow: {first: second}}
   alarms:
     idle:
@@ -287,7 +287,7 @@ def test_a_bundle_that_is_gone_or_changed_is_refused_with_its_remedy(tmp_path: P
     with pytest.raises(FactoryError, match="has changed since it was packed"):
         synthesized(design_stage(plan, bundles), tmp_path / "one")
     archive.unlink()
-    with pytest.raises(FactoryError, match="cannot be read"):
+    with pytest.raises(FactoryError, match="cannot read the packed bundle"):
         synthesized(design_stage(plan, bundles), tmp_path / "two")
     assert not list((tmp_path / "two").glob(".asset*"))
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import SecretReference, Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
 from factory_cdk.state.files import read_json, write_json
 from factory_cdk.state.folder_ports import ports_of
 from factory_cdk.state.records import from_json
@@ -24,9 +25,11 @@ POOL = PoolSpec(
     bot="weld",
     queue="weld",
     successors=(Successor("paint", "paint", "here"),),
+    arguments=BotArguments(timeout=1.5, meta={"owner": ["me", None]}, workflow=("paint",)),
+    start=Start("target", ("weld:run",)),
+    transport=FACTORY_QUEUES,
     processes=2,
-    target="weld:run",
-    command=None,
+    bundle="/bundle",
     folder="/code",
     roots=("/code", "/code/src"),
     python="/env/bin/python",
@@ -34,16 +37,16 @@ POOL = PoolSpec(
     bytecode=None,
     variables={"KEY": "wört"},
     secrets={"TOKEN": SecretReference(profile="dev", key="TOKEN")},
-    max_attempts=3,
-    timeout=1.5,
-    lease=60,
-    batch=1,
-    stopped=False,
 )
 SPEC = RunnerSpec(
     "works",
     "test",
-    (POOL, replace(POOL, bot="paint", target=None, command=("run", "it"), timeout=5, secrets={})),
+    (
+        POOL,
+        replace(
+            POOL, bot="paint", start=Start("command", ("run", "it")), arguments=BotArguments(timeout=5), secrets={}
+        ),
+    ),
     ("weld", "paint"),
     plan="/plan.yml",
     built_at=7.5,
@@ -88,7 +91,7 @@ def test_what_is_written_is_read(folder: StageFolder) -> None:
         (("timings",), [], "`timings` is not of the type dict"),
         (("pool_specs",), {}, "`pool_specs` is not of the type list"),
         (("pool_specs", 1, "roots", 0), 1, "`pool_specs[1].roots[0]` is not of the type str"),
-        (("pool_specs", 0, "stopped"), 1, "`pool_specs[0].stopped` is not of the type bool"),
+        (("pool_specs", 0, "arguments", "stop"), 1, "`pool_specs[0].arguments.stop` is not of the type bool"),
         (("pool_specs", 0, "processes"), True, "`pool_specs[0].processes` is not of the type int"),
         (("pool_specs", 0, "secrets", "TOKEN"), "value", "`pool_specs[0].secrets.TOKEN` is not of the type dict"),
         (("pool_specs", 0, "crew"), 1, "`pool_specs[0]` has unknown keys: crew"),

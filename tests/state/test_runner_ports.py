@@ -20,7 +20,8 @@ from patience import PATIENCE
 from queue_calls import depth
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import SecretReference, Successor
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
 from factory_cdk.queues.opening import Location, MemoryLocation, Queues, SqliteLocation, open_queues
 from factory_cdk.queues.port import Job, JobRecord
 from factory_cdk.runner.purge import tidy
@@ -73,9 +74,11 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         bot=bot,
         queue=bot,
         successors=tuple(Successor(one, one, "here") for one in successors),
+        arguments=BotArguments(max_attempts=2),
+        start=Start("target", (target,)),
+        transport=FACTORY_QUEUES,
         processes=1,
-        target=target,
-        command=None,
+        bundle="/bundle",
         folder=str(code),
         roots=(str(code),),
         python=sys.executable,
@@ -83,11 +86,6 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         bytecode=None,
         variables={"FACTORY_BOT": bot},
         secrets={},
-        max_attempts=2,
-        timeout=None,
-        lease=60,
-        batch=1,
-        stopped=False,
     )
     return replace(spec, **more)  # type: ignore[arg-type]
 
@@ -146,7 +144,8 @@ def spec(tmp_path: Path) -> RunnerSpec:
 
 def with_target(spec: RunnerSpec, target: str) -> RunnerSpec:
     """The spec whose bot `make` has other code."""
-    return replace(spec, pool_specs=(replace(spec.pool_specs[0], target=target), *spec.pool_specs[1:]))
+    make, *others = spec.pool_specs
+    return replace(spec, pool_specs=(replace(make, start=Start("target", (target,))), *others))
 
 
 @asynccontextmanager
@@ -194,11 +193,11 @@ def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(
             assert {one.result for one in await here.done("secret")} == {len(VALUE)}
 
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:new"))) == "done"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             here.send("second", "a")
             assert {one.result for one in await here.done("second")} == {"new a"}
             assert await here.decided(outside.ask_for_spec(with_target(spec, "versions:nothing"))) == "failed"
-            assert outside.specs.present.pool_specs[0].target == "versions:new"
+            assert outside.specs.present.pool_specs[0].start.words == ("versions:new",)
             assert await here.decided(outside.ask_for_spec(spec)) == "done"
 
             gate = tmp_path / "gate"

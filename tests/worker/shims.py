@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ class Shim:
                 self._handed_over += 1
         self._socket.sendall(encode({"kind": kind, **details}))
 
-    def start(self, folder: Path, target: str | None = None, **details: Any) -> dict[str, Any]:
-        """Send the first message; the shim's first answer."""
+    def start(self, folder: Path, target: str = "", *, command: Sequence[str] = (), **details: Any) -> dict[str, Any]:
+        """Send the first message, for a bot in Python or a `command`; the shim's first answer."""
         start = {
             "bot": "tested",
-            "target": target,
-            "command": None,
+            "mode": "command" if command else "target",
+            "words": list(command) or [target],
             "roots": [str(folder)],
             "bytecode": None,
             "variables": {},

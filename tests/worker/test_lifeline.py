@@ -95,7 +95,7 @@ os.set_inheritable(ours.fileno(), True)
 worker = subprocess.Popen([sys.executable, "-I", {str(PACKAGE / "__main__.py")!r}, str(theirs.fileno())],
     pass_fds=[theirs.fileno(), ours.fileno()], start_new_session=True)  # the socket stays open in the worker itself
 job = ["j", "b", {str(code / "fifo")!r}, "r", None, 1, {{}}]
-start = dict(kind="start", bot="b", target="bots:holds_the_lock", command=None)
+start = dict(kind="start", bot="b", mode="target", words=["bots:holds_the_lock"])
 start.update(roots=[{str(code)!r}], bytecode=None, variables={{}})
 ours.sendall(encode(start) + encode(dict(kind="jobs", jobs=[job])))
 print(worker.pid, flush=True)

@@ -13,9 +13,9 @@ from click.core import ParameterSource
 from factory_cdk.cli.output.report import print_log_line
 from factory_cdk.cli.shared_options import say, say_unless
 from factory_cdk.home import find_home, pack_cache
+from factory_cdk.launchers import DEFAULT, LAUNCHERS, launcher_of
 from factory_cdk.lifecycle.local import single_bot
 from factory_cdk.lifecycle.local.foreground import attend
-from factory_cdk.plan.arguments import IDLE_ARGUMENTS
 from factory_cdk.plan.model import BotArguments, SecretReference, Settings
 from factory_cdk.plan.sources import is_target
 
@@ -89,8 +89,8 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--launcher",
-    type=click.Choice(["python", "qalx"]),
-    default="python",
+    type=click.Choice([name for name, one in LAUNCHERS.items() if one.validate("bots:bot", None) is None]),
+    default=DEFAULT,
     show_default=True,
     help="What starts the bot: this program, or `qalx bot-start`.",
 )
@@ -148,11 +148,14 @@ def command(
 def _refuse_idle_options(launcher: str) -> None:
     """UsageError for an option that was given and means nothing to bots of `launcher`."""
     context = click.get_current_context()
-    for name in IDLE_ARGUMENTS[launcher]:
+    for name in launcher_of(launcher, None).idle_arguments:
         source = context.get_parameter_source(name.replace("-", "_"))
         if source is ParameterSource.COMMANDLINE:
-            only = "goes with --launcher qalx" if launcher == "python" else "has no effect with --launcher qalx"
-            raise click.UsageError(f"--{name} {only}")
+            others = [one.name for one in LAUNCHERS.values() if name not in one.idle_arguments]
+            goes_with = f"goes with --launcher {others[0]}"
+            raise click.UsageError(
+                f"--{name} {f'has no effect with --launcher {launcher}' if DEFAULT in others else goes_with}"
+            )
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ EXAMPLES = """\b
 Examples:
   factory-cdk explain F302
   factory-cdk explain --list
-  factory-cdk explain F302 --format json | jq -r .example.mended
+  factory-cdk explain F302 --format json | jq -r .example.fixed
 """
 
 _COLOURS = {
@@ -96,7 +96,7 @@ def _text(explanation: Explanation, *, to_terminal: bool) -> Iterator[str]:
         for line in explanation.example.diff.splitlines():
             yield f"  {paint(line, _SIGNS.get(line[:1]))}"
     yield ""
-    yield _paragraph(explanation.mend, to_terminal=to_terminal)
+    yield _paragraph(explanation.fix, to_terminal=to_terminal)
 
 
 def _paragraph(text: str, *, to_terminal: bool) -> str:

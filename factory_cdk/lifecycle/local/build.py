@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
-from factory_cdk.launchers.qalx import refuse_mixtures
 from factory_cdk.lifecycle.local.control import (
     LONGEST_END,
     await_end,
@@ -19,10 +20,11 @@ from factory_cdk.lifecycle.local.control import (
     said,
 )
 from factory_cdk.lifecycle.local.ending import force_end
-from factory_cdk.lifecycle.local.installation import install, installations_of, spec_of
+from factory_cdk.lifecycle.local.installation import install, installations_of, make_working_folders, spec_of
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
+from factory_cdk.pack.left_out import missed
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
@@ -42,9 +44,8 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
     FactoryError, with the reason and the end of the bot's log, when a bot cannot be installed or loaded; then
     nothing is left, unless the plan says `demolish_on_failure: false`; a stage that was to be restarted is as before.
     """
-    refuse_mixtures(design.sectors)
     installations = installations_of(design, options.home)
-    references = {(sector.name, bot.name): bot.secrets for sector, bot, _ in installations if bot.secrets}
+    references = {one.place: one.bot.secrets for one in installations if one.bot.secrets}
     secrets = resolve_secrets(references, options.environ)
     folder = stage_folder(options.home, design.factory, design.stage)
     with changing(folder):
@@ -83,6 +84,7 @@ def _write(folder: StageFolder, spec: RunnerSpec, queues: Path | None) -> None:
         folder.unfinished.touch()
         if queues is not None:
             folder.database.symlink_to(make_private(queues), target_is_directory=True)
+    make_working_folders(spec.pool_specs)
     write_json(folder.spec, spec_as_json(spec))
     with open_queues(queues_location(folder)):
         pass  # the database exists before anybody can submit
@@ -107,6 +109,7 @@ def _start_again(
         )
     if trouble := queues_trouble(folder):
         raise trouble
+    make_working_folders(spec.pool_specs)
     ask(folder, gate="closed")
     write_json(folder.spec, spec_as_json(spec))
     try:
@@ -135,17 +138,27 @@ def _start(
     elif design.demolish_on_failure:
         launch.hang_up()
         force_end(folder)
-        raise FactoryError(said(trouble), "everything that was started has been taken down")
+        raise FactoryError(said(trouble), f"{_missed(design, trouble)}everything that was started has been taken down")
     else:
         folder.unfinished.unlink()
         launch.keep()
         stage = folder.options
         raise FactoryError(
             said(trouble),
-            f"demolish_on_failure is false, so the rest runs with its gate closed: look with `factory-cdk ps {stage}` "
+            f"{_missed(design, trouble)}demolish_on_failure is false, so the rest runs with its gate closed: look with "
+            f"`factory-cdk ps {stage}` "
             f"and `factory-cdk logs {stage}`, clean up with `factory-cdk demolish {stage}`",
         )
     if foreground:
         return launch
     launch.keep()
     return None
+
+
+def _missed(design: StageDesign, trouble: Mapping[str, Any]) -> str:
+    """The beginning of a remedy where what a bot misses is what an ignore file left out of its bundle."""
+    bundles = [bot.bundle for sector in design.sectors for bot in sector.bots if bot.name == trouble["bot"]]
+    for bundle in bundles:
+        if (path := missed(bundle.left_out, f"{trouble['reason']}\n{trouble['log']}")) is not None:
+            return f"{path} is in the source of {bundle.bot}, but an ignore file leaves it out of the bundle; "
+    return ""

@@ -86,7 +86,7 @@ def _at_work(folder: StageFolder, specs: list[PoolSpec]) -> str:
 
 
 def _left(queues: ClientQueues, specs: list[PoolSpec]) -> int:
-    depths = queues.history.depths({pool_spec.queue for pool_spec in specs if pool_spec.launcher != "qalx"})
+    depths = queues.history.depths({pool_spec.queue for pool_spec in specs if pool_spec.gets_jobs})
     return sum(depth.ready + depth.delayed + depth.leased for depth in depths.values())
 
 

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
+from factory_cdk.design.naming import Names
+from factory_cdk.design.release import sector_release
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.install.code import Code, check_target, folder_code, packed_code
 from factory_cdk.install.environments import Environment, environment
 from factory_cdk.install.pool_specs import variables
+from factory_cdk.pack.layout import Required, check_target_in_folder, required_in_folder
 
 MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What can be known of a bot's requirements without fetching: locked ones, whose environment has a name; as its
-    author wrote them; or nothing.
+    """What can be known of a bot's requirements without fetching: locked ones, whose environment has a name, and the
+    `file` that they were read from; as its author wrote them; or nothing.
     """
 
     environment: Environment | None = None
-    code: Code | None = None
+    file: str | None = None
+    required: Required | None = None
 
 
 def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dict[str, Any]:
@@ -56,12 +59,17 @@ def dry_run(design: StageDesign, folders: Mapping[str, Path], home: Path) -> dic
             {
                 "sector": sector.name,
                 "bot": bot.name,
-                "variables": {**variables(design, sector, bot), **dict.fromkeys(bot.secrets, MASK)},
+                "variables": {**_variables(design, sector, bot), **dict.fromkeys(bot.secrets, MASK)},
             }
             for sector, bot in bots
         ],
         "problems": list(_problems({bot.name: bot for _, bot in bots}, folders)),
     }
+
+
+def _variables(design: StageDesign, sector: SectorDesign, bot: BotDesign) -> dict[str, str]:
+    release = sector_release(Names(design.factory, design.stage), sector.name, (bot,), aws=False)
+    return variables(release, release.bots[0], bot.config)
 
 
 def _problems(bots: Mapping[str, BotDesign], folders: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
@@ -70,7 +78,7 @@ def _problems(bots: Mapping[str, BotDesign], folders: Mapping[str, Path]) -> Ite
         if bot.bot_path is None or bot.bundle.packed or name not in folders:
             continue
         try:
-            check_target(folders[name], bot)
+            check_target_in_folder(bot, folders[name], bot.bundle.origin)
         except FactoryError as error:
             yield {"bot": name, "message": error.message, "remedy": error.remedy}
 
@@ -78,13 +86,13 @@ def _problems(bots: Mapping[str, BotDesign], folders: Mapping[str, Path]) -> Ite
 def _known(home: Path, bot: BotDesign, folders: Mapping[str, Path]) -> Known:
     bundle = bot.bundle
     if bundle.packed:
-        code = packed_code(bot) if bundle.archive is not None else None
-        return Known(environment(home, bundle.requirements, bot.python), code)
+        return Known(environment(home, bundle.requirements, bot.python), bundle.layout.requirements_file)
     folder = folders.get(bot.name)
     if folder is None:
         return Known()
-    code = folder_code(folder, bot)
-    return Known(None if code.lines else environment(home, (), bot.python), code)
+    required = required_in_folder(bot, folder, bundle.origin)
+    file = required.path if required else None
+    return Known(None if required and required.lines else environment(home, (), bot.python), file, required)
 
 
 def _environments(found: Mapping[tuple[str, str], Known]) -> list[dict[str, Any]]:
@@ -109,13 +117,12 @@ def _environments(found: Mapping[tuple[str, str], Known]) -> list[dict[str, Any]
 
 def _requirements(known: Known) -> dict[str, Any] | None:
     """Where requirements come from (`lock`: exact versions with hashes), the file that they stand in, its lines."""
-    environment, code = known.environment, known.code
-    file = code.manifest.path if code and code.manifest else None
+    environment, required = known.environment, known.required
     if environment is not None:
-        return {"from": "lock" if environment.lines else "none", "file": file, "lines": list(environment.lines)}
-    if code is None or code.manifest is None:
+        return {"from": "lock" if environment.lines else "none", "file": known.file, "lines": list(environment.lines)}
+    if required is None:
         return None
-    return {"from": code.manifest.kind, "file": file, "lines": list(code.lines)}
+    return {"from": required.kind, "file": required.path, "lines": list(required.lines)}
 
 
 def _processes(sector: SectorDesign, bot: BotDesign, environment: Environment | None) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from factory_cdk.compile import compile_stage
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
+from factory_cdk.launchers import launcher_of
+from factory_cdk.launchers.base import FACTORY_QUEUES
 from factory_cdk.lifecycle.local.build import build
 from factory_cdk.lifecycle.local.control import changing, remove
 from factory_cdk.lifecycle.options import BuildOptions
@@ -132,7 +134,9 @@ def _design(bot: SingleBot, home: Path, cache: Path) -> StageDesign:
     report = pack(plan, [made], cache=cache)
     report.refuse_failures()
     design = compile_stage(plan, bot.name, bundles=report.bundles, lock=None)
-    successors = _successors(bot.workflow, home) if arguments.launcher == "python" else ()
+    successors = (
+        _successors(bot.workflow, home) if launcher_of(arguments.launcher, None).transport == FACTORY_QUEUES else ()
+    )
     only = replace(design.sectors[0].bots[0], successors=successors)
     return replace(design, sectors=(replace(design.sectors[0], bots=(only,)),))
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import RUNNER_GONE, TIMED_OUT
-from factory_cdk.launchers.qalx import refuse_mixtures
 from factory_cdk.lifecycle.local.control import LONGEST_END, changing
-from factory_cdk.lifecycle.local.installation import install, installations_of, spec_of
+from factory_cdk.lifecycle.local.installation import install, installations_of, make_working_folders, spec_of
 from factory_cdk.lifecycle.local.preconditions import need_runner, spec_of_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
@@ -55,7 +54,6 @@ def request_update(
     FactoryError, and nothing asked, when something cannot be installed or is more than an update can change; `Stopped`
     (pack/command.py) when told to `stop`.
     """
-    refuse_mixtures(design.sectors)
     factory = find(options.home, design.factory, design.stage)
     present = spec_of_built(factory)
     need_runner(factory)
@@ -71,8 +69,9 @@ def request_update(
         )
     changed = tuple(changed_pools(present, wanted))
     places = {pool_spec.place for pool_spec in changed}
-    install([one for one in installations if (one[0].name, one[1].name) in places], options.home, say, stop)
+    install([one for one in installations if one.place in places], options.home, say, stop)
     with changing(factory.folder):
+        make_working_folders(changed)
         request = ask_for_spec(factory.folder, wanted)
     return UpdateRequest(factory.folder, request, changed)
 

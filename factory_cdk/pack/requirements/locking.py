@@ -17,11 +17,13 @@ import uv
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
 from factory_cdk.pack.failures import uv_failure
+from factory_cdk.pack.paths import native
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
 from factory_cdk.pack.requirements.policy import check_requirement
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
+_PACKAGE = "package-of-the-plan.in"
 _LOCAL = re.compile(
     r"(?:-e\s+)?(?:[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*@\s*)?(?P<place>file:\S*|\.{1,2}(?:/\S*)?)(?:\s*;\s*(?P<marker>.+))?"
 )
@@ -120,15 +122,24 @@ def lock_file(
     return Locked(tuple(with_all_hashes(lines, tool.env)), tuple(sorted(projects)))
 
 
-def lock_package(tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path) -> Locked:
-    """The locked lines of one requirement (`tool[fast]==1.5.9`): the package itself and all that it needs."""
+def lock_package(
+    tool: Uv, requirement: str, python: str, preferred: Sequence[str], workspace: Path, more: Mapping[str, bytes]
+) -> Locked:
+    """The locked lines of one requirement (`tool[fast]==1.5.9`): the package itself and all that it needs, and what
+    `more` adds: requirements files by their paths, the first of which includes the others.
+    """
     folder = workspace / "package"
+    for path, content in more.items():
+        target = folder / native(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
     folder.mkdir(exist_ok=True)
-    (folder / "requirements.txt").write_text(f"{requirement}\n", encoding="utf-8")
+    lines = [requirement, *(f"-r {path}" for path in list(more)[:1])]
+    (folder / _PACKAGE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     try:
-        return lock_file(tool, folder, "requirements.txt", python, preferred, workspace)
+        return lock_file(tool, folder, _PACKAGE, python, preferred, workspace)
     except FactoryError as error:
-        raise FactoryError(error.message.replace("in requirements.txt", f"of {requirement}"), error.remedy) from error
+        raise FactoryError(error.message.replace(f"in {_PACKAGE}", f"of {requirement}"), error.remedy) from error
 
 
 def install(tool: Uv, lines: Sequence[str], into: Path, workspace: Path) -> Output:

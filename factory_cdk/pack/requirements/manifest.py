@@ -184,10 +184,24 @@ def reaches_outside(
         return found.path in tree.paths and _includes_outside(tree, found.path, set())
     folder = f"{found.folder}/" if found.folder else ""
     names = [folder + name for name in _BUILD_FILES if folder + name in tree.paths]
+    names += _own_backend(tree, found)
     texts = (read(name).decode("utf-8", "replace") for name in names)
     depth = folder.count("/")
     whole = posixpath.normpath(posixpath.join(subdirectory, found.folder))
     return refers_outside(texts, depth) or is_in_workspace(whole, read_source)
+
+
+def _own_backend(tree: Tree, found: Located) -> list[str]:
+    """The files of a build backend that is in the project itself (PEP 517's `backend-path`)."""
+    system = found.pyproject.get("build-system", {})
+    places = system.get("backend-path", ()) if isinstance(system, dict) else ()
+    folders = [posixpath.normpath(posixpath.join(found.folder, str(place))) for place in places]
+    starts = tuple("" if folder == "." else f"{folder}/" for folder in folders)
+    return [path for path in sorted(tree.paths) if path.endswith(".py") and _is_right_in(path, starts)]
+
+
+def _is_right_in(path: str, starts: tuple[str, ...]) -> bool:
+    return any(path.startswith(start) and "/" not in path[len(start) :] for start in starts)
 
 
 def _includes_outside(tree: Tree, path: str, seen: set[str]) -> bool:

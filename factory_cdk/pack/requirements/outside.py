@@ -26,7 +26,7 @@ AROUND = f"{OURS}/around"
 SOURCE = f"{OURS}/source.json"
 """Where a bundle says how its source is laid out and built, see `SourceFacts`."""
 
-_CLIMB = re.compile(r"(?:\.\./)*\.\.(?=[/\"'\s\]},;#)]|$)")
+_CLIMB = re.compile(r"(?<![\w.])(?:\.\./)*\.\.(?=[/\"'\s\]},;#)]|$)")
 _PARENTS = re.compile(
     r"\bparents\s*\[\s*([0-9]+)|((?:\.parent\b){2,})|dirname\(\s*(?:os\.path\.)?dirname\(|root:parent|pardir"
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.bundle import Bundle, described, without_credentials
+from factory_cdk.bundle import Bundle, Layout, described, layout_as_json, layout_from_json, without_credentials
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.archive import copy, unpack
 from factory_cdk.pack.cache import CachedBundle
 from factory_cdk.pack.context import LARGE, NotAtHand, PackContext
+from factory_cdk.pack.layout import layout_of
 from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot, module_of
 from factory_cdk.pack.paths import REQUIREMENTS, native
@@ -26,6 +28,15 @@ from factory_cdk.pack.sources.version import version_of_commit, version_of_folde
 from factory_cdk.pack.target import Found, find_target
 from factory_cdk.pack.tree import Tree
 from factory_cdk.plan.model import Bot, GitSource, PathSource
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What packing a bot's code came to: its bundle in the cache, its layout, its locked requirements."""
+
+    stored: CachedBundle
+    layout: Layout
+    requirements: Requirements
 
 
 def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot]:
@@ -47,7 +58,7 @@ def pack_git(context: PackContext, source: GitSource) -> tuple[Bundle, LockedBot
         packed = _pack(context, code, _identity(source, commit), source.subdirectory, ask_version)
     if not context.offline and context.locked is None:
         context.cache.write_record("commit", json_digest(described(source)), {"commit": commit}, context.workspace)
-    return _made(context, *packed, commit)
+    return _made(context, packed, commit)
 
 
 def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedBot]:
@@ -68,7 +79,7 @@ def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedB
     if known is None:
         copied = copy(code, context.workspace / "code")
         known = _pack(context, copied, identity, source.subdirectory, lambda: version)
-    return _made(context, *known, None)
+    return _made(context, known, None)
 
 
 def code_of_folder(source: PathSource, bot: Bot) -> Tree:
@@ -110,18 +121,23 @@ def _identity(source: GitSource, commit: str) -> Mapping[str, object]:
     return {**described(source), "ref": None, "commit": commit}
 
 
-def _recalled(context: PackContext, identity: Mapping[str, object]) -> tuple[CachedBundle, Requirements] | None:
-    """What was packed before from the same code for the same bot_path, and, with a lock, the same lock."""
+def _recalled(context: PackContext, identity: Mapping[str, object]) -> Packed | None:
+    """What was packed before from the same code for the same bot_path, and, with a lock, the same lock.
+
+    An earlier factory-cdk kept no layout: such a bot is packed again, from the code in the cache and with the
+    requirements that were found before.
+    """
     record = None if context.fresh else context.cache.read_record("packed", _key(context, identity, context.locked))
     stored = context.cache.find(record["digest"]) if record else None
-    if record is None or stored is None:
+    if record is None or stored is None or "layout" not in record:
         return None
     context.notes.extend(record["notes"])
     context.read = tuple(record["read"])
     if identity["kind"] == "git":
         context.left_out = tuple(LeftOut(path, files) for path, files in record["left_out"])
     lines, projects = tuple(record["requirements"]), tuple(record["projects"])
-    return stored, Requirements(lines, record["manifest"], record["python"], projects, record["version"])
+    requirements = Requirements(lines, record["manifest"], record["python"], projects, record["version"])
+    return Packed(stored, layout_from_json(record["layout"]), requirements)
 
 
 def _key(context: PackContext, identity: Mapping[str, object], locked: Requirements | LockedBot | None) -> str:
@@ -176,10 +192,12 @@ def _unpacked(context: PackContext, source: GitSource, commit: str) -> Tree | No
     if source.subdirectory is not None:
         around = context.workspace / "code" / native(AROUND)
         module = module_path(code, context.bot)
-        if reaches_outside(code, context.bot, module, source.subdirectory, lambda path: _read(around / native(path))):
+        located = locate(code.paths, reader_of(code), context.bot.requirements_path, module)
+        if len(whole.files) == len(code.files):  # without what is around it, a uv workspace is not to be seen
+            if located is not None and located.kind != "script":
+                return None
+        elif reaches_outside(code, context.bot, module, source.subdirectory, lambda path: _read(around / native(path))):
             code = whole
-        elif len(whole.files) == len(code.files):
-            return None  # whether this bot needs what is around is not to be seen in a bundle without it
     context.notes.extend(record["notes"])
     context.left_out = tuple(LeftOut(path, files) for path, files in record["left_out"])
     return code
@@ -191,7 +209,7 @@ def _pack(
     identity: Mapping[str, object],
     subdirectory: str | None,
     ask_version: Callable[[], str | None],
-) -> tuple[CachedBundle, Requirements]:
+) -> Packed:
     """Check, lock and store a bot's code, and record what came of it."""
     before = list(context.notes)
     around = any(path.startswith(f"{AROUND}/") for path in code.paths)
@@ -203,14 +221,16 @@ def _pack(
         found: Found = find_target(code, context.bot.bot_path, others_bring_code=located is not None)
         context.notes.extend(found.notes)
     requirements = locked_requirements(context, code, laid_out_in, ask_version)
-    facts = SourceFacts(laid_out_in, requirements.projects, requirements.version).to_json()
-    stored = context.add_bundle(code.adding(SOURCE, facts) if facts else code, requirements.lines)
+    facts = SourceFacts(laid_out_in, requirements.projects, requirements.version)
+    layout, said = layout_of(code, context.bot, facts), facts.to_json()
+    stored = context.add_bundle(code.adding(SOURCE, said) if said else code, requirements.lines)
     left_out = [(one.path, one.files) for one in context.left_out]
     if identity["kind"] == "git":
         record = {"bundle": stored.digest, "notes": before, "left_out": left_out}
         context.cache.write_record("code", json_digest(identity), record, context.workspace)
     made: dict[str, Any] = {
         "digest": stored.digest,
+        "layout": layout_as_json(layout),
         "requirements": requirements.lines,
         "manifest": requirements.manifest,
         "python": requirements.python,
@@ -222,11 +242,11 @@ def _pack(
     }
     for known_by in (context.locked, requirements):  # the next pack may have the lock that this one makes
         context.cache.write_record("packed", _key(context, identity, known_by), made, context.workspace)
-    return stored, requirements
+    return Packed(stored, layout, requirements)
 
 
-def refuse_another(context: PackContext, stored: CachedBundle) -> None:
-    """FactoryError when plan.lock names another bundle than the one that was packed, or another archive of it."""
+def refuse_another(context: PackContext, stored: CachedBundle, layout: Layout) -> None:
+    """FactoryError when plan.lock names another bundle than the one that was packed, or another archive or layout."""
     locked = context.locked
     if locked is None or locked.digest is None:
         return
@@ -237,16 +257,20 @@ def refuse_another(context: PackContext, stored: CachedBundle) -> None:
                 "if you trust the source as it is now, run `factory-cdk lock --upgrade "
                 f"{context.bot.name}` and review the change",
             )
+    if locked.layout is not None and locked.layout != layout:
+        raise FactoryError(
+            f"the layout of {context.bot.name} is not the one of plan.lock: {layout_as_json(layout)}",
+            f"run `factory-cdk lock --upgrade {context.bot.name}` and review the change",
+        )
 
 
-def _made(
-    context: PackContext, stored: CachedBundle, found: Requirements, commit: str | None
-) -> tuple[Bundle, LockedBot]:
+def _made(context: PackContext, packed: Packed, commit: str | None) -> tuple[Bundle, LockedBot]:
     """The bundle and the lock's part of it, held against what the lock says."""
+    stored, found = packed.stored, packed.requirements
     context.version = found.version
-    refuse_another(context, stored)
+    refuse_another(context, stored, packed.layout)
     pinned = commit is not None
-    return context.bundle(stored, found.lines, commit), LockedBot(
+    return context.bundle(stored, found.lines, packed.layout, commit), LockedBot(
         source=described(context.bot.source),
         requirements=found.lines,
         manifest=found.manifest,
@@ -260,4 +284,5 @@ def _made(
         files=stored.files if pinned else None,
         projects=found.projects,
         version=found.version if pinned else None,
+        layout=packed.layout if pinned else None,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from factory_cdk.bundle import Bundle, described
+from factory_cdk.bundle import Bundle, Layout, described
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.context import PackContext
 from factory_cdk.pack.failures import kind_of_uv_error, read_uv_error
 from factory_cdk.pack.lockfile import LockedBot, module_of
+from factory_cdk.pack.requirements.additional import Additional, additional
 from factory_cdk.pack.requirements.locking import install, lock_package
 from factory_cdk.pack.requirements.python_version import DEFAULT_PYTHON
 from factory_cdk.pack.sources.code import refuse_another
@@ -27,7 +28,9 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
     what was resolved before stays until it is asked anew.
     """
     python = context.python or DEFAULT_PYTHON
-    lines, known_since = _lines(context, source, python)
+    more = additional(context.folder, context.bot)
+    context.read = (more.path,) if more else ()
+    lines, known_since = _lines(context, source, python, more)
     own = _own_line(lines, source)
     checked = {"line": own, "bot_path": context.bot.bot_path}
     known = context.cache.read_record("installed", json_digest(checked))
@@ -42,10 +45,11 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
     stored = context.add_bundle(Tree(context.workspace, ()), lines)
     if known_since is not None:
         context.cache.write_record("requirements", known_since, {"lines": lines}, context.workspace)
-    refuse_another(context, stored)
-    return context.bundle(stored, lines), LockedBot(
+    refuse_another(context, stored, Layout())
+    return context.bundle(stored, lines, Layout()), LockedBot(
         source=described(source),
         requirements=lines,
+        manifest=more.digest if more else None,
         python=context.locked.python if context.locked is not None else python,
         requirements_path=context.bot.requirements_path,
         module=module_of(context.bot),
@@ -53,21 +57,29 @@ def pack_pypi(context: PackContext, source: PypiSource) -> tuple[Bundle, LockedB
         archive_sha256=stored.archive_sha256,
         size=stored.size,
         files=stored.files,
+        layout=Layout(),
     )
 
 
-def _lines(context: PackContext, source: PypiSource, python: str) -> tuple[tuple[str, ...], str | None]:
+def _lines(
+    context: PackContext, source: PypiSource, python: str, more: Additional | None
+) -> tuple[tuple[str, ...], str | None]:
     """The locked lines: of plan.lock, else found before, else asked of the index (then with the key to keep)."""
+    digest = more.digest if more else None
+    if context.locked is not None and context.locked.manifest != digest:
+        context.outdated([f"{more.path if more else 'its requirements file'} changed"])
     if context.locked is not None:
         return context.locked.requirements, None
-    key = json_digest([described(source), python, context.uv.asks, list(context.preferred)])
+    key = json_digest([described(source), python, context.uv.asks, list(context.preferred), digest])
     known = None if context.fresh else context.cache.read_record("requirements", key)
     if known is not None:
         return tuple(known["lines"]), None
     version = source.version or ""
     requirement = f"{source.package}=={version}" if version[:1].isdigit() else f"{source.package}{version}"
     context.about_to_fetch("locking", requirement)
-    return lock_package(context.uv, requirement, python, context.preferred, context.workspace).lines, key
+    files = more.files if more else {}
+    locked = lock_package(context.uv, requirement, python, context.preferred, context.workspace, files)
+    return locked.lines, key
 
 
 def _own_line(lines: tuple[str, ...], source: PypiSource) -> str:

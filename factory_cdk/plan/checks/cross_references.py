@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 
 from factory_cdk.plan.arguments import workflow_item
-from factory_cdk.plan.checks.aws_checks import check_tag_count
+from factory_cdk.plan.checks.launchers import check_launchers
+from factory_cdk.plan.checks.regions import check_regions
 from factory_cdk.plan.checks.routes import check_routes
+from factory_cdk.plan.checks.shared_resources import check_shared
 from factory_cdk.plan.checks.size import check_size
+from factory_cdk.plan.checks.tags import check_tag_count
 from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import Findings
@@ -18,8 +21,8 @@ from factory_cdk.plan.yaml.nodes import Path
 
 
 def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked: bool) -> None:
-    """Add every problem between the parts of `plan`, which defines the names `defined`; `locked` says that a plan.lock
-    stands beside the plan.
+    """Add every problem between the parts of `plan`, which defines the names `defined`; `locked` says that there is a
+    plan.lock next to the plan.
     """
     used: set[str] = set()
     if not check_size(plan, findings):
@@ -29,15 +32,18 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         used |= {bot.name for sector in stage.sectors for bot in sector.bots}
         _check_sectors(stage, plan, defined, path, findings)
         check_routes(stage, plan, defined, path, findings)
-        _check_alike([sector.name for sector in stage.sectors], path, "sectors", findings)
+        check_launchers(stage, plan, path, findings)
+        _check_name_conflicts([sector.name for sector in stage.sectors], path, "sectors", findings)
         _check_partitions(stage, path, findings)
-    _check_alike(plan.stages, ("factory", "stages"), "stages", findings)
-    _check_alike(defined.bots.known, ("factory", "bots"), "bots", findings)
+    _check_name_conflicts(plan.stages, ("factory", "stages"), "stages", findings)
+    _check_name_conflicts(defined.bots.known, ("factory", "bots"), "bots", findings)
     for name in defined.bots.known if not _unseen("bots", findings) else ():
         if name not in used and plan.stages:
-            hint = "name it in a sector, or remove it"
-            findings.at_key(("factory", "bots", name), "F311", f"no stage uses the bot `{name}`", hint)
+            hint = "add it to a sector, or remove it"
+            findings.at_key(("factory", "bots", name), "F311", f"unused bot `{name}`: no stage uses it", hint)
     _check_unused(plan, findings)
+    check_regions(plan, findings)
+    check_shared(plan, findings)
     if not locked:
         _check_pins(plan, findings)
 
@@ -47,23 +53,23 @@ def _check_sectors(stage: Stage, plan: Plan, defined: Defined, path: Path, findi
     for sector in stage.sectors:
         for bot in sector.bots:
             spot = (*path, sector.name, "bots", bot.name)
-            if bots.lack(bot.name):
-                message = f"the sector `{sector.name}` runs the bot `{bot.name}`, which `bots` does not define"
+            if bots.is_undefined(bot.name):
+                message = f"undefined bot `{bot.name}` in the sector `{sector.name}`"
                 findings.at_key(spot, "F201", message, findings.suggest(bot.name, bots.known))
             for name in bot.arguments.workflow or ():
-                if bots.lack(name):
-                    message = f"the workflow of `{bot.name}` names the bot `{name}`, which `bots` does not define"
+                if bots.is_undefined(name):
+                    message = f"undefined bot `{name}` in the `workflow` of `{bot.name}`"
                     findings.at_key(
                         workflow_item(spot, name, findings), "F201", message, findings.suggest(name, bots.known)
                     )
-        if sector.alarm is not None and alarms.lack(sector.alarm):
-            message = f"the sector `{sector.name}` names the alarm `{sector.alarm}`, which `alarms` does not define"
+        if sector.alarm is not None and alarms.is_undefined(sector.alarm):
+            message = f"undefined alarm `{sector.alarm}` in the sector `{sector.name}`"
             hint = findings.suggest(sector.alarm, alarms.known)
             findings.at_value((*path, sector.name, "alarm"), "F203", message, hint)
         check_tag_count(sector, plan.tags, (*path, sector.name, "parameters", "Tags"), findings)
 
 
-def _check_alike(names: Iterable[str], path: Path, kind: str, findings: Findings) -> None:
+def _check_name_conflicts(names: Iterable[str], path: Path, kind: str, findings: Findings) -> None:
     """Refuse names that become one in stack names, role names (IAM ignores case) or logical ids."""
     seen: dict[str, str] = {}
     for name in names:
@@ -71,7 +77,9 @@ def _check_alike(names: Iterable[str], path: Path, kind: str, findings: Findings
             first = seen.setdefault(form, name)
             if first != name:
                 message = f"the {kind} `{first}` and `{name}` would have the same name on AWS"
-                findings.at_key((*path, name), "F511", message, "let them differ in more than `_`, `-` and case")
+                findings.at_key(
+                    (*path, name), "F511", message, "choose names that differ in more than `_`, `-` and case"
+                )
                 break
 
 
@@ -93,7 +101,7 @@ def _check_partitions(stage: Stage, path: Path, findings: Findings) -> None:
 
 
 def _unseen(key: str, findings: Findings) -> bool:
-    """Whether some stage or sector may have a `key` that counts as none, for it is misspelled or has been left out."""
+    """Whether some stage or sector may have a `key` that is not seen: it is misspelled or has been left out."""
     stages: Path = ("factory", "stages")
     return findings.is_misspelled(key, stages) or findings.is_partial(stages)
 
@@ -103,12 +111,12 @@ def _check_unused(plan: Plan, findings: Findings) -> None:
     alarms = {sector.alarm for stage in plan.stages.values() for sector in stage.sectors}
     for name in plan.workflows if not _unseen("workflow", findings) else ():
         if name not in workflows:
-            hint = "name it as the `workflow` of a stage, or remove it"
-            findings.at_key(("factory", "workflows", name), "F310", f"no stage uses the workflow `{name}`", hint)
+            hint = "set it as the `workflow` of a stage, or remove it"
+            findings.at_key(("factory", "workflows", name), "F310", f"unused workflow `{name}`: no stage uses it", hint)
     for name in plan.alarms if not _unseen("alarm", findings) else ():
         if name not in alarms:
-            hint = "name it as the `alarm` of an aws sector, or remove it"
-            findings.at_key(("factory", "alarms", name), "F514", f"no sector uses the alarm `{name}`", hint)
+            hint = "set it as the `alarm` of an aws sector, or remove it"
+            findings.at_key(("factory", "alarms", name), "F514", f"unused alarm `{name}`: no sector uses it", hint)
 
 
 def _check_pins(plan: Plan, findings: Findings) -> None:
@@ -116,10 +124,11 @@ def _check_pins(plan: Plan, findings: Findings) -> None:
         source = bot.source
         path: Path = ("factory", "bots", bot.name, "source")
         if isinstance(source, GitSource) and not re.fullmatch("[0-9a-f]{40}", source.branch or ""):
-            what = f"the branch or tag `{source.branch}`" if source.branch else "the remote's default branch"
+            what = f"the branch or tag `{source.branch}`" if source.branch else "the default branch"
+            what = f"the current commit of {what}"
         elif isinstance(source, PypiSource) and not re.fullmatch(r"[0-9][A-Za-z0-9_.!+-]*", source.version or ""):
-            what = f"whatever `{source.version}` allows" if source.version else "the latest version"
+            what = f"the latest version that `{source.version}` allows" if source.version else "the latest version"
         else:
             continue
-        message = f"`{bot.name}` is not pinned: each pack takes {what} as it is then"
+        message = f"unpinned source of `{bot.name}`: each pack fetches {what}"
         findings.at_key(path, "F402", message, "run `factory-cdk lock` and commit plan.lock")

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factory_cdk.plan.checks.property_places import place_of
+from factory_cdk.plan.facts import resource_schema
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.schema.structure import describe
+from factory_cdk.plan.spelling import CUTOFF
 from factory_cdk.plan.yaml.nodes import Path
 from factory_cdk.plan.yaml.scalars import MAX_NUMBER
 
@@ -26,33 +29,45 @@ _TYPES = {
 }
 
 _HINTS = {
-    "string": "write one value, quoted if YAML would read it otherwise",
+    "string": "write one value, in quotes if YAML would read it as another type",
     "integer": "write digits only",
-    "number": "write digits only, with a point where it needs one",
+    "number": "write digits only, with a decimal point if needed",
     "boolean": "write `true` or `false`, without quotes",
     "array": "write a list: `- value`",
-    "object": "write keys and values, indented under it",
+    "object": "write keys and values, indented below it",
 }
+
+CLOSE = 0.8
+"""How alike (of 1) the name of a property must be to be taken for a misspelled one; `KeyNam` and `KeyName` are 0.92."""
+
+FEW = 4
+"""So many allowed values are listed, rather than one of them guessed."""
 
 _ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyCheck:
-    """What is checked (`AWS::EC2::Instance`), its schema, and the codes that its problems get."""
+    """What is checked (`AWS::EC2::Instance`), the name of its schema, and the codes that its problems get."""
 
     resource_type: str
-    schema: Mapping[str, Any]
+    name: str
     unknown: str
     wrong_type: str
     refused: str
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The resource schema."""
+        schema: Mapping[str, Any] = resource_schema(self.name)
+        return schema
 
 
 def check_properties(check: PropertyCheck, data: Mapping[str, Any], path: Path, findings: Findings) -> None:
     """Add to `findings` everything in `data` at `path` that CloudFormation would refuse."""
     read_only = {pointer.rsplit("/", 1)[1] for pointer in check.schema.get("readOnlyProperties", ())}
     for name in read_only & data.keys():
-        message = f"`{name}` is set by {check.resource_type} itself"
+        message = f"`{name}` is read-only: AWS sets it itself"
         findings.at_key((*path, name), check.refused, message, "remove it")
     _Walk(check, findings, path).object(data, check.schema, path)
 
@@ -90,7 +105,7 @@ class _Walk:
             expected = " or ".join(_TYPES[name] for name in types)
             hint = _HINTS[types[0]]
             if value is None:
-                hint = "there is nothing behind the colon: give it a value, or remove the key"
+                hint = "there is no value after the colon: add one, or remove the key"
             if isinstance(value, dict) and any(key == "Ref" or key.startswith("Fn::") for key in value):
                 hint = "CloudFormation functions are not part of the plan language"
             message = f"`{self.shown(path)}` must be {expected}, not {describe(value)}"
@@ -110,24 +125,26 @@ class _Walk:
             if name in properties:
                 self.value(value, properties[name], (*path, name))
             else:
-                message = f"{self.check.resource_type} has no property `{self.shown((*path, name))}`"
-                hint = self.findings.suggest_key((*path, name), properties)
+                message = f"unknown property `{self.shown((*path, name))}` of {self.check.resource_type}"
+                hint = self.hint((*path, name), properties)
                 self.findings.at_key((*path, name), self.check.unknown, message, hint)
         where = self.shown(path)
         for name in schema.get("required", ()):
             if name not in data:
-                self.findings.lacking(
-                    path, [name], self.check.refused, f"`{where}` lacks `{name}`", f"add `{name}:` to it"
+                self.findings.missing(
+                    path, [name], self.check.refused, f"missing `{name}` in `{where}`", f"add `{name}:` to it"
                 )
         choices = [choice.get("required", ()) for choice in schema.get("oneOf", ())]
         if choices and sum(all(name in data for name in names) for names in choices) != 1:
             listed = " or ".join(" and ".join(f"`{name}`" for name in names) for names in choices)
-            self.findings.at_key(path, self.check.refused, f"`{where}` needs either {listed}", "write one of the two")
+            self.findings.at_key(
+                path, self.check.refused, f"`{where}` needs either {listed}", "write exactly one of them"
+            )
         exclusive = [name for name in schema.get("requiredXor", ()) if name in data]
         if "requiredXor" in schema and not exclusive:
             names = ", ".join(f"`{name}`" for name in schema["requiredXor"])
             message = f"`{where}` needs one of {names}"
-            self.findings.lacking(path, schema["requiredXor"], self.check.refused, message, "add one of them")
+            self.findings.missing(path, schema["requiredXor"], self.check.refused, message, "add one of them")
         excluded = {
             name: [other for other in others if other in data]
             for name, others in schema.get("dependentExcluded", {}).items()
@@ -136,49 +153,59 @@ class _Walk:
         pairs = [(name, other) for name, others in excluded.items() for other in others]
         pairs += [(exclusive[0], other) for other in exclusive[1:]]
         for first, second in {tuple(sorted(pair)) for pair in pairs}:
-            message = f"`{first}` and `{second}` exclude each other"
+            message = f"`{first}` and `{second}` cannot be used together"
             self.findings.at_key((*path, second), self.check.refused, message, "keep one of them")
+
+    def hint(self, path: Path, properties: Mapping[str, Any]) -> str | None:
+        """What to do about the unknown property at `path`, beside which `properties` are known: a spelling that is
+        close is tried last, for a property that belongs elsewhere resembles some other one by chance.
+        """
+        name = str(path[-1])
+        alike = [one for one in properties if one.casefold() == name.casefold()]
+        elsewhere = None if alike else place_of(self.check.name, name)
+        return elsewhere or self.findings.suggest_key(path, alike or properties, cutoff=CLOSE)
 
     def array(self, items: list[Any], schema: Mapping[str, Any], path: Path) -> None:
         """Check a list: how many elements, then every element."""
         least, most = schema.get("minItems", 0), schema.get("maxItems", schema.get("maxUniqueItems"))
         if len(items) < least or (most is not None and len(items) > most):
             bound = f"at least {least}" if len(items) < least else f"at most {most}"
-            message = f"`{self.shown(path)}` has {len(items)} elements; it takes {bound}"
+            message = f"`{self.shown(path)}` has {len(items)} elements; it must have {bound}"
             self.findings.at_key(path, self.check.refused, message, "remove some" if len(items) > least else "add some")
         for index, item in enumerate(items):
             self.value(item, schema.get("items", {}), (*path, index))
 
     def scalar(self, value: Any, schema: Mapping[str, Any], path: Path) -> None:
-        """Check a scalar's allowed values, bounds, length and the look of an id."""
+        """Check a scalar's allowed values, bounds, length and the format of an id."""
         text = _text(value)
         problem = None
-        self.findings.holds_control(path, text)
+        self.findings.refuse_control(path, text)
         if "enum" in schema and text not in {str(allowed) for allowed in schema["enum"]}:
-            hint = self.findings.suggest(text, [str(allowed) for allowed in schema["enum"]])
-            message = f"`{self.shown(path)}` is `{shortened(text)}`, which CloudFormation does not know"
+            allowed = [str(one) for one in schema["enum"]]
+            hint = self.findings.suggest(text, allowed, cutoff=CLOSE if len(allowed) <= FEW else CUTOFF)
+            message = f"invalid value `{shortened(text)}` of `{self.shown(path)}`"
             self.findings.at_value(path, self.check.refused, message, hint)
             return
         if schema.get("type") in ("integer", "number"):
             problem = _out_of_bounds(float(value), schema)
         elif len(text) > schema.get("maxLength", len(text)):
-            problem = f"has {len(text)} characters; it takes at most {schema['maxLength']}"
+            problem = f"has {len(text)} characters; it must have at most {schema['maxLength']}"
         elif len(text) < schema.get("minLength", 0):
             problem = "is empty"
         elif not _fits(text, schema):
             problem = f"is `{shortened(text)}`; it must match {schema['pattern']}"
         if schema.get("type") != "boolean":
-            self.findings.as_written(path, value)
+            self.findings.warn_if_read_otherwise(path, value)
         if problem:
-            hint = f"see {self.check.resource_type} in AWS's CloudFormation reference"
+            hint = f"see {self.check.resource_type} in the CloudFormation reference"
             self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}", hint)
         found = _ID.fullmatch(text)
         if found and len(found[2]) not in (8, 17):
-            message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS's ids have 8 or 17"
-            self.findings.at_value(path, "F510", message, "check that it was copied whole")
+            message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS ids have 8 or 17"
+            self.findings.at_value(path, "F510", message, "check that the whole id was copied")
         elif found and not re.fullmatch("[0-9a-f]+", found[2]):
-            message = f"`{text}` is an unusual id: AWS's have 8 or 17 hexadecimal digits (0-9, a-f)"
-            self.findings.at_value(path, "F510", message, "check that it was copied right")
+            message = f"`{text}` is an unusual id: AWS ids have 8 or 17 hexadecimal digits (0-9, a-f)"
+            self.findings.at_value(path, "F510", message, "check that the id is right")
 
 
 def _fits(text: str, schema: Mapping[str, Any]) -> bool:
@@ -195,7 +222,7 @@ def _out_of_bounds(number: float, schema: Mapping[str, Any]) -> str | None:
         return f"is {number:g}; it must be at least {schema['minimum']}"
     if number > schema.get("maximum", number):
         return f"is {number:g}; it must be at most {schema['maximum']}"
-    return "is too large a number to be kept exactly" if abs(number) > MAX_NUMBER else None
+    return "is too large to be stored exactly" if abs(number) > MAX_NUMBER else None
 
 
 def _coerces(value: Any, wanted: str) -> bool:

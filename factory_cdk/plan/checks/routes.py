@@ -1,4 +1,4 @@
-"""Checks where the jobs of a stage go: who reads which queue, which steps of its workflow are left, circles."""
+"""Checks where the jobs of a stage go: who reads which queue, which steps of its workflow are left, cycles."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from factory_cdk.plan.arguments import workflow_item
+from factory_cdk.plan.cycles import REMOVE_REFERENCE, find_cycles
 from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Plan, Sector, SectorBot, Stage, Workflow
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, choose, feeds, following, queue_of
-from factory_cdk.plan.workflows import closing_edges
 from factory_cdk.plan.yaml.nodes import Path
 
 MAX_SHOWN = 5
-"""How many of many alike things a message names, and how many warnings one bot gets about its successors."""
+"""How many names a message lists, and how many warnings one bot gets about its successors."""
 
 
 def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, findings: Findings) -> None:
@@ -27,10 +27,10 @@ def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, finding
         unseen = findings.is_misspelled("workflow", path) or findings.is_partial(path)
         if len(where) > 1 and not own and not unseen:
             message = f"the stage `{stage.name}` has {len(where)} bots and no `workflow`"
-            hint = "jobs end at the bot that they are submitted to; name one of `workflows` if they should go on"
+            hint = "jobs end at the bot that they are submitted to; set `workflow` if they must go on to other bots"
             findings.at_key(path, "F309", message, hint)
-    elif defined.workflows.lack(stage.workflow):
-        message = f"the stage `{stage.name}` names the workflow `{stage.workflow}`, which `workflows` does not define"
+    elif defined.workflows.is_undefined(stage.workflow):
+        message = f"undefined workflow `{stage.workflow}` in the stage `{stage.name}`"
         findings.at_value(
             (*path, "workflow"), "F202", message, findings.suggest(stage.workflow, defined.workflows.known)
         )
@@ -55,30 +55,32 @@ def _check_queues(stage: Stage, path: Path, findings: Findings) -> None:
             queue = queue_of(bot)
             reader, where = readers.setdefault(queue, (bot.name, sector.name))
             if reader != bot.name:
-                message = f"the queue `{queue}` is read by `{bot.name}` and, on `{where}`, by `{reader}`"
-                hint = "each would take jobs meant for the other: give one of them another `queue-name`"
+                message = (
+                    f"the queue `{queue}` is shared by two bots: `{bot.name}` and, in the sector `{where}`, `{reader}`"
+                )
+                hint = "each would receive jobs of the other: give one of them another `queue-name`"
                 findings.at_key((*path, sector.name, "bots", bot.name), "F308", message, hint)
 
 
 def _check_edges_left(stage: Stage, workflow: Workflow, where: Candidates, spot: Path, findings: Findings) -> None:
     left = any(edge.parent in where and edge.child in where for edge in workflow.edges)
     if workflow.edges and not left:
-        message = f"no step of the workflow `{workflow.name}` is left on the stage `{stage.name}`"
-        hint = "put both bots of a step on the stage, or remove the stage's `workflow`"
+        message = (
+            f"the workflow `{workflow.name}` has no effect: the stage `{stage.name}` has no two connected bots of it"
+        )
+        hint = "add two connected bots to sectors of the stage, or remove its `workflow`"
         findings.at_value(spot, "F304", message, hint)
         return
     parents: dict[str, list[str]] = defaultdict(list)
     for edge in workflow.edges:
         if edge.child not in where and edge.parent in where:
             parents[edge.child].append(f"`{edge.parent}`")
-    hint = "put it on a sector of the stage if its jobs should be done here"
+    hint = "add it to a sector of the stage if it must process jobs there"
     for bot in dict.fromkeys(name for edge in workflow.edges for name in (edge.parent, edge.child)):
         if bot not in where:
             fed_by = parents.get(bot, [])
-            end = (
-                f"the chain ends at {_listed(fed_by, len(fed_by))}" if fed_by else "what it feeds gets no jobs from it"
-            )
-            message = f"`{bot}` of the workflow `{workflow.name}` is not on the stage `{stage.name}`: {end}"
+            end = f"jobs end at {_listed(fed_by, len(fed_by))}" if fed_by else "the bots after it get no jobs from it"
+            message = f"the bot `{bot}` of the workflow `{workflow.name}` is not in the stage `{stage.name}`: {end}"
             findings.at_value(spot, "F305", message, hint)
 
 
@@ -93,21 +95,20 @@ def _check_own_workflows(stage: Stage, edges: Feeds, where: Candidates, path: Pa
             own = bot.arguments.workflow
             twice = _repeated(own or ())
             if twice is not None:
-                message = f"the workflow of `{bot.name}` feeds `{twice}` twice"
+                message = f"duplicate successor: `{bot.name}` is followed by `{twice}` twice"
                 second = workflow_item(spot, twice, findings, last=True)
-                findings.at_key(second, "F303", message, "a job goes to each successor once: remove one")
+                findings.at_key(second, "F303", message, "remove one of them")
             for name in own or () if not findings.is_partial(path) else ():
                 if name not in where:
-                    message = f"`{name}` of the workflow of `{bot.name}` is not on the stage `{stage.name}`"
+                    message = f"the bot `{name}` in the `workflow` of `{bot.name}` is not in the stage `{stage.name}`"
                     item = workflow_item(spot, name, findings)
-                    findings.at_key(item, "F305", message, "put it on a sector of the stage, or remove it")
+                    findings.at_key(item, "F305", message, "add it to a sector of the stage, or remove it")
             for name in following(bot, edges):
                 spots.setdefault((bot.name, name), spot)
-    for parent, child in closing_edges((), spots):
-        message = f"on the stage `{stage.name}` jobs go round in a circle: `{parent}` feeds "
-        message += "itself" if parent == child else f"`{child}`, which leads to `{parent}`"
-        item = workflow_item(spots[parent, child], child, findings)
-        findings.at_key(item, "F302", message, "a workflow ends somewhere: remove a reference")
+    for cycle in find_cycles((), spots):
+        message = f"cycle in the stage `{stage.name}`: {cycle.shown}"
+        item = workflow_item(spots[cycle.edge], cycle.edge[1], findings)
+        findings.at_key(item, "F302", message, REMOVE_REFERENCE)
 
 
 def _check_ambiguous(stage: Stage, edges: Feeds, where: Candidates, path: Path, findings: Findings) -> None:
@@ -132,7 +133,7 @@ def _warn_ambiguous(
         f"`{child}` runs in {len(places.by_sector)} sectors with different queues: jobs from `{parent.name}` on "
         f"`{sector.name}` go to `{chosen.queue}` on `{chosen.sector}`, never to {rest}"
     )
-    findings.at_key(spot, "F306", message, "give the sectors of a bot one `queue-name` to share its jobs")
+    findings.at_key(spot, "F306", message, "give the bot the same `queue-name` in all these sectors to share its jobs")
 
 
 def _listed(names: Sequence[str], count: int) -> str:
@@ -144,7 +145,7 @@ def _listed(names: Sequence[str], count: int) -> str:
 
 
 def _repeated(names: Iterable[str]) -> str | None:
-    """The first of `names` that stands there a second time, or None."""
+    """The first of `names` that is a duplicate, or None."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -1,4 +1,4 @@
-"""Bounds what a plan becomes when its stages are resolved: routes and settings multiply with sectors."""
+"""Limits the size of a plan after its stages are resolved: routes and settings multiply with sectors."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def check_size(plan: Plan, findings: Findings) -> bool:
                 expansion += inherited + own.get(bot.name, 0) + _weight(bot.arguments.settings)
                 expansion += len(following(bot, stage_feeds))
         if expansion > MAX_EXPANSION:
-            message = f"up to the stage `{stage.name}` the plan's routes and settings expand to {expansion:,} pieces"
-            hint = f"a plan takes {MAX_EXPANSION:,}: split the factory, or move config nearer to the bots that read it"
+            message = (
+                f"plan too large: up to the stage `{stage.name}` routes and settings expand to {expansion:,} entries"
+            )
+            hint = f"the limit is {MAX_EXPANSION:,}: split the factory, or move config closer to the bots that read it"
             findings.at_key(("factory", "stages", stage.name), "F606", message, hint)
             return False
     return True

@@ -2,7 +2,7 @@
 
 Generated from the Cerberus schema (`schema`), CloudFormation's resource schemas (`jsonproperties`) and those rules of
 the reading modules that concern one place of a plan. What the JSON Schema refuses, `factory-cdk validate` refuses; what
-relates two places (a bot that is not defined, a circle) only `validate` finds.
+relates two places (a bot that is not defined, a cycle) only `validate` finds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from factory_cdk.plan.arguments import CLASS_ARGUMENTS
-from factory_cdk.plan.checks.aws_checks import ALARM_ACTIONS, ALARM_VERBS, MAX_TAGS, REQUIRED_PARAMETERS
+from factory_cdk.launchers.base import CLASS_ARGUMENTS
+from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS
+from factory_cdk.plan.checks.aws_checks import REQUIRED_PARAMETERS
+from factory_cdk.plan.checks.tags import MAX_TAGS
 from factory_cdk.plan.facts import partitions, resource_schema
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.names import NAME_PATTERN
@@ -56,7 +58,7 @@ _SHARED: Mapping[int, str] = {
     id(cerberus.STAGE): "stage",
     id(cerberus.BOT_ON_SECTOR): "arguments",
 }
-"""The rules that become definitions of their own, told apart by identity: each is one object in `schema`."""
+"""The rules that become definitions of their own, distinguished by identity: each is one object in `schema`."""
 
 
 def json_schema() -> Schema:
@@ -108,7 +110,7 @@ def _value(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:
     shown = [*types, *(["null"] if rules.get("nullable") else [])]
     if shown:
         made["type"] = shown[0] if len(shown) == 1 else shown
-    made |= {keyword: rules[rule] for rule, keyword in _ALIKE.items() if rule in rules}
+    made |= {keyword: _as_json(rules[rule]) for rule, keyword in _ALIKE.items() if rule in rules}
     if "regex" in rules:
         made["pattern"] = _pattern(rules["regex"])
     if rules.get("empty") is False:
@@ -122,6 +124,11 @@ def _value(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:
     if "examples" in meta:
         made["examples"] = json.loads(meta["examples"])
     return made
+
+
+def _as_json(rule: Any) -> Any:
+    """A rule as JSON Schema holds it: the names of launchers are the keys of a mapping."""
+    return list(rule) if isinstance(rule, Mapping) else rule
 
 
 def _mapping(rules: Mapping[str, Any], definitions: dict[str, Schema]) -> Schema:
@@ -168,6 +175,8 @@ def _refine_bots(definitions: dict[str, Schema]) -> None:
         if source["properties"][option]["type"] != "boolean":
             source["properties"][option]["pattern"] = "^(?!-)"
     bot["oneOf"] = [{"required": ["bot_path"]}, {"required": ["command"]}]
+    of_pypi = {"properties": {"source": {"required": ["pypi"]}}, "required": ["source"]}
+    bot["allOf"] = [{"if": of_pypi, "then": excluding("requirements_path")}]
     bot["properties"]["bot_path"]["pattern"] = _TARGET
     bot["properties"]["requirements_path"]["pattern"] = _INNER_PATH
 

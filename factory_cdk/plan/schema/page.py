@@ -10,9 +10,9 @@ from factory_cdk.plan.schema.json_schema import json_schema
 
 _INTRODUCTION = """# The plan
 
-A plan is one YAML file (YAML 1.1, up to 2 MiB) that describes a factory: bots, the stages that run them, and what
-follows what. `factory-cdk validate --plan FILE` says everything that is wrong with one;
-[diagnostics.md](diagnostics.md) explains each finding, [editors.md](editors.md) how an editor completes the keys below.
+A plan is one YAML file (YAML 1.1, up to 2 MiB) that describes a factory: bots, the stages that run them, and
+the workflows between them. `factory-cdk validate --plan FILE` reports every problem in one run;
+[diagnostics.md](diagnostics.md) explains each diagnostic, [editors.md](editors.md) is about editors.
 
 ```yaml
 factory:
@@ -32,9 +32,9 @@ factory:
           weld:
 ```
 
-Names of factories, bots, stages, sectors, workflows and alarms begin with a letter and have up to 40 letters, digits,
+Names of factories, bots, stages, sectors, workflows and alarms start with a letter and have up to 40 letters, digits,
 `_` and `-`. Relative paths are relative to the plan's file. Anchors, aliases and merge keys (`<<`) work everywhere;
-beside `factory:` only keys that begin with `x-` may stand, which is a place for anchors.
+at the top level, next to `factory:`, only keys that start with `x-` are allowed, a place for anchors.
 
 This page is generated: `factory-cdk schema --format markdown -o docs/plan.md`.
 """
@@ -49,21 +49,27 @@ _SECTIONS = {
 }
 
 _NOTES = {
-    "bot": "Of `bot_path` and `command` there is one. [bots.md](bots.md) says what they name and how a bot is written.",
-    "source": "What follows `subdirectory` are options of `git clone`, for a `url`.",
+    "bot": (
+        "Exactly one of `bot_path` and `command` is required. [bots.md](bots.md) explains both. A command runs "
+        "without a shell, as the exec form of a Dockerfile does: one line is split into arguments, and what only a "
+        "shell would understand (several lines, `&&`, `|`, `>`, `$VARIABLE`) is refused. Write `[sh, -c, '…']` to run "
+        "a shell."
+    ),
+    "source": "The keys after `subdirectory` are options of `git clone`, for a `url`.",
     "stage": "Every other key is the name of a sector.",
     "sector": (
-        "A `local` sector has no `region_name`, `alarm`, `parameters` and `platform`. In an `aws` sector UserData and "
-        "IamInstanceProfile are ours; everything else that AWS::EC2::Instance has may stand in `parameters`."
+        "A `local` sector has no `region_name`, `alarm`, `parameters` and `platform`. In an `aws` sector "
+        "`parameters` may have every property of AWS::EC2::Instance except UserData and IamInstanceProfile, which "
+        "factory_cdk sets."
     ),
-    "arguments": "Leading dashes (`--processes`) and the short `p` and `q` are taken too.",
-    "secret": "A value never stands in a plan. `secrets: [TOKEN]` is short for `secrets: {TOKEN: null}`.",
+    "arguments": "Leading dashes (`--processes`) and the short forms `p` and `q` are allowed.",
+    "secret": "A plan never contains secret values. `secrets: [TOKEN]` is short for `secrets: {TOKEN: null}`.",
 }
 
 _WORKFLOWS = """## Workflows
 
-A workflow is a list or a mapping; under each bot stand those that get its jobs next: one name, a list, or bots with
-what follows them in turn. A bot may be reached on several ways, and there may be several first bots, but no circle.
+A workflow is a list or a mapping. Below each bot are the bots that get its jobs next: one name, a list, or a mapping of
+bots to their successors. A bot may have several predecessors, and a workflow several first bots, but no cycle.
 
 ```yaml
 workflows:
@@ -77,8 +83,10 @@ workflows:
 
 _ALARMS = """## Alarms
 
-An alarm has the properties of AWS::CloudWatch::Alarm, without Dimensions: it watches the instance of its sector. Its
-actions may be `terminate`, `stop`, `reboot`, `recover` or ARNs.
+An alarm has the properties of AWS::CloudWatch::Alarm, without Dimensions: it watches the instance of its sector. In
+`Metrics`, every metric of `AWS/EC2` without `Dimensions` gets the instance, too; other metrics are as you write them.
+Actions are `terminate`, `stop`, `reboot`, `recover` or ARNs. The first four need an alarm on one metric of the
+instance: CloudWatch refuses them for expressions (metric math, anomaly detection) and for several metrics.
 """
 
 
@@ -102,10 +110,10 @@ def _lines(factory: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterat
 
 def _table(described: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
     needed = described.get("required", ())
-    yield "| key | what it is | for example |\n|---|---|---|"
+    yield "| key | meaning | example |\n|---|---|---|"
     for key, value in described["properties"].items():
         found = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
-        star = " (needed)" if key in needed else ""
+        star = " (required)" if key in needed else ""
         example = next(iter(found.get("examples", ())), None)
         shown = "" if example is None else f"`{json.dumps(example, ensure_ascii=False)}`".replace("|", "\\|")
         yield f"| `{key}`{star} | {found['description'].replace('|', chr(92) + '|')} | {shown} |"

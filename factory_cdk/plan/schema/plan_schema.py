@@ -1,7 +1,7 @@
 """The Cerberus schema of a plan: the single source of its structure.
 
-Everything that says which keys exist, what type they have and what they are for stands here; what relates two
-places of a plan is in the modules beside this one. `meta` carries the descriptions that editors show.
+It defines which keys exist, their types and what they are for; checks that relate two places of a plan are in
+`plan.checks`. `meta` carries the descriptions that editors show.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from factory_cdk.launchers import LAUNCHERS
 from factory_cdk.plan.names import NAME_PATTERN
 
 Rules = dict[str, Any]
@@ -17,7 +18,7 @@ VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 """Names of config values and secrets: they become environment variables."""
 
 TEXT_OR_NUMBER = ["string", "number"]
-"""Where YAML would read text such as 1.10 as a number; the plan's reader takes it as it was written."""
+"""Where YAML would read text such as 1.10 as a number; the plan's reader keeps it as it was written."""
 
 SCALAR = ["string", "number", "boolean"]
 
@@ -60,13 +61,13 @@ SECRET: Rules = {
     "type": "dict",
     "nullable": True,
     "schema": {
-        "env": _text("The environment variable of whoever builds that holds the value", "QALX_TOKEN"),
-        "profile": _text("The section of the qalx ini file that holds the value", "default"),
-        "secret": _text("The name or ARN of a Secrets Manager secret that exists", "prod/token"),
+        "env": _text("The environment variable, where `build` runs, that has the value", "QALX_TOKEN"),
+        "profile": _text("The section of the qalx ini file that has the value", "default"),
+        "secret": _text("The name or ARN of an existing Secrets Manager secret", "prod/token"),
         "key": _text("The key in the profile or in the secret's JSON", "TOKEN"),
     },
     "meta": _meta(
-        "Where a secret's value comes from; null: here the variable of its name, on AWS a secret that is made empty", ()
+        "Where a secret's value comes from; null: locally the variable of the same name, on AWS a new, empty secret", ()
     ),
 }
 
@@ -80,17 +81,17 @@ SETTINGS: dict[str, Rules] = {
         "type": ["dict", "list"],
         "keysrules": {"type": "string", "regex": _whole(VARIABLE_PATTERN)},
         "valuesrules": SECRET,
-        "meta": _meta("Names of secrets, or names and where their values come from", (["TOKEN"],)),
+        "meta": _meta("Names of secrets, or a mapping from names to the sources of their values", (["TOKEN"],)),
     },
 }
 
 GIT_OPTIONS: dict[str, Rules] = {
     "branch": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The branch or tag", ("develop",))},
     "depth": _count("How many commits of history to fetch", 1, most=2**31 - 1),
-    "bare": _flag("Clone without a work tree first; the bot's tree is made from it"),
-    "quiet": _flag("No progress from git"),
-    "verbose": _flag("More progress from git"),
-    "progress": _flag("Progress even when git's output is no terminal"),
+    "bare": _flag("Clone without a work tree; the bot's files are taken from it"),
+    "quiet": _flag("Hide git's progress"),
+    "verbose": _flag("Show more of git's progress"),
+    "progress": _flag("Show progress even if git's output is not a terminal"),
     "single-branch": _flag("Fetch one branch only (the default)"),
     "no-single-branch": _flag("Fetch all branches"),
     "no-tags": _flag("Fetch no tags"),
@@ -98,9 +99,9 @@ GIT_OPTIONS: dict[str, Rules] = {
     "shallow-submodules": _flag("Fetch submodules with one commit of history"),
     "shallow-since": _text("Fetch history after a date", "2026-01-01"),
     "filter": _text("A partial clone filter", "blob:none"),
-    "jobs": _count("How many submodules are fetched at once", 4, most=64),
+    "jobs": _count("How many submodules are fetched in parallel", 4, most=64),
     "origin": _text("The name of the remote", "origin"),
-    "no-checkout": _flag("Clone without checking out; the bot's tree is made from it"),
+    "no-checkout": _flag("Clone without checking out; the bot's files are taken from it"),
 }
 
 SOURCE: Rules = {
@@ -115,7 +116,7 @@ SOURCE: Rules = {
             "empty": False,
             "meta": _meta("The version of the package", ("1.5.9",)),
         },
-        "subdirectory": _text("The folder inside the source that holds the bot", "bots/first"),
+        "subdirectory": _text("The folder of the bot inside the source", "bots/first"),
         **GIT_OPTIONS,
     },
     "meta": _meta("Where the bot's code comes from: exactly one of url, path and pypi", ({"path": "bots/reader"},)),
@@ -125,17 +126,22 @@ BOT: Rules = {
     "type": "dict",
     "schema": {
         "source": SOURCE,
-        "bot_path": _text("What is called: module.path:attribute", "bots_package.the_bots:bot1"),
+        "bot_path": _text("The callable to run: module.path:attribute", "bots_package.the_bots:bot1"),
         "command": {
             "type": ["string", "list"],
             "empty": False,
             "schema": {"type": "string"},
-            "meta": _meta("A program to run instead of bot_path: its arguments, or one line of them", (["./solve"],)),
+            "meta": _meta(
+                "A program to run instead of bot_path: a list of arguments, or one line that is split into arguments",
+                (["./solve"],),
+            ),
         },
-        "requirements_path": _text("The requirements file, relative to the source", "requirements.txt"),
+        "requirements_path": _text(
+            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+        ),
         **SETTINGS,
     },
-    "meta": _meta("A bot: where its code comes from and what of it is called", ()),
+    "meta": _meta("A bot: where its code comes from and what to run", ()),
 }
 
 _CLASS = "A dotted path, module.path:Class; only with `launcher: qalx`"
@@ -155,16 +161,16 @@ ARGUMENTS: dict[str, Rules] = {
         "schema": {"type": "string"},
         "meta": _meta("The bots that get this bot's jobs next, instead of the stage's workflow", (["next_bot"],)),
     },
-    "max-attempts": _count("How often a job is tried before it is a dead letter", 3, most=1000),
+    "max-attempts": _count("How often a job is tried before it becomes a dead letter", 3, most=1000),
     "timeout": {
         "type": "number",
         "min": 0.001,
         "max": 43_200,
         "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
     },
-    "visibility-timeout": _count("Seconds that a job is leased for, renewed while it runs", 60, least=10, most=43_200),
-    "batch": _count("How many jobs a worker is handed at once", 10, most=10),
-    "launcher": _text("What starts the bot's processes", "python", allowed=["python", "qalx"]),
+    "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
+    "batch": _count("How many jobs a worker receives at once", 10, most=10),
+    "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,
 }
@@ -191,7 +197,7 @@ BOT_ON_SECTOR: Rules = {
     "type": "dict",
     "nullable": True,
     "schema": _argument_keys(),
-    "meta": _meta("How this sector runs the bot; nothing: as it is by default", ()),
+    "meta": _meta("How this sector runs the bot; null: with the defaults", ()),
 }
 
 SECTOR: Rules = {
@@ -216,7 +222,7 @@ SECTOR: Rules = {
         },
         **SETTINGS,
     },
-    "meta": _meta("A sector: this machine or one EC2 instance, and the bots on it", ()),
+    "meta": _meta("A sector: this machine or one EC2 instance, and the bots that it runs", ()),
 }
 
 STAGE_KEYS: dict[str, Rules] = {
@@ -264,16 +270,16 @@ FACTORY: Rules = {
         ),
         "meta": {
             "type": "dict",
-            "meta": _meta("Metadata, kept in the stacks but for nulls, which no template holds", ({"key": "value"},)),
+            "meta": _meta("Metadata of the stacks; null values are dropped", ({"key": "value"},)),
         },
         "tags": {
             "type": "dict",
             "valuesrules": {"type": SCALAR, "empty": False},  # botocore refuses a stack's tag without a value
-            "meta": _meta("Tags of everything that is created", ({"key": "value"},)),
+            "meta": _meta("Tags of every resource that is created", ({"key": "value"},)),
         },
         "debug": {
             "type": "dict",
-            "schema": {"demolish_on_failure": _flag("Take a failed build down (the default)")},
+            "schema": {"demolish_on_failure": _flag("Demolish a failed build (the default)")},
             "meta": _meta("Settings for finding out why a build fails", ({"demolish_on_failure": False},)),
         },
         **SETTINGS,
@@ -282,4 +288,4 @@ FACTORY: Rules = {
 }
 
 PLAN: dict[str, Rules] = {"factory": FACTORY}
-"""The whole plan. Beside `factory`, only keys that start with `x-` may stand."""
+"""The whole plan. Next to `factory`, only keys that start with `x-` are allowed."""

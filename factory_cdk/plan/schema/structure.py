@@ -1,4 +1,4 @@
-"""Checks a plan's structure with Cerberus and words what Cerberus found for the person who wrote the plan."""
+"""Checks a plan's structure with Cerberus and reports what Cerberus found in words for the author of the plan."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from cerberus import errors
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.names import NAME_LENGTH, NAME_RULE, is_name
+from factory_cdk.plan.schema.key_places import key_place
 from factory_cdk.plan.schema.plan_schema import PLAN, STAGE_KEYS
-from factory_cdk.plan.sources import refuse_git_option
-from factory_cdk.plan.spelling import meant_by
+from factory_cdk.plan.sources import refuse_git_option, refuse_secret
+from factory_cdk.plan.spelling import closest, meant_by
 from factory_cdk.plan.yaml.nodes import Path
 from factory_cdk.plan.yaml.scalars import reads_otherwise
+
+CLOSE = 0.8
+"""How alike (of 1) an unknown key must be to one beside it to be a misspelling of that."""
 
 _TYPES = {
     "dict": "a mapping",
@@ -31,7 +35,7 @@ _TYPES = {
 
 class _Validator(cerberus.Validator):  # type: ignore[misc]
     """Cerberus, keeping errors as a plain list: it sorts them and files them into trees at each new one, which
-    takes minutes for a few thousand, and nobody asks for either here. And true is no whole number.
+    takes minutes for a few thousand, and neither is needed here. And true is not a whole number.
     """
 
     types_mapping: ClassVar[dict[str, Any]] = {
@@ -56,8 +60,8 @@ def check_structure(plan: Mapping[str, Any], findings: Findings) -> None:
     for key in plan:
         if key != "factory" and not key.startswith("x-"):
             close = _only_close(findings.suggest_key((key,), ["factory"]))
-            hint = close or f"keys of your own start with `x-`: `x-{key}`"
-            findings.at_key((key,), "F102", f"unknown key `{key}` beside `factory`", hint)
+            hint = close or key_place(key) or f"keys of your own must start with `x-`: `x-{key}`"
+            findings.at_key((key,), "F102", f"unknown key `{key}` at the top level", hint)
     validator = _validator()
     validator.validate({key: plan[key] for key in ("factory",) if key in plan}, normalize=False)
     for error in _leaves(validator._errors):
@@ -83,7 +87,7 @@ def _translate(error: Any, findings: Findings) -> None:
             _wrong_type(path, error, findings)
         case errors.UNALLOWED_VALUE.code:
             allowed = " or ".join(f"`{value}`" for value in error.constraint)
-            message = f"{_shown(path)} is {describe(error.value)}; it may be {allowed}"
+            message = f"{_shown(path)} must be {allowed}, not {describe(error.value)}"
             close = _only_close(findings.suggest(str(error.value), error.constraint))
             findings.at_value(path, "F104", message, close or _about(path))
         case errors.MIN_VALUE.code | errors.MAX_VALUE.code:
@@ -91,12 +95,12 @@ def _translate(error: Any, findings: Findings) -> None:
             message = f"{_shown(path)} is {error.value}; it must be {bound} {error.constraint:,}"
             findings.at_value(path, "F112", message, _about(path))
         case errors.EMPTY_NOT_ALLOWED.code | errors.MIN_LENGTH.code:
-            hint = "name at least one" if path[-1] in ("bots", "stages") else "give it a value, or remove the key"
-            findings.lacking(path, (), "F107", f"{_shown(path)} is empty", hint)
+            hint = "add at least one" if path[-1] in ("bots", "stages") else "give it a value, or remove the key"
+            findings.missing(path, (), "F107", f"{_shown(path)} is empty", hint)
         case errors.REGEX_MISMATCH.code:
             _outside_pattern(path, error, findings)
         case _:
-            findings.at_key(path, "F103", f"{_shown(path)} breaks the rule `{error.rule}`: {error.constraint}")
+            findings.at_key(path, "F103", f"{_shown(path)} does not follow the rule `{error.rule}`: {error.constraint}")
 
 
 def _shown(path: Path) -> str:
@@ -114,34 +118,36 @@ def _only_close(hint: str | None) -> str | None:
 
 
 _MISSING = {
-    "factory": "a plan starts with the key `factory:`",
-    "name": "write `name:` and a name for the factory",
-    "bots": "name at least one bot under `bots:`",
-    "stages": "name at least one stage under `stages:`",
-    "source": "a bot's source is one of `url`, `path` and `pypi`",
-    "type": "a sector's type is `local` or `aws`",
+    "factory": "start the plan with the key `factory:`",
+    "name": "add `name:` and a name for the factory",
+    "bots": "add at least one bot under `bots:`",
+    "stages": "add at least one stage under `stages:`",
+    "source": "add `source:` with one of `url`, `path` and `pypi`",
+    "type": "add `type: local` or `type: aws`",
 }
 
 
 def _missing(path: Path, findings: Findings) -> None:
     *parent, name = path
-    owner = f"`{shortened(str(parent[-1]))}`" if parent else "the plan"
-    findings.lacking(tuple(parent), [str(name)], "F101", f"{owner} has no key `{name}`", _MISSING.get(str(name)))
+    owner = f" in `{shortened(str(parent[-1]))}`" if parent else ""
+    findings.missing(tuple(parent), [str(name)], "F101", f"missing key `{name}`{owner}", _MISSING.get(str(name)))
 
 
 def _unknown(path: Path, error: Any, findings: Findings) -> None:
     parent, name = path[:-1], str(path[-1])
     if _is_source(parent) and refuse_git_option(path, name, findings):
         return
-    hint = findings.suggest_key(path, _schema_above(parent))
+    known = _schema_above(parent)
+    elsewhere = None if closest(name, known, cutoff=CLOSE) else key_place(name)
+    hint = elsewhere or findings.suggest_key(path, known)
     if _is_secret(parent) and not _only_close(hint):
-        message = f"the secret `{shortened(str(parent[-1]))}` has the key `{shortened(name)}`"
+        message = f"unknown key `{shortened(name)}` of the secret `{shortened(str(parent[-1]))}`"
         findings.at_key(path, "F109", message, _NO_VALUES)
         return
     findings.at_key(path, "F102", f"unknown key {_shown(path)}", hint)
 
 
-_NO_VALUES = "a plan never holds a secret: leave it empty, or write `{env: VARIABLE}` or `{secret: NAME}`"
+_NO_VALUES = "a plan never contains secret values: leave it empty, or write `{env: VARIABLE}` or `{secret: NAME}`"
 
 
 def _is_source(path: Path) -> bool:
@@ -159,7 +165,7 @@ def _is_secret(path: Path) -> bool:
 
 
 def _schema_above(parent: Path) -> list[str]:
-    """The keys that may stand in the mapping at `parent`."""
+    """The keys that are allowed in the mapping at `parent`."""
     keys = list(_rules_at(parent).get("schema", {}))
     return [key for key in keys if not key.startswith("-") and len(key) > 1]
 
@@ -184,7 +190,11 @@ def _wrong_type(path: Path, error: Any, findings: Findings) -> None:
         findings.at_key(path, "F109", f"the secret {name} has a value in the plan", _NO_VALUES)
         return
     if path[-1] == "secrets" and isinstance(error.value, str):
-        findings.at_key(path, "F109", "`secrets` is a text, not names", "list the names of secrets: `[TOKEN]`")
+        findings.at_key(
+            path, "F109", "`secrets` must be a list or a mapping of names, not text", "list the names: `[TOKEN]`"
+        )
+        return
+    if isinstance(error.value, str) and "://" in error.value and refuse_secret(error.value, path, findings):
         return
     constraint = error.constraint if error.code == errors.BAD_TYPE.code else _rules_at(path).get("type", "dict")
     wanted = [constraint] if isinstance(constraint, str) else list(constraint)
@@ -197,16 +207,18 @@ def _type_hint(path: Path, value: Any, wanted: list[str], findings: Findings) ->
     text = findings.text_at(path)
     if len(path) == 4 and path[1] == "stages" and path[3] not in STAGE_KEYS:
         close = _only_close(findings.suggest_key(path, STAGE_KEYS))
-        return close or "a key of a stage that is not one of its own names a sector"
+        return close or "in a stage, every unknown key is read as the name of a sector"
     if value is None:
-        return "there is nothing behind the colon: is the next line indented?"
+        return "there is no value after the colon: add one, or indent the next lines"
     if "string" in wanted and text is not None and not isinstance(value, dict | list):
-        otherwise = f"YAML reads {shortened(text)} so; " if reads_otherwise(value, text) else ""
+        if path == ("factory", "name") and not is_name(text):
+            return _name_like(text)
+        otherwise = f"YAML reads {shortened(text)} as {describe(value)}; " if reads_otherwise(value, text) else ""
         return f"{otherwise}quote it: '{shortened(text)}'"
     if wanted == ["list"]:
-        return "write a list: `[one, two]`, or each on a line of its own behind `- `"
+        return "write a list: `[one, two]`, or one element per line after `- `"
     if isinstance(value, str) and {"integer", "number"} & set(wanted) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        return f"write it without quotes: {shortened(value)}"
+        return f"write it without quotes: {shortened(value.lstrip('0') or '0')}"
     if isinstance(value, str) and wanted == ["boolean"]:
         return "write `true` or `false`, without quotes"
     return _about(path)
@@ -221,10 +233,10 @@ def _about(path: Path) -> str | None:
 
 
 def describe(value: Any) -> str:
-    """What `value` is, in the words of a message; never a long or nested value itself."""
+    """What `value` is, for a message; never a long or nested value itself."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
             return "true" if value else "false"
         case int() | float():
@@ -239,15 +251,15 @@ def describe(value: Any) -> str:
 
 def _outside_pattern(path: Path, error: Any, findings: Findings) -> None:
     if _setting(path):
-        message = f"`{shortened(str(path[-1]))}` in `{path[-2]}` cannot be the name of a variable"
-        findings.at_key(path, "F110", message, "up to 128 letters, digits and `_`, not starting with a digit")
+        message = f"`{shortened(str(path[-1]))}` in `{path[-2]}` is not a valid variable name"
+        findings.at_key(path, "F110", message, "use up to 128 letters, digits and `_`, not starting with a digit")
         return
     if path == ("factory", "name"):
-        message = f"the factory's name `{shortened(error.value)}`{_length(error.value)} is not {NAME_RULE}"
+        message = f"invalid factory name `{shortened(error.value)}`{_length(error.value)}: it must be {NAME_RULE}"
         findings.at_value(path, "F106", message, _name_like(error.value))
         return
     name = str(path[-1])
-    message = f"the name `{shortened(name)}`{_length(name)} is not {NAME_RULE}"
+    message = f"invalid name `{shortened(name)}`{_length(name)}: it must be {NAME_RULE}"
     findings.at_key(path, "F106", message, _name_like(name))
 
 
@@ -258,4 +270,4 @@ def _name_like(text: str) -> str:
 
 
 def _length(name: str) -> str:
-    return f" of {len(name)} characters" if len(name) > NAME_LENGTH else ""
+    return f" ({len(name)} characters)" if len(name) > NAME_LENGTH else ""

@@ -1,1 +1,1 @@
-"""From the bytes of a plan's file to nodes that remember their places."""
+"""From the bytes of a plan's file to nodes with their positions."""

@@ -1,4 +1,4 @@
-"""Composes the events of PyYAML's C parser into nodes, refusing what a plan may not hold.
+"""Composes the events of PyYAML's C parser into nodes, refusing what a plan may not contain.
 
 Every problem that does not stop the parser is collected; sizes and depths are bounded before anything is
 expanded, so that an alias bomb costs neither time nor memory.
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.lookalikes import fix, has_lookalikes, in_key, in_value, named
 from factory_cdk.plan.yaml.nodes import Entry, Item, MappingNode, Node, ScalarNode, SequenceNode
 from factory_cdk.plan.yaml.scalars import COLLECTION_TAGS, SCALAR_TAGS, evaluated, resolve
 from factory_cdk.plan.yaml.syntax import report_syntax
@@ -35,11 +36,13 @@ def compose(text: str, findings: Findings) -> Node | None:
     loader = _LOADER(text)
     places = Places(text)
     try:
-        return _Composer(loader, places, findings).document()
+        composer = _Composer(loader, places, findings, odd=has_lookalikes(text))
+        root = composer.document()
+        return root if composer.report_lookalikes() else None
     except yaml.MarkedYAMLError as error:
         report_syntax(error, text, places, findings)
     except yaml.reader.ReaderError as error:
-        findings.add("F005", f"{findings.file} is no YAML text: {error.reason}", None)
+        findings.add("F005", f"{findings.file} is not valid YAML text: {error.reason}", None)
     except _Stop:
         pass
     finally:
@@ -48,27 +51,29 @@ def compose(text: str, findings: Findings) -> Node | None:
 
 
 class _Composer:
-    """Turns the events of one document into nodes; holds the anchors met so far."""
+    """Turns the events of one document into nodes; knows the anchors so far, and whether any character looks `odd`."""
 
-    def __init__(self, loader: Any, places: Places, findings: Findings) -> None:
+    def __init__(self, loader: Any, places: Places, findings: Findings, *, odd: bool) -> None:
         self._loader = loader
         self._place = places.of
         self._findings = findings
         self._anchors: dict[str, Node | None] = {}
+        self._odd = odd
+        self._lookalikes: list[tuple[str, str, str, Any]] = []
 
     def document(self) -> Node | None:
         """The only document of the stream; None when it holds nothing."""
         self._next()  # StreamStart
         if isinstance(self._next(), yaml.StreamEndEvent):
             hint = "a plan starts with the key `factory:`"
-            self._findings.add("F006", f"{self._findings.file} holds only comments", hint)
+            self._findings.add("F006", f"{self._findings.file} contains only comments", hint)
             return None
         root, _ = self._node(self._next(), 0)
         self._next()  # DocumentEnd
         following = self._next()
         if not isinstance(following, yaml.StreamEndEvent):
-            hint = "remove the `---` and what follows it, or make it a plan of its own"
-            self._report("F017", "a plan is one YAML document; another one starts here", hint, following)
+            hint = "remove the `---` and everything after it, or move it to another plan"
+            self._report("F017", "a plan must be one YAML document; a second one starts here", hint, following)
         return root
 
     def _next(self) -> Any:
@@ -101,7 +106,7 @@ class _Composer:
 
     def _check_depth(self, depth: int, event: Any) -> None:
         if depth > MAX_DEPTH:
-            message = f"lists and mappings nest deeper than {MAX_DEPTH} levels here"
+            message = f"lists and mappings are nested more than {MAX_DEPTH} levels deep here"
             self._report("F018", message, "a plan needs about 12 levels", event)
             raise _Stop
 
@@ -110,11 +115,13 @@ class _Composer:
         if node is not None:
             return node
         if event.anchor in self._anchors:
-            hint = "name another anchor, or write the value out"
-            self._report("F015", f"the alias *{event.anchor} stands inside its own anchor", hint, event)
+            hint = "use another anchor, or write the value here"
+            self._report("F015", f"recursive alias: *{event.anchor} is used inside its own anchor", hint, event)
         else:
-            hint = f"an anchor is written `&{event.anchor}` and stands before its aliases"
-            self._report("F015", f"there is no anchor &{event.anchor} before this alias", hint, event)
+            hint = f"define the anchor `&{event.anchor}` before its aliases"
+            self._report(
+                "F015", f"undefined alias *{event.anchor}: there is no anchor &{event.anchor} before it", hint, event
+            )
         raise _Stop
 
     def _check_tag(self, event: Any) -> None:
@@ -140,19 +147,35 @@ class _Composer:
                 self._report("F019", f"`{shown}` {error}", hint, event)
         return ScalarNode(value, event.value, line, column, quoted=not event.implicit[0])
 
+    def _check_value(self, node: Node, event: Any) -> None:
+        """Warn (F025) of a character in an unquoted value that looks like another one, or like none."""
+        if isinstance(node, ScalarNode) and not node.quoted and (odd := in_value(node.text)):
+            message = f"look-alike character {named(odd)} in the value `{_shown(node.text)}`"
+            self._lookalikes.append(("F025", message, f"{fix(odd)}, or quote the value", event))
+
+    def report_lookalikes(self) -> bool:
+        """Report every character that looks like another one (not before all is read: where the YAML does not parse,
+        one of them may be the reason). False when the structure of the plan depends on one.
+        """
+        for found in self._lookalikes:
+            self._report(*found)
+        return all(code != "F024" for code, *_ in self._lookalikes)
+
     def _weigh(self, node: SequenceNode | MappingNode, child: Node, event: Any) -> None:
         node.weight += child.weight
         node.height = max(node.height, child.height + 1)
         node.partial |= not isinstance(child, ScalarNode) and child.partial
         if node.weight > MAX_WEIGHT:
-            message = f"the plan holds more than {MAX_WEIGHT:,} values with its aliases expanded"
-            self._report("F014", message, "write fewer aliases of aliases", event)
+            message = f"the plan has more than {MAX_WEIGHT:,} values when its aliases are expanded"
+            self._report("F014", message, "use fewer aliases inside anchored values", event)
             raise _Stop
 
     def _sequence(self, event: Any, depth: int) -> SequenceNode:
         node = SequenceNode([], *self._place(event.start_mark))
         while not isinstance(item := self._next(), yaml.SequenceEndEvent):
             child, alias = self._node(item, depth + 1)
+            if self._odd:
+                self._check_value(child, item)
             self._weigh(node, child, item)
             node.items.append(Item(child, alias))
         return node
@@ -166,20 +189,26 @@ class _Composer:
             key, _ = self._node(key_event, depth + 1)
             value_event = self._next()
             value, alias = self._node(value_event, depth + 1)
+            if self._odd:
+                self._check_value(value, value_event)
             self._weigh(node, value, value_event)
             if isinstance(key, ScalarNode) and self._is_merge(key_event):
                 if merge is not None:
-                    hint = f"it stands on line {merge.line} too; merge a list: `<<: [*first, *second]`"
-                    self._report("F012", "the key `<<` stands twice", hint, key_event)
+                    hint = f"the first one is on line {merge.line}; merge a list instead: `<<: [*first, *second]`"
+                    self._report("F012", "duplicate key `<<`", hint, key_event)
                 merge = key
                 self._merge(merged, node.left_out, value, alias, value_event)
             elif not isinstance(key, ScalarNode) or not isinstance(key.value, str):
                 self._report_key(key, key_event)
                 node.left_out.add(key.text if isinstance(key, ScalarNode) else "")
+            elif self._odd and not key.quoted and (odd := in_key(key.text)):
+                message = f"look-alike character {named(odd)} in the key `{_shown(key.text)}`"
+                self._lookalikes.append(("F024", message, f"{fix(odd)}, or quote the key", key_event))
+                node.left_out.add(key.value)
             elif key.value in own:
                 first = own[key.value].key.line
-                message = f"the key `{_shown(key.value)}` stands twice in this mapping"
-                self._report("F012", message, f"it stands on line {first} too: remove one of them", key_event)
+                message = f"duplicate key `{_shown(key.value)}`"
+                self._report("F012", message, f"the first one is on line {first}: remove one of them", key_event)
                 node.left_out.add(key.value)
             else:
                 own[key.value] = Entry(key, value, alias)
@@ -189,10 +218,15 @@ class _Composer:
 
     def _report_key(self, key: Node, event: Any) -> None:
         if not isinstance(key, ScalarNode):
-            self._report("F016", "a list or mapping stands as a key", "a key is text: quote it if it is", event)
+            self._report(
+                "F016",
+                "a list or mapping is used as a key",
+                "a key must be text; quote text that starts with `{` or `[`",
+                event,
+            )
             return
         shown = _shown(key.text)
-        what = "nothing" if key.value is None else f"{str(key.value).lower()}, not text"
+        what = "null" if key.value is None else f"{str(key.value).lower()}, not text"
         message = f"YAML reads the key `{shown}` as {what}" if shown else "a key is missing before the colon"
         self._report("F016", message, f"quote it: '{shown}':" if shown else "write the key, or quote the colon", event)
 
@@ -211,7 +245,7 @@ class _Composer:
         for source, name in sources:
             if not isinstance(source, MappingNode):
                 hint = "anchor a mapping with `&name` and merge it: `<<: *name`"
-                self._report("F020", "`<<` merges a mapping or a list of mappings", hint, event)
+                self._report("F020", "`<<` must be a mapping or a list of mappings", hint, event)
                 continue
             left_out |= source.left_out
             for key, entry in source.entries.items():

@@ -1,4 +1,4 @@
-"""A YAML text as a tree of nodes that remember where they stand and by which aliases they are reached.
+"""A YAML text as a tree of nodes that keep their positions and the aliases that lead to them.
 
 PyYAML's C parser gives events; this module composes them itself, since PyYAML's own composer drops the names
 of aliases, keeps the second of two equal keys and expands alias bombs. Merge keys (`<<`) are resolved here.
@@ -30,7 +30,7 @@ class ScalarNode:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """An element of a list; `alias` is the name of the alias that stands there, or None."""
+    """An element of a list; `alias` is the name of the alias at this place, or None."""
 
     node: Node
     alias: str | None = None
@@ -38,7 +38,7 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A key and its value; `alias` is the alias that stands as the value or that merged the entry in."""
+    """A key and its value; `alias` is the alias that is the value or that merged the entry in."""
 
     key: ScalarNode
     node: Node

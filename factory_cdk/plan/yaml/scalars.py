@@ -1,4 +1,4 @@
-"""What a plain YAML scalar stands for: PyYAML's own rules (YAML 1.1), narrowed to what JSON can hold."""
+"""The value of a plain YAML scalar: PyYAML's own rules (YAML 1.1), limited to what JSON can represent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\U00010000-\U0010ffff]")
 
 
 def control(text: str) -> str | None:
-    """The first character of `text` that no template can hold, as `U+0007`, or None: what YAML takes for printable
+    """The first character of `text` that no template can contain, as `U+0007`, or None: what YAML takes for printable
     (https://yaml.org/spec/1.1/#id868524) is what readers of templates take.
     """
     found = _CONTROL.search(text)
@@ -51,10 +51,10 @@ def evaluated(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def resolve(text: str, tag: str | None, plain: bool) -> Scalar:
-    """The value of a scalar. `tag` is its explicit tag or None, `plain` whether it stands without quotes.
+    """The value of a scalar. `tag` is its explicit tag or None, `plain` whether it is written without quotes.
 
     Dates and `!!binary` stay the text that was written. Raises ValueError, worded as the end of a sentence
-    about the text, for a number that JSON cannot hold or text that its tag does not fit.
+    about the text, for a number that JSON cannot represent or text that does not match its tag.
     """
     if tag is None:
         tag = _implicit_tag(text) if plain and len(text) <= _LONGEST_LOOKED_AT else f"{_PREFIX}str"
@@ -70,7 +70,7 @@ def resolve(text: str, tag: str | None, plain: bool) -> Scalar:
 
 
 def reads_otherwise(value: Scalar, text: str) -> bool:
-    """Whether YAML reads the plain scalar `text` as a number or truth that looks unlike it: `010` is 8, `1:30`
+    """Whether YAML reads the plain scalar `text` as a number or boolean that looks different: `010` is 8, `1:30`
     is 90, `1.10` is 1.1, `yes` is true.
     """
     if isinstance(value, bool):
@@ -82,21 +82,21 @@ def _bool(text: str) -> bool:
     try:
         return bool(_CONSTRUCTOR.construct_yaml_bool(yaml.ScalarNode(f"{_PREFIX}bool", text)))
     except KeyError:
-        raise ValueError("is neither true nor false") from None
+        raise ValueError("is not a boolean (true or false)") from None
 
 
 def _number(text: str, kind: str) -> int | float:
     # The length comes first: PyYAML multiplies its way through sexagesimal numbers of any length.
     if len(text) > _LONGEST_NUMBER:
-        raise ValueError(f"is a number of {len(text):,} characters; a plan takes {_LONGEST_NUMBER}")
+        raise ValueError(f"is a number of {len(text):,} characters; the limit is {_LONGEST_NUMBER}")
     node = yaml.ScalarNode(f"{_PREFIX}{kind}", text)
     construct = _CONSTRUCTOR.construct_yaml_int if kind == "int" else _CONSTRUCTOR.construct_yaml_float
     try:
         number: int | float = construct(node)
     except (ValueError, IndexError, OverflowError):
-        raise ValueError("is no number that YAML can read") from None
+        raise ValueError("is not a valid number") from None
     if not -MAX_NUMBER <= number <= MAX_NUMBER:  # infinities and NaN are outside, too
-        raise ValueError(f"is no number that JSON keeps exactly: it must lie within ±{MAX_NUMBER:,}")
+        raise ValueError(f"cannot be stored exactly in JSON: it must be between -{MAX_NUMBER:,} and {MAX_NUMBER:,}")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Reads a plan's file into text, says plainly why it cannot, and counts lines as editors do."""
+"""Reads a plan's file into text, reports why it cannot be read, and counts lines as editors do."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from factory_cdk.plan.findings import Findings
+from factory_cdk.plan.yaml.lookalikes import named
 
 MAX_BYTES = 2 * 1024 * 1024
 """A plan over this size is refused: 1,000 sectors take about 0.4 MB."""
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 _ONLY_YAML_BREAKS = re.compile("[\x85\u2028\u2029]")
-# YAML 1.1's printable characters (https://yaml.org/spec/1.1/#id868524), turned round.
+# YAML 1.1's printable characters (https://yaml.org/spec/1.1/#id868524), negated.
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -51,17 +52,17 @@ def read_text(findings: Findings) -> str | None:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            findings.add("F003", f"{findings.file} is a folder, not a plan", "name the plan's file inside it")
+            findings.add("F003", f"{findings.file} is a folder, not a file", "pass the plan file inside it")
             return None
         # A plan may come through a pipe (`--plan /dev/stdin`), so only the amount read is bounded.
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        findings.add("F001", f"there is no file {findings.file}", "check --plan and the current folder")
+        findings.add("F001", f"file not found: {findings.file}", "check --plan and the current folder")
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        findings.add("F002", f"{findings.file} cannot be read: {reason}", "check the path and its permissions")
+        findings.add("F002", f"cannot read {findings.file}: {reason}", "check the path and its permissions")
         return None
     return _decode(data, findings)
 
@@ -69,8 +70,8 @@ def read_text(findings: Findings) -> str | None:
 def _decode(data: bytes, findings: Findings) -> str | None:
     file = findings.file
     if len(data) > MAX_BYTES:
-        hint = "use YAML aliases for what repeats, or split the factory"
-        findings.add("F004", f"{file} is larger than a plan may be: {MAX_BYTES:,} bytes", hint)
+        hint = "use YAML anchors and aliases for repeated parts, or split the factory"
+        findings.add("F004", f"{file} is too large: the limit is {MAX_BYTES:,} bytes", hint)
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -81,7 +82,7 @@ def _decode(data: bytes, findings: Findings) -> str | None:
         findings.add(
             "F005",
             f"{file} is {what}",
-            "save it as UTF-8" if utf16 else "save it as UTF-8; is it a plan at all?",
+            "save it as UTF-8" if utf16 else "save it as UTF-8; is this file really a plan?",
             line=data.count(b"\n", 0, start) + 1,
             column=len(data[start : error.start].decode("utf-8", "replace")) + 1,
         )
@@ -89,8 +90,8 @@ def _decode(data: bytes, findings: Findings) -> str | None:
     bad = _NOT_YAML.search(text)
     if bad:
         before = split_lines(text[: bad.start()])
-        message = f"{file} holds the character U+{ord(bad[0]):04X}, which may not stand in YAML"
-        hint = "remove it, or write it as an escape in double quotes; is this file a plan?"
+        message = f"{file} contains the character {named(bad[0])}, which YAML does not allow"
+        hint = "remove it, or write it as an escape sequence in double quotes; is this file really a plan?"
         findings.add("F005", message, hint, line=len(before), column=len(before[-1]) + 1)
         return None
     if not text.strip():

@@ -1,0 +1,279 @@
+"""Where requirements are read, which files that list some are not read, and that each of these is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pack_sources import BOT, TARGET, at_path, bot, names, pack_all, pack_one, refusal, wheel, write_files
+
+from factory_cdk.pack import PackedBot
+from factory_cdk.pack.left_out import LeftOut, missed, summary
+
+PLAIN = {"b.py": "def run(p): return p\n"}
+SCRIPT = (
+    "# /// script\n# requires-python = '>=3.11'\n# dependencies = [\n#   'three',\n# ]\n# ///\ndef run(p): return p\n"
+)
+PROJECT = "[project]\nname = 'b'\nversion = '1'\ndependencies = [{}]\n"
+EMPTY = PROJECT.format("")
+GROUPS = "[dependency-groups]\nbots = ['one']\ndev = ['three']\n"
+
+
+@pytest.fixture(autouse=True)
+def libraries(index: Path) -> None:
+    for name in ("one", "three"):
+        wheel(index, name)
+
+
+def pack_files(
+    files: dict[str, str], tmp_path: Path, env: dict[str, str], target: str = "b:run", **rest: str
+) -> PackedBot:
+    packed = pack_one(tmp_path, bot(at_path(write_files(tmp_path / "code", files)), target, **rest), env)
+    assert packed.error is None, (packed.error.message, packed.error.remedy)
+    return packed
+
+
+def required(packed: PackedBot) -> list[str]:
+    assert packed.bundle is not None
+    return [line.partition("==")[0] for line in packed.bundle.requirements]
+
+
+READ = [
+    ("a script's metadata", {"b.py": SCRIPT}, None, ["three"], "b.py"),
+    (
+        "a script before its project",
+        {"b.py": SCRIPT, "pyproject.toml": PROJECT.format("'one'")},
+        None,
+        ["three"],
+        "b.py",
+    ),
+    ("what is explicit before a script", {"b.py": SCRIPT, "r.txt": "one\n"}, "r.txt", ["one"], "r.txt"),
+    (
+        "what is explicit before a project",
+        {**PLAIN, "pyproject.toml": EMPTY, "r.txt": "one\n"},
+        "r.txt",
+        ["one"],
+        "r.txt",
+    ),
+    (
+        "what is explicit before setup.py",
+        {**PLAIN, "setup.py": "raise SystemExit", "r.txt": "one\n"},
+        "r.txt",
+        ["one"],
+        "r.txt",
+    ),
+    ("a requirements.in", {**PLAIN, "requirements.in": "one\n"}, "requirements.in", ["one"], "requirements.in"),
+    (
+        "requirements before a setup.cfg alone",
+        {**PLAIN, "setup.cfg": "[options]\n", "requirements.txt": "one\n"},
+        None,
+        ["one"],
+        "requirements.txt",
+    ),
+    ("requirements before a setup.cfg of tools", {**PLAIN, "setup.cfg": "[flake8]\n"}, None, [], None),
+    (
+        "a virtual project of uv",
+        {**PLAIN, "pyproject.toml": PROJECT.format("'one'") + "[tool.uv]\npackage = false\n"},
+        None,
+        ["one"],
+        "pyproject.toml",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "files", "path", "expected", "read"), READ, ids=[case[0] for case in READ])
+def test_requirements_are_read_from_the_nearest_that_says_them(
+    case: str,
+    files: dict[str, str],
+    path: str | None,
+    expected: list[str],
+    read: str | None,
+    tmp_path: Path,
+    env: dict[str, str],
+) -> None:
+    packed = pack_files(files, tmp_path, env, **({"requirements_path": path} if path else {}))
+    assert (required(packed), packed.read) == (expected, (read,) if read else ())
+
+
+NAMED = [
+    (
+        "requirements.txt beside a project",
+        {**PLAIN, "pyproject.toml": EMPTY, "requirements.txt": "one\n"},
+        None,
+        [
+            "pyproject.toml says what is required, and requirements.txt is not read",
+            "`requirements_path: requirements.txt`",
+        ],
+    ),
+    (
+        "a project beside what is explicit",
+        {**PLAIN, "pyproject.toml": PROJECT.format("'one'"), "r.txt": ""},
+        "r.txt",
+        ["r.txt says what is required, and pyproject.toml is not read"],
+    ),
+    ("Pipfile", {**PLAIN, "Pipfile": "[packages]\nsix = '*'\n"}, None, ["Pipfile is not read", "pipenv requirements"]),
+    ("environment.yml", {**PLAIN, "environment.yml": "dependencies: [six]\n"}, None, ["environment.yml is not read"]),
+    (
+        "environment.yaml",
+        {**PLAIN, "environment.yaml": "dependencies: [six]\n"},
+        None,
+        ["environment.yaml is not read"],
+    ),
+    ("requirements.in", {**PLAIN, "requirements.in": "one\n"}, None, ["`requirements_path: requirements.in` reads it"]),
+    ("requirements-prod.txt", {**PLAIN, "requirements-prod.txt": "one\n"}, None, ["requirements-prod.txt is not read"]),
+    (
+        "a folder of requirements",
+        {**PLAIN, "requirements/prod.txt": "one\n"},
+        None,
+        ["requirements/prod.txt is not read"],
+    ),
+    (
+        "a group",
+        {**PLAIN, "pyproject.toml": EMPTY + GROUPS},
+        None,
+        ["pyproject.toml's [dependency-groups] bots is not"],
+    ),
+    ("a script's metadata", {"b.py": SCRIPT, "r.txt": "one\n"}, "r.txt", ["b.py (its script metadata) is not read"]),
+    ("a file beside the module", {"bots/Pipfile": "", **BOT}, None, ["bots/Pipfile is not read"]),
+]
+
+
+@pytest.mark.parametrize(("case", "files", "path", "said"), NAMED, ids=[case[0] for case in NAMED])
+def test_a_file_that_lists_requirements_and_is_not_read_is_named(
+    case: str, files: dict[str, str], path: str | None, said: list[str], tmp_path: Path, env: dict[str, str]
+) -> None:
+    target = TARGET if "bots/first.py" in files else "b:run"
+    packed = pack_files(files, tmp_path, env, target, **({"requirements_path": path} if path else {}))
+    assert len(packed.notes) == 1, packed.notes
+    for part in said:
+        assert part in packed.notes[0]
+
+
+QUIET = [
+    ("development groups alone", {**PLAIN, "pyproject.toml": EMPTY + "[dependency-groups]\ndev = ['one']\n"}),
+    (
+        "included requirements",
+        {**PLAIN, "requirements.txt": "-r requirements-base.txt\n", "requirements-base.txt": "one"},
+    ),
+    ("a pyproject of tools", {**PLAIN, "pyproject.toml": "[tool.ruff]\n", "requirements.txt": "one\n"}),
+    ("requirements elsewhere", {**PLAIN, "docs/requirements.txt": "one\n"}),
+    ("a setup.cfg of tools", {**PLAIN, "setup.cfg": "[flake8]\nmax-line-length = 120\n"}),
+    ("a broken setup.cfg", {**PLAIN, "setup.cfg": "no section\n"}),
+    (
+        "requirements that a project reads",
+        {
+            **PLAIN,
+            "requirements.txt": "one\n",
+            "pyproject.toml": "[project]\nname='b'\nversion='1'\n# dependencies = {file = ['requirements.txt']}\n",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "files"), QUIET, ids=[case[0] for case in QUIET])
+def test_nothing_is_said_of_files_that_nobody_misses(
+    case: str, files: dict[str, str], tmp_path: Path, env: dict[str, str]
+) -> None:
+    assert pack_files(files, tmp_path, env).notes == ()
+
+
+@pytest.mark.parametrize(
+    "metadata", ["# dependencies = [three]", "# dependencies = 'three", "# [[[", "# dependencies = ['x @ ${HOME}/x']"]
+)
+def test_metadata_of_a_script_that_is_wrong_is_told(metadata: str, tmp_path: Path, env: dict[str, str]) -> None:
+    code = write_files(tmp_path / "code", {"b.py": f"# /// script\n{metadata}\n# ///\ndef run(p): return p\n"})
+    said = refusal(pack_one(tmp_path, bot(at_path(code), "b:run"), env))
+    assert "not valid TOML" in said or "${HOME}" in said
+
+
+def test_code_around_the_metadata_of_a_script_may_change_without_a_new_lock(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    first = pack_files({"b.py": SCRIPT}, tmp_path, env)
+    second = pack_files({"b.py": f"{SCRIPT}X = 1\n"}, tmp_path, env)
+    assert first.locked is not None and second.locked is not None
+    assert (first.locked.manifest, second.fetched) == (second.locked.manifest, False)
+
+
+def test_what_ignore_files_leave_out_is_counted_and_named(tmp_path: Path, env: dict[str, str]) -> None:
+    ignored = {"config.json": "{}", "_version.py": "", "data/a": "", "data/b/c": "", "pkg/cache/x": "", "empty.log": ""}
+    rules = {".gitignore": "*.json\n_version.py\ndata/\n", ".factoryignore": "*.log\n", "pkg/.gitignore": "cache\n"}
+    packed = pack_files({**PLAIN, "pkg/m.py": "", **rules, **ignored}, tmp_path, env)
+    assert packed.left_out == (
+        LeftOut("_version.py"),
+        LeftOut("config.json"),
+        LeftOut("data/", 2),
+        LeftOut("empty.log"),
+        LeftOut("pkg/cache/", 1),
+    )
+    assert packed.summary is not None
+    assert packed.summary.left_out == "6 files: _version.py, config.json, data/ (2), empty.log and 1 more"
+    again = pack_one(tmp_path, bot(at_path(tmp_path / "code"), "b:run"), env)
+    assert (again.fetched, again.left_out) == (False, packed.left_out)
+    assert not {"config.json", "data/a"} & set(names(packed))
+
+
+def test_nothing_left_out_is_nothing_to_say() -> None:
+    assert summary([]) == summary([LeftOut("empty/", 0)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ("ModuleNotFoundError: No module named '_version'", "_version.py"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'config.json'", "config.json"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/opt/b/config.json'", "config.json"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: './data/model.bin'", "data/"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/home/x/data/model.bin'", "data/"),
+        ("ModuleNotFoundError: No module named 'pkg.generated.pb2'", "pkg/generated/"),
+        ("ImportError: cannot import name 'tables' from 'pkg'", "pkg/tables.py"),
+        ("ModuleNotFoundError: No module named 'numpy'", None),
+        ("ValueError: config.json", None),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'other.json'", None),
+    ],
+)
+def test_what_a_bot_misses_is_found_among_what_was_left_out(message: str, path: str | None) -> None:
+    left_out = ["_version.py", "config.json", "data/", "pkg/generated/", "pkg/tables.py"]
+    assert missed(left_out, message) == path
+
+
+ONLINE = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL", "HTTPS_PROXY")
+POETRY = """
+[tool.poetry]
+package-mode = false
+{more}
+[tool.poetry.dependencies]
+python = "^3.11"
+six = "1.16.0"
+"""
+BACKEND = "[build-system]\nrequires = ['poetry-core']\nbuild-backend = 'poetry.core.masonry.api'\n"
+BUILT: dict[str, dict[str, str]] = {
+    "a poetry application": {
+        "pyproject.toml": POETRY.format(more="name = 'b'\nversion = '1'\ndescription = ''\nauthors = []") + BACKEND
+    },
+    "a poetry application without a name": {"pyproject.toml": POETRY.format(more="") + BACKEND},
+    "a poetry application with packages": {
+        "pyproject.toml": POETRY.format(more="name = 'b'\nversion = '1'\npackages = [{include = 'b.py'}]") + BACKEND
+    },
+    "a setup.cfg alone": {
+        "setup.cfg": "[metadata]\nname = b\nversion = 1\n[options]\npy_modules = b\ninstall_requires =\n  six==1.16.0\n"
+    },
+    "a setup.py that takes its version from git": {
+        "setup.py": "from setuptools import setup\nsetup(name='s', use_scm_version=True, "
+        "setup_requires=['setuptools_scm'], py_modules=['b'], install_requires=['six==1.16.0'])\n"
+    },
+}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("case", BUILT)
+def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_path: Path, env: dict[str, str]) -> None:
+    online = {name: value for name, value in env.items() if not name.startswith("PIP_")}
+    online |= {name: os.environ[name] for name in ONLINE if name in os.environ}
+    code = write_files(tmp_path / "code", {**PLAIN, **BUILT[case]})
+    report = pack_all(tmp_path, [bot(at_path(code), "b:run")], {**online, "PIP_CONFIG_FILE": os.devnull})
+    if any("check the network" in str(error.remedy) for _, error in report.failures):
+        pytest.skip("no index can be reached from here")
+    report.refuse_failures()
+    assert required(report.bots[0]) == ["six"]
