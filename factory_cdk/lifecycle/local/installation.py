@@ -74,7 +74,10 @@ def spec_of(design: StageDesign, installations: Sequence[Installation], options:
     return RunnerSpec(
         factory=design.factory,
         stage=design.stage,
-        pool_specs=tuple(pool_spec(one.release, one.bot, one.runtime, one.config, bytecode) for one in installations),
+        pool_specs=tuple(
+            pool_spec(one.release, one.bot, one.runtime, one.config, bytecode, one.bundle.left_out)
+            for one in installations
+        ),
         end_order=design.demolish_order,
         plan=str(Path(options.plan).absolute()) if options.plan else "",
         built_at=time.time(),
