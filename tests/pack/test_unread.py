@@ -302,3 +302,13 @@ def test_modules_with_the_name_of_a_standard_one_are_named(tmp_path: Path, env: 
     assert pack_files(files, tmp_path, env).notes == said
     again = pack_one(tmp_path, bot(at_path(tmp_path / "code"), "b:run"), env)
     assert (again.fetched, again.notes) == (False, said)
+
+
+def test_dependencies_of_a_poetry_project_without_a_build_system_are_named(tmp_path: Path, env: dict[str, str]) -> None:
+    poetry = "[tool.poetry]\nname = 'b'\nversion = '1'\n[tool.poetry.dependencies]\npython = '^3.11'\n"
+    packed = pack_files({**PLAIN, "pyproject.toml": f"{poetry}one = '*'\n"}, tmp_path, env)
+    assert packed.notes == (
+        "no requirements were found, and pyproject.toml's [tool.poetry.dependencies] is not read: "
+        "add the [build-system] of poetry-core, and it is read",
+    )
+    assert pack_files({**PLAIN, "pyproject.toml": poetry}, tmp_path, env).notes == ()
