@@ -2,10 +2,10 @@
 
 Data flows one way, and every arrow hands over one frozen dataclass::
 
-    plan.yml -> Plan -> StagePlan -> StageDesign -> CDK app -> cloud assembly
-      text      plan/    plan/        design/       stacks/      cdk.out
-    sources -> Bundle -----------------^   `-----> local runner -> workers
-      pack/    bundle                              local/          worker/
+    plan.yml -> Plan   -+
+      text      plan/   +-> StageDesign -> CDK app -> cloud assembly (stacks/)
+    sources  -> Bundle -+   compile.py `-> RunnerSpec -> runner -> workers
+                pack/       design/        install/      runner/   worker/
 
 Nothing reaches back. `diagnostics` is the one way to say what is wrong.
 

@@ -31,7 +31,7 @@ from factory_cdk.plan.model import (
     Successor,
 )
 from factory_cdk.queues.port import JobRecord
-from factory_cdk.state.runner_spec import Timings
+from factory_cdk.state.runner_spec import RunnerSpec, Timings
 from factory_cdk.state.stage_folder import StageFolder, stage_folders
 from factory_cdk.state.status import WorkerStatus, read_status, runner_pid
 
@@ -132,6 +132,17 @@ class Works:
 
     def folder(self, stage_name: str = "test") -> StageFolder:
         return factory.find(self.home, "works", stage_name).folder
+
+    def spec(self, stage_name: str = "test") -> RunnerSpec:
+        spec = factory.find(self.home, "works", stage_name).spec
+        assert spec is not None
+        return spec
+
+    def restart(self) -> None:
+        """End the runner and start another."""
+        factory.stop(self.home, "works", None, self.said.append, cold=True)
+        until(lambda: runner_pid(self.folder()) is None)
+        factory.resume(self.home, "works", None, self.said.append)
 
     def submit(self, bot_name: str, *payloads: Any, stage_name: str = "test") -> str:
         """Submit jobs; the id of their run."""

@@ -36,7 +36,7 @@ def statements(
     """
     bots = tuple(bots)
     # GetParametersByPath is asked of the path itself, the others of what lies below it. Who may ask it of a path
-    # reads all that is below, so nobody may of the gate's: a sector can be called `gate`.
+    # reads all that is below, so no role may for the gate's: a sector can be called `gate`.
     own_parameters = [names.path(sector), names.path(sector, "*")]
     own = {names.queue(bot.queue): None for bot in bots}
     next_queues = {names.queue(successor.queue): None for bot in bots for successor in bot.successors}

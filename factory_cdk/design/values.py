@@ -21,7 +21,7 @@ resolves and SSM refuses, `${Token[` and `#{Token[` are how CDK writes a value t
 def canonical(value: Json) -> str:
     """`value` as compact JSON in ASCII with sorted keys, holding nothing that CloudFormation or CDK evaluates.
 
-    What they would evaluate can only stand inside a JSON string, where its first character is escaped.
+    What they would evaluate can only be inside a JSON string, where its first character is escaped.
     """
     return _EVALUATED.sub(lambda found: f"\\u{ord(found[0]):04x}", canonical_json(value))
 

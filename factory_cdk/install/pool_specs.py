@@ -33,10 +33,12 @@ def pool_spec(
     given: BotRuntime,
     config: Mapping[str, Json],
     bytecode: Path,
+    work: Path,
     left_out: Sequence[str] = (),
 ) -> PoolSpec:
-    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`; `left_out` is
-    what its bundle says of that, where this machine packed it. FactoryError when there is no such launcher.
+    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`; its
+    working folder is in `work`, and `left_out` is what its bundle says of that, where this machine packed it.
+    FactoryError when there is no such launcher.
     """
     launcher = launcher_of(bot.arguments.launcher, bot.command)
     installed = ProcessEnvironment(
@@ -55,7 +57,8 @@ def pool_spec(
         start=launcher.command(bot),
         transport=launcher.transport,
         processes=launcher.processes(bot.arguments),
-        folder=str(given.root),
+        bundle=str(given.root),
+        folder=str(work / f"{release.sector}.{bot.name}" / bot.digest[:12]),
         roots=runs_in.roots,
         python=runs_in.python,
         bins=runs_in.bins,

@@ -146,9 +146,9 @@ def merged(said: Iterator[Said]) -> Iterator[Finding]:
         group = [one for messages in by_engine.values() for one in messages]
         most = max(map(len, by_engine.values()))
         shortest = min(group, key=lambda one: len(one.message))
-        told = [shortest] if most == 1 else next(one for one in by_engine.values() if len(one) == most)
+        reported = [shortest] if most == 1 else next(one for one in by_engine.values() if len(one) == most)
         code = "F720" if any(one.error for one in group) else "F721"
-        for one in told:
+        for one in reported:
             yield Finding(code, one.place, f"{shortened(one.message, _MESSAGE)} [{_named(group)}]")
 
 

@@ -1,4 +1,4 @@
-"""Colours of regions: dark enough to read on white and told apart by people who see fewer colours (Okabe and Ito)."""
+"""Colours of regions: dark enough to read on white, and distinct for people who see fewer colours (Okabe and Ito)."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _layers(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def _bend(graph: _Graph, upper: int, lower: int) -> list[int]:
-    """Connect two nodes by way of a bend in every layer between them; the bends."""
+    """Connect two nodes with a bend in every layer between them; the bends."""
     bends = []
     last = upper
     for layer in range(graph.layer[upper] + 1, graph.layer[lower]):

@@ -81,7 +81,7 @@ def _swapped(layers: Layers, above: Neighbours, below: Neighbours) -> Layers:
 
 
 def _crossed(left: int, right: int, sides: Sequence[tuple[Mapping[int, int], Neighbours]]) -> int:
-    """How many edges of two neighbours cross when they stand as `left`, `right`."""
+    """How many edges of two neighbours cross in the order `left`, `right`."""
     return sum(
         place[one] > place[other]
         for place, neighbours in sides

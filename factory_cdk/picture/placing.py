@@ -63,7 +63,7 @@ def _renumbered(arrows: Sequence[Arrow], linked: Sequence[int]) -> list[tuple[in
 def _workflow(cards: Sequence[CardText], edges: Sequence[tuple[int, int]], labels: float) -> tuple[Layout, bool]:
     """The layout of the cards that have arrows, and whether its layers follow each other from top to bottom.
 
-    `labels` is the width of the widest label of an arrow, which stands between two layers.
+    `labels` is the width of the widest label of an arrow, which is between two layers.
     """
     flat = lay_out([Node(card.width, card.height) for card in cards], edges, gap=64 + labels, space=20)
     if flat.length <= _WIDEST:

@@ -27,7 +27,7 @@ def as_text(picture: Picture) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A line of the workflow that is still to be written: a card, what stands before its name and before the names
+    """A line of the workflow that is still to be written: a card, what is before its name and before the names
     below it, and what is to be said of the arrow that leads to it.
     """
 
@@ -39,7 +39,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A step with its branch and name, what is said of it, and what stands before a line below it that is its own."""
+    """A step with its branch and name, what is said of it, and what is before a line below it that is its own."""
 
     name: str
     said: str
@@ -47,7 +47,7 @@ class _Row:
 
     @property
     def fits(self) -> bool:
-        """Whether name and remark stand on one line."""
+        """Whether name and remark fit on one line."""
         return len(self.name) + 3 + len(self.said) <= COLUMNS
 
 
@@ -95,7 +95,7 @@ def _workflow(picture: Picture) -> Iterator[str]:
 
 
 def _ahead(step: _Step, arrows: Sequence[Arrow]) -> list[_Step]:
-    """The steps that follow `step`: a single one stands below it, several branch off."""
+    """The steps that follow `step`: a single one is below it, several branch off."""
     steps = []
     for arrow in arrows:
         label = f"(only from {', '.join(printable(sector) for sector in arrow.sectors)})" if arrow.sectors else ""

@@ -33,7 +33,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where something stands in the plan's file; line and column count from 1."""
+    """A position in the plan's file; line and column count from 1."""
 
     line: int
     column: int

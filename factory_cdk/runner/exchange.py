@@ -50,7 +50,7 @@ class Pool(Protocol):
         """Take a job; `flush` follows."""
 
     def flush(self) -> None:
-        """Hand the workers what was given."""
+        """Hand the workers what was assigned."""
 
 
 class Pools(Protocol):

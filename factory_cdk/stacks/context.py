@@ -19,7 +19,7 @@ from factory_cdk.stacks.app import add_stage, new_app
 def app_from_context() -> cdk.App:
     """The app of the stage that the context names; see `factory_cdk.stacks.__main__` for its keys.
 
-    Raises FactoryError when the context lacks one, PlanError when the plan is refused.
+    Raises FactoryError when one is missing in the context, PlanError when the plan is refused.
     """
     app = new_app()
     plan_file = _text(app, "plan", "a plan's file", "-c plan=FILE")

@@ -24,7 +24,7 @@ from factory_cdk.stacks.node import prepare_cdk
 REPORT = "validation-report.json"
 
 PLUGIN = "CloudFormation Validate"
-"""The engine's name in the report; plugins of the user would stand beside it."""
+"""The engine's name in the report; plugins of the user would be next to it."""
 
 _CONTEXT = {
     # Severities as the rules have them: without it every error is reported as a warning.

@@ -48,7 +48,8 @@ class PoolSpec:
 
     `arguments` are those of its release. `start` is what each of its `processes` workers is told to be. Jobs come by
     the `transport` (FACTORY_QUEUES: from the queues of the factory, handed over by the runner; any other: the bot gets
-    them itself). `roots` go onto sys.path, `folder` is the working folder, `python` the interpreter of the workers,
+    them itself). `roots` go onto sys.path, `bundle` is the folder of the code and `folder` the
+    working folder, a copy of it (install/working_folder.py); `python` the interpreter of the workers,
     `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources). `variables` are set for
     its processes; `secrets` says where the values of secrets come from, by their names, and holds none of them.
     `left_out` are the paths of its source that are not in its bundle, for the messages of failures alone: a pool spec
@@ -63,6 +64,7 @@ class PoolSpec:
     start: Start
     transport: str
     processes: int
+    bundle: str
     folder: str
     roots: tuple[str, ...]
     python: str

@@ -55,6 +55,11 @@ class StageFolder:
         return self.database.is_symlink()
 
     @property
+    def work(self) -> Path:
+        """The folder of the bots' working folders."""
+        return self.path / "work"
+
+    @property
     def logs(self) -> Path:
         """The folder of the log files."""
         return self.path / "logs"

@@ -27,7 +27,7 @@ class Superseded:
 
     def add(self, pool_specs: Iterable[PoolSpec]) -> None:
         """Pool specs that run, or are about to."""
-        self._added.update({pool_spec.folder: pool_spec for pool_spec in pool_specs})
+        self._added.update({pool_spec.bundle: pool_spec for pool_spec in pool_specs})
 
     def clear(self, kept: Collection[str] = ()) -> None:
         """Remove what was added and is on the spec of no stage, except the bundles with the digests `kept`.
@@ -47,7 +47,7 @@ class Superseded:
                 self._remove(pool_spec, used)
 
     def _remove(self, pool_spec: PoolSpec, used: set[Path]) -> None:
-        bundle = Path(pool_spec.folder)
+        bundle = Path(pool_spec.bundle)
         for folder in _folders(pool_spec):
             if folder not in used and self._is_ours(folder):
                 with disk(folder):
@@ -64,6 +64,8 @@ class Superseded:
 
 
 def _folders(pool_spec: PoolSpec) -> list[Path]:
-    """The folders that only workers with this very code need: its bundle, and its environment if it is installed."""
-    bundle = Path(pool_spec.folder)
-    return [bundle] if pool_spec.roots else [bundle, Path(pool_spec.python).parents[1]]
+    """The folders that only workers with this very code need: its bundle, its working folder, and its environment if it
+    is installed.
+    """
+    folders = [Path(pool_spec.bundle), Path(pool_spec.folder)]
+    return folders if pool_spec.roots else [*folders, Path(pool_spec.python).parents[1]]

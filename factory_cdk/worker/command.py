@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import termios
 import threading
 
 from .errors import LONGEST_TRACEBACK, BotError
+from .finding import find_program
 from .frames import CHUNK
 from .life import Life
 from .size import LARGEST_PAYLOAD, TooLargeError, check_size
@@ -41,9 +41,7 @@ LAST_LINES = 20
 
 def load(command: Sequence[str]) -> Life:
     """The life of a bot that runs `command` for every job; BotError when its program cannot be found or run."""
-    program = shutil.which(command[0])
-    if program is None:
-        raise BotError("CommandNotFound", f"{command[0]!r} is not a program here or on PATH")
+    program = find_program(command[0])
     return Life(lambda job: run([program, *command[1:]], job))
 
 

@@ -7,13 +7,12 @@ to stop, it sends the program SIGTERM and waits. stdout and stderr are the bot's
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 
 from . import lifeline
-from .errors import BotError
+from .finding import find_program
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -43,12 +42,7 @@ def start(order: Message) -> subprocess.Popen[bytes]:
     if order["bytecode"]:
         environ["PYTHONPYCACHEPREFIX"] = order["bytecode"]
     name, *arguments = order["words"]
-    program = shutil.which(name)
-    if program is None:
-        raise BotError(
-            "CommandNotFound", f"{name!r} is neither in the bot's environment nor on PATH: it has to be required"
-        )
-    return subprocess.Popen([program, *arguments], env=environ, stdin=subprocess.DEVNULL)
+    return subprocess.Popen([find_program(name), *arguments], env=environ, stdin=subprocess.DEVNULL)
 
 
 def _end_with(program: subprocess.Popen[bytes], stopping: threading.Event) -> None:

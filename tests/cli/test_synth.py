@@ -117,15 +117,15 @@ def test_what_is_no_assembly_is_refused_and_left_alone(tmp_path: Path) -> None:
     (theirs / "thesis.txt").write_text("years of work")
     assert "not a cloud assembly" in refusal(synth(theirs))
     assert "is a file" in refusal(synth(theirs / "thesis.txt"))
-    assert "folder that you are in, or one above it" in refusal(synth(".", cwd=tmp_path))
-    assert "folder that you are in, or one above it" in refusal(synth("/"))
-    assert "cannot be written" in refusal(synth(theirs / "thesis.txt" / "below"))
+    assert "current folder or one of its parents" in refusal(synth(".", cwd=tmp_path))
+    assert "current folder or one of its parents" in refusal(synth("/"))
+    assert "cannot write" in refusal(synth(theirs / "thesis.txt" / "below"))
     assert files(tmp_path) == {"theirs/thesis.txt": b"years of work"}
 
 
 def test_the_assembly_that_one_stands_in_is_not_pulled_away(fresh: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(fresh, tmp_path / "out"))
-    assert "folder that you are in" in refusal(synth(copy, cwd=copy))
+    assert "current folder" in refusal(synth(copy, cwd=copy))
     assert files(copy) == files(fresh)
 
 
@@ -161,8 +161,8 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_parent_that_cannot_be_written_is_refused(locked: Path) -> None:
-    assert "the assembly cannot be written" in refusal(synth(locked / "out"))
-    assert "the assembly cannot be written" in refusal(synth(locked / "parents" / "out"))
+    assert "cannot write the cloud assembly" in refusal(synth(locked / "out"))
+    assert "cannot write the cloud assembly" in refusal(synth(locked / "parents" / "out"))
     assert not list(locked.iterdir())
 
 

@@ -45,7 +45,7 @@ class Clock:
 def pool_spec(bot: str, to: tuple[Successor, ...] = ()) -> PoolSpec:
     return PoolSpec(
         *("here", bot, bot, to, BotArguments(processes=2), Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2),
-        *("/", (), "/bin/python", (), None, {}, {}),
+        *("/", "/", (), "/bin/python", (), None, {}, {}),
     )
 
 

@@ -66,7 +66,9 @@ def test_a_bots_environment_has_nothing_of_ours(works: Works) -> None:
     assert seen["found"] == []
     assert seen["prefix"].startswith(str(works.home))
     assert seen["path"][0].startswith(str(works.home / "bundles"))
-    assert not any("factory_cdk" in entry for entry in seen["path"])
+    *others, ours = seen["path"]
+    assert not any("factory_cdk" in entry for entry in others)
+    assert [entry.name for entry in Path(ours).iterdir() if entry.name != "__pycache__"] == ["factory_cdk.py"]
 
 
 def test_the_source_folder_is_only_read(works: Works) -> None:

@@ -99,7 +99,14 @@ def designs(folder: Path) -> list[StageDesign]:
 
 def specs(release: SectorRelease, config: Mapping[str, Mapping[str, Any]], home: Path) -> list[PoolSpec]:
     return [
-        pool_spec(release, one, bot_runtime(home, one, ARCHIVE, ("lib==1.0",)), config[one.name], home / "bytecode")
+        pool_spec(
+            release,
+            one,
+            bot_runtime(home, one, ARCHIVE, ("lib==1.0",)),
+            config[one.name],
+            home / "bytecode",
+            home / "work",
+        )
         for one in release.bots
     ]
 
@@ -179,4 +186,6 @@ def test_what_a_real_runner_runs_is_what_the_manifest_of_its_sector_gives(works:
     home, archives = works.home, {one.name: Path(one.bundle.archive or "") for one in given}
     for one, spec in zip(release.bots, running.pool_specs, strict=True):
         runtime = bot_runtime(home, one, archives[one.name], ())
-        assert pool_spec(release, one, runtime, config[one.name], home / "cache" / "bytecode") == spec
+        assert (
+            pool_spec(release, one, runtime, config[one.name], home / "cache" / "bytecode", works.folder().work) == spec
+        )

@@ -122,7 +122,7 @@ def test_it_is_started_again_when_it_dies(works: Works, record: Path) -> None:
 
 def test_without_qalx_in_its_environment_the_build_says_so(works: Works) -> None:
     works.write("welding.py", "bot = None\n")
-    with pytest.raises(FactoryError, match="'qalx' is neither in the bot's environment nor on PATH"):
+    with pytest.raises(FactoryError, match="'qalx' is not a program here or on PATH: it has to be required"):
         works.build(bot("weld", "welding:bot", launcher="qalx"))
 
 

@@ -63,7 +63,7 @@ def test_who_waits_is_told_after_a_moment_which_job_of_which_bot_is_waited_for(w
 
 
 def stopped_by(works: Works, said: list[str]) -> threading.Thread:
-    """A thread that stops the stage and notes how that ended; its wish is written down when this returns."""
+    """A thread that stops the stage and notes how that ended; its request is written down when this returns."""
 
     def stop() -> None:
         try:
@@ -101,7 +101,7 @@ def test_who_stops_a_stage_is_told_when_another_command_lets_it_go_on(works: Wor
 
 
 def test_many_who_write_a_file_at_once_never_leave_half_of_one(tmp_path: Path) -> None:
-    file = tmp_path / "wish.json"
+    file = tmp_path / "request.json"
 
     def write(number: int) -> None:
         for _ in range(300):
@@ -114,7 +114,7 @@ def test_many_who_write_a_file_at_once_never_leave_half_of_one(tmp_path: Path) -
             assert read is None or len(read["text"]) == 5000 * read["number"]
         for writer in writers:
             writer.result()
-    assert [one.name for one in tmp_path.iterdir()] == ["wish.json"]
+    assert [one.name for one in tmp_path.iterdir()] == ["request.json"]
 
 
 def test_a_stop_that_takes_too_long_goes_on_and_a_cold_one_puts_the_job_back(works: Works, gate: Path) -> None:

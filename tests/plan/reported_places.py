@@ -16,7 +16,7 @@ REMOVING = frozenset({"removed", "inserted", "deleted", "cut", "indented"})
 """Mutations after which what held something may be empty."""
 
 OF_NAMES = frozenset({"F012", "F015", "F201", "F202", "F203", "F303", "F308", "F511", "F517"})
-"""What does not exist, or stands twice, is reported where it is named: a reference, the second of two."""
+"""What is undefined, or duplicate, is reported where it is named: a reference, the second of two."""
 
 OF_PAIRS = frozenset({"F104", "F110", "F111", "F210", "F504", "F507", "F508", "F509", "F513"})
 """What does not go together is reported at one of the two, which stand in one mapping."""

@@ -1,4 +1,4 @@
-"""A key that does not count, for it stands twice or is no text, is told once: what lacks without it is not told."""
+"""A key that does not count, for it is duplicate or no text, is told once: what lacks without it is not told."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TWICE = {
         LOCAL.replace("    flow:\n", "    other: [first]\n    flow:\n"),
     ),
 }
-"""What stands twice, and a plan in which it does, with § before the second."""
+"""What is duplicate, and a plan in which it is, with § before the second."""
 
 NO_TEXT = {
     "a bot": changed(

@@ -179,6 +179,7 @@ def pool_spec(**changes: Any) -> PoolSpec:
         start=Start("target", ("maker:work",)),
         transport=FACTORY_QUEUES,
         processes=1,
+        bundle="/bundle",
         folder="/bundle",
         roots=("/bundle",),
         python="/env/bin/python",

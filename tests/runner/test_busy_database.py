@@ -87,29 +87,37 @@ def test_a_runner_goes_on_while_another_process_holds_the_write_lock(works: Work
 def test_a_runner_goes_on_while_a_checkpoint_waits_for_the_disk(
     works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library, held = tmp_path / "held_sync.so", tmp_path / "held"
+    library, syncs = tmp_path / "held_sync.so", tmp_path / "syncs"
     compiler = shutil.which("cc")
     assert compiler, "there is no C compiler (Debian: gcc, libc6-dev)"
     command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, Path(__file__).with_name(SOURCE)]
     subprocess.run(command, check=True)
+    syncs.mkdir()
     works.write("bots.py", BOTS)
     monkeypatch.setenv("LD_PRELOAD", str(library))
-    monkeypatch.setenv("HELD_SYNC", str(held))
-    state = works.build(bot("echo", "bots:echo"))
+    monkeypatch.setenv("HELD_SYNC", str(syncs))
+    state = works.build(bot("echo", "bots:echo", to=["again"]), bot("again", "bots:echo"))
     monkeypatch.undo()
-    held.touch()
+    (syncs / "watch").touch()
+    (syncs / "hold").touch()
     runs = []
 
-    def is_held() -> bool:
+    def are_made(count: int) -> bool:
+        """Whether threads have made so many syncs; else there is more to write."""
         runs.append(works.submit("echo", *["x" * 900] * 20))  # so many pages that a commit would make a checkpoint
-        return held.with_name("held.waits").exists()
+        made = syncs / "others"
+        return made.exists() and made.stat().st_size >= count
 
-    until(is_held)
+    until(lambda: are_made(1))
     request = ask(state, gate="closed")
     until(lambda: (status := read_status(state)) and status.request == request)
-    held.unlink()
+    (syncs / "hold").unlink()
     ask(state, gate="open")
-    assert [len(works.wait(run)) for run in runs] == [20] * len(runs)
+    assert [len(works.wait(run)) for run in runs] == [40] * len(runs)
+    before = (syncs / "others").stat().st_size
+    assert len(works.run("echo", *range(4000))) == 8000  # the runner alone writes: also what follows each checkpoint
+    assert (syncs / "others").stat().st_size >= before + 3
+    assert not (syncs / "main").exists()
     status = read_status(state)
     assert status is not None
     assert (status.lost_leases, status.trouble) == (0, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fake_workers import pool_spec
 from patience import PATIENCE
 
 from factory_cdk.diagnostics import FactoryError
@@ -18,8 +18,10 @@ from factory_cdk.plan.model import Successor
 from factory_cdk.queues.memory import MemoryQueues, Store
 from factory_cdk.queues.port import DamagedError, Failed, Finished, Job, Lease, Wanted
 from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
-from factory_cdk.runner.guardian import Guardian
 from factory_cdk.runner.pool import PoolEvents, WorkerPool
+from factory_cdk.runner.ports import LoopClock
+from factory_cdk.runner.process import start_worker
+from factory_cdk.state.log_folder import LogFolder
 from factory_cdk.state.logs import Stream
 from factory_cdk.state.runner_spec import PoolSpec, Timings
 
@@ -78,12 +80,22 @@ class Hands:
     def free(self) -> int:
         return max(0, self.room - len(self.in_hand))
 
-    def give(self, lease: Lease) -> None:
-        assert self.free, "more was given than there is room for"
+    def assign(self, lease: Lease) -> None:
+        assert self.free, "more was assigned than there is room for"
         self.in_hand.append(lease)
 
     def flush(self) -> None:
         """There is no process to hand anything to."""
+
+
+class Unguarded:
+    """Nobody ends what workers leave behind: the real guardian would end other children of this process, too."""
+
+    def watch(self, pid: int, mark: str) -> None:
+        pass
+
+    def forget(self, pid: int) -> None:
+        pass
 
 
 @dataclass
@@ -92,7 +104,7 @@ class Pools:
     lease: float = 1000.0
 
     @property
-    def everyone(self) -> list[Any]:
+    def all_pools(self) -> list[Any]:
         return self.at_work
 
 
@@ -142,27 +154,18 @@ def job(name: str, payload: Any = None) -> Job:
     return Job(name, "bot", payload, "run")
 
 
-def pool_spec(folder: Path, processes: int = 1) -> PoolSpec:
-    return PoolSpec(
-        sector="here",
+def spec_in(folder: Path, processes: int = 1) -> PoolSpec:
+    """The pool spec of the bot in `folder`, which this Python can run."""
+    return pool_spec(
         bot="bot",
         queue="q",
         successors=(Successor("next", "next", "here"),),
         processes=processes,
         target="slow_bots:work",
-        command=None,
         folder=str(folder),
         roots=(str(folder),),
         python=sys.executable,
         bins=(str(Path(sys.executable).parent),),
-        bytecode=None,
-        variables={},
-        secrets={},
-        max_attempts=3,
-        timeout=None,
-        lease=1000,
-        batch=1,
-        stopped=False,
     )
 
 
@@ -177,21 +180,21 @@ def test_workers_are_heard_while_the_queues_are_slow_and_what_they_did_goes_into
         queues = SlowQueues(Store())
         queues.send("q", [job(gate.name, str(gate)) for gate in gates])
         desk = Desk(queues)
-        stream = Stream(tmp_path / "logs")
+        stream = Stream(LogFolder(tmp_path / "logs"))
         events = PoolEvents(
             settle=desk.exchange.settle,
             release=desk.exchange.release,
-            look=desk.exchange.look,
-            note=lambda text, level: None,
+            fetch=desk.exchange.look,
+            log=lambda text, level: None,
             changed=lambda: None,
-            trouble=lambda trouble: None,
+            start_failed=lambda failure: None,
         )
-        guardian = Guardian(os.open(os.devnull, os.O_WRONLY))
-        pool = WorkerPool(pool_spec(tmp_path, 3), {}, Timings(), stream, guardian, events)
+        clock = LoopClock(asyncio.get_running_loop())
+        pool = WorkerPool(spec_in(tmp_path, 3), {}, Timings(), stream, clock, start_worker, Unguarded(), events)
         pool.open = True
         async with desk.at_work(Pools([pool])):
             pool.start()
-            await until(lambda: {slot.said for slot in pool.slots} == {f"at {gate.name}" for gate in gates})
+            await until(lambda: {slot.bot_status for slot in pool.slots} == {f"at {gate.name}" for gate in gates})
             queues.open.clear()
             gates[0].touch()
             await until(lambda: queues.under_way and queues.steps[-1] == ["gate-0"])
@@ -217,7 +220,7 @@ def test_what_was_leased_for_a_pool_that_has_closed_meanwhile_goes_back_uncounte
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         queues.open.clear()
         async with desk.at_work(Pools([hands])):
             await until(lambda: queues.under_way)
@@ -236,7 +239,7 @@ def test_the_last_exchange_is_awaited_and_what_happened_during_it_is_settled_too
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two"), job("three")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         await desk.exchange.start(Pools([hands]))
         desk.exchange.look()
         await until(lambda: len(hands.in_hand) == 3)
@@ -269,7 +272,7 @@ def test_leases_are_extended_while_an_exchange_is_under_way_those_that_are_being
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two"), job("three")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         async with desk.at_work(Pools([hands], lease=0.3)):
             await until(lambda: len(hands.in_hand) == 3)
             queues.open.clear()
@@ -293,7 +296,7 @@ def test_what_the_queues_refused_is_settled_once_they_are_well_again(tmp_path: P
     async def run() -> None:
         queues = SlowQueues(Store())
         queues.send("q", [job("one"), job("two")])
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         async with desk.at_work(Pools([hands])):
             await until(lambda: len(hands.in_hand) == 2)
             queues.refusal = FactoryError("the disk is full", "free some space")
@@ -313,7 +316,7 @@ def test_what_the_queues_refused_is_settled_once_they_are_well_again(tmp_path: P
 def test_damaged_queues_are_told_and_not_tried_again_by_themselves(tmp_path: Path) -> None:
     async def run() -> None:
         queues = SlowQueues(Store())
-        desk, hands = Desk(queues), Hands(pool_spec(tmp_path))
+        desk, hands = Desk(queues), Hands(spec_in(tmp_path))
         queues.refusal = DamagedError("the database is damaged")
         await desk.exchange.start(Pools([hands]))
         desk.exchange.look()

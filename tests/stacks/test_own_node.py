@@ -67,7 +67,7 @@ def test_the_node_that_the_user_names_is_the_one(folder: Path) -> None:
     done = run(folder, AWS_FIRST, JSII_NODE=str(folder / "bin" / "node"))
     assert done.returncode == 1
     assert done.stderr.startswith("error: CDK needs Node, and")
-    assert "name one that runs in JSII_NODE" in done.stderr
+    assert "set JSII_NODE to a Node that runs" in done.stderr
 
 
 def test_a_plan_that_is_refused_is_told_without_a_traceback(folder: Path) -> None:
@@ -81,6 +81,6 @@ def test_a_plan_that_is_refused_is_told_without_a_traceback(folder: Path) -> Non
 
 def test_an_app_that_is_not_there_and_none_are_told(folder: Path) -> None:
     absent = python(folder, "-m", "factory_cdk.stacks.run", "absent.py")
-    assert (absent.returncode, absent.stderr.splitlines()[0]) == (1, "error: there is no app absent.py")
+    assert (absent.returncode, absent.stderr.splitlines()[0]) == (1, "error: app not found: absent.py")
     none = python(folder, "-m", "factory_cdk.stacks.run")
     assert (none.returncode, none.stderr[:6]) == (2, "usage:")

@@ -43,7 +43,7 @@ factory:
   secrets: {TOKEN: {env: TOKEN}}
   bots:
     first: {source: {path: code}, bot_path: "bots:first"}
-    second: {source: {url: "https://host/repo?token=hunter3", branch: main}, command: [./solve, --fast]}
+    second: {source: {url: "https://host/repo?signature=hunter3", branch: main}, command: [./solve, --fast]}
   workflows: {flow: {first: second}}
   alarms:
     idle:

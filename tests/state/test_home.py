@@ -35,7 +35,7 @@ def test_everything_works_in_folders_with_spaces_and_other_letters(tmp_path: Pat
         assert odd.run("echo", "ä")[0].result == "ä"
         assert odd.run("program", {"b": "ü"})[0].result == {"b": "ü"}
         lines = list(factory.logs(odd.home, "works", None, "program"))
-        assert any(str(odd.home / "bundles") in line for line in lines)
+        assert any(str(odd.folder().work) in line for line in lines)
     finally:
         odd.demolish()
 

@@ -29,6 +29,7 @@ POOL = PoolSpec(
     start=Start("target", ("weld:run",)),
     transport=FACTORY_QUEUES,
     processes=2,
+    bundle="/bundle",
     folder="/code",
     roots=("/code", "/code/src"),
     python="/env/bin/python",

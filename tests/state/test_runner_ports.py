@@ -22,8 +22,8 @@ from queue_calls import depth
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.base import FACTORY_QUEUES, Start
 from factory_cdk.plan.model import BotArguments, SecretReference, Successor
+from factory_cdk.queues.opening import Location, MemoryLocation, Queues, SqliteLocation, open_queues
 from factory_cdk.queues.port import Job, JobRecord
-from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.runner.purge import tidy
 from factory_cdk.runner.runner import Runner
 from factory_cdk.state.files import write_json
@@ -78,6 +78,7 @@ def pool_spec(code: Path, bot: str, target: str, *successors: str, **more: objec
         start=Start("target", (target,)),
         transport=FACTORY_QUEUES,
         processes=1,
+        bundle="/bundle",
         folder=str(code),
         roots=(str(code),),
         python=sys.executable,
@@ -94,7 +95,7 @@ class Running:
     """A runner at work, what is around it, and its queues as others see them."""
 
     outside: Outside
-    queues: SqliteQueues
+    queues: Queues
     guardian: ProcessList
     ended: Awaitable[None]
 
@@ -148,18 +149,20 @@ def with_target(spec: RunnerSpec, target: str) -> RunnerSpec:
 
 
 @asynccontextmanager
-async def running(spec: RunnerSpec, tmp_path: Path) -> AsyncIterator[Running]:
-    """A runner of `spec` that has started its workers; it is ended at the end of the block."""
-    database = tmp_path / "queues" / "queues.sqlite3"
+async def running(spec: RunnerSpec, tmp_path: Path, location: Location | None = None) -> AsyncIterator[Running]:
+    """A runner of `spec` that has started its workers, with the queues at `location`, else an SQLite file; it is ended
+    at the end of the block.
+    """
+    location = location or SqliteLocation(tmp_path / "queues" / "queues.sqlite3")
     outside, guardian = Outside(spec, {("here", "make"): {"KEY": VALUE}}), ProcessList()
-    with SqliteQueues(database) as queues, SqliteQueues(database) as others:
+    with open_queues(location) as queues, open_queues(location) as others:
         runner = Runner(
             outside.ports,
             outside.specs.read(),
             outside.secrets.values(spec),
             queues,
             guardian,
-            tidy=functools.partial(tidy, database),
+            tidy=functools.partial(tidy, location),
         )
         ended = asyncio.create_task(runner.run())
         try:
@@ -174,9 +177,12 @@ async def running(spec: RunnerSpec, tmp_path: Path) -> AsyncIterator[Running]:
     assert sorted(guardian.watched) == sorted(guardian.forgotten)  # no process is left
 
 
-def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(spec: RunnerSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("location", [None, MemoryLocation()], ids=["sqlite", "memory"])
+def test_a_runner_lives_from_its_start_to_a_warm_end_on_ports_in_memory(
+    spec: RunnerSpec, tmp_path: Path, location: Location | None
+) -> None:
     async def live() -> Outside:
-        async with running(spec, tmp_path) as here:
+        async with running(spec, tmp_path, location) as here:
             outside = here.outside
             here.send("first", "a", "b")
             await here.answered(outside.ask(gate="closed"), "closed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from factory_cdk.queues.client import BotStatistics, Spread
 from factory_cdk.queues.port import Failure, Job, JobRecord, Outcome
-from factory_cdk.queues.sqlite.statistics import BotStatistics, Spread
 from factory_cdk.views.jobs import job_detail, job_row, outcome_row, statistics_rows
 from factory_cdk.views.plain import as_json
 

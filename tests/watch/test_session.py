@@ -371,7 +371,7 @@ def test_a_watch_of_an_ended_stage_goes_on_with_its_jobs_or_leaves_it_as_it_was(
     until(lambda: '"second"' in shell.run("jobs", "list", "--name", "journey", "--run", run, "--format", "json")[0])
     again.becomes(["second", None])
     assert (
-        spec["pool_specs"][0]["folder"]
+        spec["pool_specs"][0]["bundle"]
         not in (shell.home / "factories" / "journey" / "test" / "runner-spec.json").read_text()
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def test_a_program_gets_the_payload_on_stdin_and_answers_on_stdout(start: Callable[..., Any], tmp_path: Path) -> None:
     shim = start()
@@ -61,6 +63,28 @@ def test_output_that_is_not_json_fails_and_is_quoted(start: Callable[..., Any], 
 def test_a_program_that_does_not_exist_cannot_be_loaded(start: Callable[..., Any], tmp_path: Path) -> None:
     answer = start().start(tmp_path, command=["no-such-program-anywhere"])
     assert answer["error"]["type"] == "CommandNotFound"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "name", "kind", "why"),
+    [
+        (b"#!/bin/sh\ncat\n", 0o644, "./solve", "CommandNotFound", "its mode does not allow to run it: chmod +x"),
+        (b"#!/bin/sh\ncat\n", 0o755, "solve", "CommandNotFound", "there is one in the bot's folder: write './solve'"),
+        (None, 0o755, "./solve", "CommandNotFound", "'./solve' is a folder, not a program"),
+        (b"#!/bin/sh\r\ncat\r\n", 0o755, "./solve", "CommandNotRunnable", "its lines end as on Windows (CRLF)"),
+        (b"#!/no/such/python3 -u\n", 0o755, "./solve", "CommandNotRunnable", "names '/no/such/python3', which is not"),
+        (b"cat\n", 0o755, "./solve", "CommandNotRunnable", "its first line does not say what runs it"),
+    ],
+)
+def test_a_program_that_is_there_and_cannot_be_run_is_refused_with_the_reason(
+    start: Callable[..., Any], tmp_path: Path, content: bytes | None, mode: int, name: str, kind: str, why: str
+) -> None:
+    program = tmp_path / "solve"
+    program.mkdir() if content is None else program.write_bytes(content)
+    program.chmod(mode)
+    answer = start().start(tmp_path, command=[name])
+    assert (answer["kind"], answer["error"]["type"]) == ("broken", kind)
+    assert why in answer["error"]["message"]
 
 
 def test_a_large_payload_comes_on_stdin_alone(start: Callable[..., Any], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from factory_cdk.lifecycle.local.control import (
     said,
 )
 from factory_cdk.lifecycle.local.ending import force_end
-from factory_cdk.lifecycle.local.installation import install, installations_of, spec_of
+from factory_cdk.lifecycle.local.installation import install, installations_of, make_working_folders, spec_of
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
@@ -84,6 +84,7 @@ def _write(folder: StageFolder, spec: RunnerSpec, queues: Path | None) -> None:
         folder.unfinished.touch()
         if queues is not None:
             folder.database.symlink_to(make_private(queues), target_is_directory=True)
+    make_working_folders(spec.pool_specs)
     write_json(folder.spec, spec_as_json(spec))
     with open_queues(queues_location(folder)):
         pass  # the database exists before anybody can submit
@@ -108,6 +109,7 @@ def _start_again(
         )
     if trouble := queues_trouble(folder):
         raise trouble
+    make_working_folders(spec.pool_specs)
     ask(folder, gate="closed")
     write_json(folder.spec, spec_as_json(spec))
     try:

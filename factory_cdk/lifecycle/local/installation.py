@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from factory_cdk.install.bundles import archive_of, lay_out
 from factory_cdk.install.environments import build_all
 from factory_cdk.install.pool_specs import pool_spec
 from factory_cdk.install.runtime import BotRuntime, bot_runtime
+from factory_cdk.install.working_folder import make_working_folder
 from factory_cdk.launchers.checks import refuse_what_no_launcher_starts
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.plan.model import Json, SectorType
 from factory_cdk.release import BotRelease, SectorRelease
-from factory_cdk.state.runner_spec import RunnerSpec
+from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
+from factory_cdk.state.stage_folder import stage_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ def install(installations: Sequence[Installation], home: Path, say: Say, stop: t
 def spec_of(design: StageDesign, installations: Sequence[Installation], options: BuildOptions) -> RunnerSpec:
     """The spec of a stage whose bots are installed."""
     bytecode = options.home / "cache" / "bytecode"
+    work = stage_folder(options.home, design.factory, design.stage).work
     return RunnerSpec(
         factory=design.factory,
         stage=design.stage,
         pool_specs=tuple(
-            pool_spec(one.release, one.bot, one.runtime, one.config, bytecode, one.bundle.left_out)
+            pool_spec(one.release, one.bot, one.runtime, one.config, bytecode, work, one.bundle.left_out)
             for one in installations
         ),
         end_order=design.demolish_order,
@@ -83,3 +86,9 @@ def spec_of(design: StageDesign, installations: Sequence[Installation], options:
         built_at=time.time(),
         timings=options.timings,
     )
+
+
+def make_working_folders(pool_specs: Iterable[PoolSpec]) -> None:
+    """Make the working folders that are not there yet, in the folder of a stage that exists. FactoryError."""
+    for one in pool_specs:
+        make_working_folder(Path(one.folder), Path(one.bundle))

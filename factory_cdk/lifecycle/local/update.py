@@ -14,7 +14,7 @@ from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import RUNNER_GONE, TIMED_OUT
 from factory_cdk.lifecycle.local.control import LONGEST_END, changing
-from factory_cdk.lifecycle.local.installation import install, installations_of, spec_of
+from factory_cdk.lifecycle.local.installation import install, installations_of, make_working_folders, spec_of
 from factory_cdk.lifecycle.local.preconditions import need_runner, spec_of_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
@@ -71,6 +71,7 @@ def request_update(
     places = {pool_spec.place for pool_spec in changed}
     install([one for one in installations if one.place in places], options.home, say, stop)
     with changing(factory.folder):
+        make_working_folders(changed)
         request = ask_for_spec(factory.folder, wanted)
     return UpdateRequest(factory.folder, request, changed)
 

@@ -24,7 +24,7 @@ def check_regions(plan: Plan, findings: Findings) -> None:
         if found is None:
             found = known[id(properties)] = regional_values(properties)
         for one in found:
-            misfit = one.misfit(region)
+            misfit = one.misfit(region) if one.kind != "id" else None
             if misfit is not None:
                 message = f"`{shortened(one.text, 120)}` {misfit}, the region of the sector `{sector}`"
                 findings.at_value((*path, *one.path), "F516", message, _HINTS[one.kind])

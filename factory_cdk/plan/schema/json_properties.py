@@ -1,6 +1,6 @@
 """CloudFormation's resource schemas as JSON Schema of what a plan may write, coercions included.
 
-The counterpart of `properties`, for editors: what stands here is never stricter than what is checked there.
+The counterpart of `properties`, for editors: it is never stricter than the checks there.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _SHARED: Mapping[int, str] = {
     id(cerberus.STAGE): "stage",
     id(cerberus.BOT_ON_SECTOR): "arguments",
 }
-"""The rules that become definitions of their own, told apart by identity: each is one object in `schema`."""
+"""The rules that become definitions of their own, distinguished by identity: each is one object in `schema`."""
 
 
 def json_schema() -> Schema:

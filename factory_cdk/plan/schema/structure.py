@@ -35,7 +35,7 @@ _TYPES = {
 
 class _Validator(cerberus.Validator):  # type: ignore[misc]
     """Cerberus, keeping errors as a plain list: it sorts them and files them into trees at each new one, which
-    takes minutes for a few thousand, and nobody asks for either here. And true is not a whole number.
+    takes minutes for a few thousand, and neither is needed here. And true is not a whole number.
     """
 
     types_mapping: ClassVar[dict[str, Any]] = {
@@ -165,7 +165,7 @@ def _is_secret(path: Path) -> bool:
 
 
 def _schema_above(parent: Path) -> list[str]:
-    """The keys that may stand in the mapping at `parent`."""
+    """The keys that are allowed in the mapping at `parent`."""
     keys = list(_rules_at(parent).get("schema", {}))
     return [key for key in keys if not key.startswith("-") and len(key) > 1]
 

@@ -149,7 +149,7 @@ class _Composer:
 
     def _check_value(self, node: Node, event: Any) -> None:
         """Warn (F025) of a character in an unquoted value that looks like another one, or like none."""
-        if self._odd and isinstance(node, ScalarNode) and not node.quoted and (odd := in_value(node.text)):
+        if isinstance(node, ScalarNode) and not node.quoted and (odd := in_value(node.text)):
             message = f"look-alike character {named(odd)} in the value `{_shown(node.text)}`"
             self._lookalikes.append(("F025", message, f"{fix(odd)}, or quote the value", event))
 
@@ -174,7 +174,8 @@ class _Composer:
         node = SequenceNode([], *self._place(event.start_mark))
         while not isinstance(item := self._next(), yaml.SequenceEndEvent):
             child, alias = self._node(item, depth + 1)
-            self._check_value(child, item)
+            if self._odd:
+                self._check_value(child, item)
             self._weigh(node, child, item)
             node.items.append(Item(child, alias))
         return node
@@ -188,7 +189,8 @@ class _Composer:
             key, _ = self._node(key_event, depth + 1)
             value_event = self._next()
             value, alias = self._node(value_event, depth + 1)
-            self._check_value(value, value_event)
+            if self._odd:
+                self._check_value(value, value_event)
             self._weigh(node, value, value_event)
             if isinstance(key, ScalarNode) and self._is_merge(key_event):
                 if merge is not None:

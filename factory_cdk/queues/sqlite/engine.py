@@ -30,9 +30,6 @@ from factory_cdk.worker.size import LARGEST_PAYLOAD
 _CHUNK = 500
 """Jobs per transaction of a long submission, so that workers get the lock in between."""
 
-_CHECKPOINT_WRITES = 200
-"""After so many transactions a runner moves the log into the database: it has some 2000 pages by then."""
-
 _HELD_UP = 0.05
 """Seconds on the engine's clock after which it is worth a look whether leases may have ended meanwhile."""
 
@@ -74,7 +71,6 @@ class SqliteQueues:
         self._subscriptions: set[Bells] = set()
         self._in_thread: asyncio.Future[Any] | None = None
         self._work: concurrent.futures.Future[Any] | None = None
-        self._writes = 0
         self.history = SqliteHistory(self._file, self._ringer)
         self.capabilities = Capabilities(
             atomic=True,
@@ -97,6 +93,8 @@ class SqliteQueues:
             with encoding, self._file.writing():
                 self._steps.send(columns, due, wall)
             self._ringer.ring((queue,))
+            if self._file.is_checkpoint_due(len(chunk)):
+                self._file.checkpoint()
         self._file.make_durable()
 
     async def settle_and_claim(
@@ -153,8 +151,6 @@ class SqliteQueues:
         """Call `notify` when a bell of `queues` rings, on the running loop. What this engine settles and forwards
         itself does not ring it.
         """
-        if not self._subscriptions:  # a runner is here, whose loop no checkpoint may hold up
-            self._file.keep_log()
         bells = Bells(self._file.paths.bells, queues, notify, self._subscriptions)
         self._subscriptions.add(bells)
         return bells
@@ -180,9 +176,7 @@ class SqliteQueues:
         if not (encoding and encoding.beside) and writing.begin_at_once():
             with writing:
                 answer = step()
-            self._writes += 1
-            if self._writes >= _CHECKPOINT_WRITES and self._subscriptions:
-                self._writes = 0
+            if self._file.is_checkpoint_due(0):
                 self._work_apart(self._file.checkpoint)
             return answer
 

@@ -19,7 +19,6 @@ from factory_cdk.queues.sqlite.boot_clock import Clock, boot_id, read_anchor, st
 from factory_cdk.queues.sqlite.faults import explained, faults_explained
 from factory_cdk.queues.sqlite.schema import (
     BUSY_SECONDS,
-    FAR_TOO_MANY_PAGES,
     connect,
     create_tables,
     refuse_other_versions,
@@ -28,6 +27,12 @@ from factory_cdk.queues.sqlite.schema import (
 from factory_cdk.queues.sqlite.write_lock import WriteLock
 
 Answer = TypeVar("Answer")
+
+_CHECKPOINT_WRITES = 200
+"""After so many transactions the log, which has some 2000 pages by then, is moved into the database."""
+
+_JOBS = 10
+"""So many jobs fill as many pages more as a transaction of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class QueueFile:
                 self._lock.close()
                 raise
             self._log = -1
+            self._written = 0
             self._writing = Writing(self.paths.database, self.connection, self._lock)
             self.bodies = Bodies(self.connection, self.paths.bodies, self.sync)
             self.clock = clock or self._steady()
@@ -122,19 +128,25 @@ class QueueFile:
                 self._log = os.open(self.paths.log, os.O_RDONLY | os.O_CLOEXEC)
             self.sync(self._log)
 
-    def keep_log(self) -> None:
-        """No commit moves the log into the database any more, for which it would wait for the disk, until there is far
-        too much of it: `checkpoint` does.
+    def is_checkpoint_due(self, jobs: int) -> bool:
+        """To be called after every transaction, which has written about so many `jobs`: whether it is time for a
+        checkpoint.
         """
-        with faults_explained(self.paths.database):
-            self.connection.execute(f"PRAGMA wal_autocheckpoint = {FAR_TOO_MANY_PAGES}")
+        self._written += 1 + jobs // _JOBS
+        return self._written >= _CHECKPOINT_WRITES
 
     def checkpoint(self) -> None:
-        """Move the log into the database, as far as nobody reads it. What the disk refuses is no harm: everything is
-        in the log, and this is tried again.
+        """Move the log into the database, as far as nobody reads it, and begin a new one. It waits for the disk, which
+        no commit has to do then: SQLite syncs a new log with the first commit in it, which is made here. It skips a
+        number of the counter (schema.py), since a write that changes nothing writes nothing.
+
+        What the disk refuses is no harm: everything is in the log, and this is tried again.
         """
-        with contextlib.suppress(sqlite3.Error):
+        self._written = 0
+        with contextlib.suppress(sqlite3.Error, FactoryError):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self._writing as connection:
+                connection.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'jobs'")
 
     def close(self) -> None:
         """Let go of everything; closing twice is allowed."""

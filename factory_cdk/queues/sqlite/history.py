@@ -154,6 +154,8 @@ class SqliteHistory:
                 connection.execute("DELETE FROM failures WHERE job = ?", (seq,))
                 connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,))
             files = [self._file.bodies.drop(column) for _, *columns in rows for column in columns]
+        if self._file.is_checkpoint_due(len(rows)):
+            self._file.checkpoint()
         self._remove([path for path in files if path is not None])
         return len(rows)
 
