@@ -273,6 +273,7 @@ BUILT: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("case", BUILT)
 def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_path: Path, env: dict[str, str]) -> None:
