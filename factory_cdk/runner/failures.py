@@ -1,20 +1,9 @@
-"""How the end of a process, and an error, are told."""
+"""How an error is told."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from collections.abc import Mapping
 from typing import Any
-
-
-def exit_reason(code: int) -> str:
-    """How a process with the exit code `code` ended, in words."""
-    if code >= 0:
-        return f"exited with {code}"
-    with contextlib.suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"
 
 
 def error_message(kind: str, message: str, details: str = "") -> Mapping[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 from factory_cdk.bundle import told_as_missed
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.runner.delays import restart_delay, retry_delay
-from factory_cdk.runner.failures import error_message, exit_reason, storable
+from factory_cdk.runner.failures import error_message, storable
 from factory_cdk.runner.ports import Clock, Message, ProcessGuard, StartWorker
 from factory_cdk.runner.slot import ALIVE, KilledFor, State, WorkerSlot
 from factory_cdk.state.log_filter import TRACEBACK
 from factory_cdk.state.logs import Stream
 from factory_cdk.state.runner_spec import PoolSpec, Timings
 from factory_cdk.state.status import PoolStatus, WorkerStatus
+from factory_cdk.worker.system import exit_reason
 from factory_cdk.workflow.routing import forwards
 
 DEAD = "it is a dead letter now"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +21,7 @@ from factory_cdk.runner.time_budget import TimeBudget
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.worker.frames import LARGE, LARGEST_SAID, FrameBuffer, FrameError, check_said, encode
 from factory_cdk.worker.permits import NUMBERS
+from factory_cdk.worker.system import readable_bytes
 
 SHIM = Path(factory_cdk.worker.__file__).with_name("__main__.py")
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
@@ -227,7 +225,9 @@ class WorkerProcess:
             if self._pidfd < 0:
                 self._loop.call_soon(self._on_exit_seen)
             return
-        printed = _waiting(self._output)  # all that a job printed was written before its end was sent: it comes first
+        printed = readable_bytes(
+            self._output
+        )  # all that a job printed was written before its end was sent: it comes first
         if printed > TURN_OUTPUT and self._budget.overdrawn:
             self._frames.feed(received, 0)
             self._loop.remove_reader(self._socket)
@@ -311,12 +311,12 @@ class WorkerProcess:
         self._loop.remove_writer(self._socket)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
             os.killpg(self.pid, signal.SIGKILL)
-        expected, said = _waiting(self._socket.fileno()), bytearray()
+        expected, said = readable_bytes(self._socket.fileno()), bytearray()
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while len(said) < expected and (received := self._socket.recv(CHUNK)):
                 said += received
         self._frames.feed(bytes(said), 0)
-        self._printed = _waiting(self._output)
+        self._printed = readable_bytes(self._output)
         self._read_rest()
 
     def _read_rest(self) -> None:
@@ -347,10 +347,3 @@ def _reopened(reader: int) -> int:
         return os.open(f"/dev/fd/{reader}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # no /proc
         return os.dup(reader)
-
-
-def _waiting(descriptor: int) -> int:
-    """How many bytes are there to be read."""
-    count = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, count)
-    return count[0]

@@ -11,15 +11,11 @@ any more: the other ends of its stdout and stderr are closed.
 
 from __future__ import annotations
 
-import array
-import fcntl
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
-import termios
 import threading
 
 from .errors import LONGEST_TRACEBACK, BotError
@@ -27,6 +23,7 @@ from .finding import find_program
 from .frames import CHUNK
 from .life import Life
 from .size import LARGEST_PAYLOAD, TooLargeError, check_size
+from .system import exit_reason, readable_bytes
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to import
 if TYPE_CHECKING:
@@ -65,7 +62,7 @@ def run(command: Sequence[str], job: Job) -> Any:
             "ResultTooLarge", f"what {command[0]} printed is not passed on: {error}", talk.last_lines()
         ) from None
     if code:
-        raise BotError("CommandFailed", f"{command[0]} {_ending(code)}", talk.last_lines())
+        raise BotError("CommandFailed", f"{command[0]} {exit_reason(code)}", talk.last_lines())
     if not talk.output.strip():
         return None
     try:
@@ -130,7 +127,7 @@ class _Talk:
                     if not (hear[descriptor](CHUNK) if descriptor in hear else self._tell()):
                         poll.unregister(descriptor)
             for descriptor, take in hear.items():  # what it had printed, and nothing that others add now
-                left = _waiting(descriptor)
+                left = readable_bytes(descriptor)
                 while left > 0 and (taken := take(min(left, CHUNK))):
                     left -= taken
         finally:
@@ -180,19 +177,3 @@ class _Talk:
     def _log(self, text: bytes) -> None:
         sys.stderr.buffer.write(text)
         sys.stderr.buffer.flush()
-
-
-def _waiting(descriptor: int) -> int:
-    """How many bytes are there to be read."""
-    count = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, count)
-    return count[0]
-
-
-def _ending(code: int) -> str:
-    if code > 0:
-        return f"exited with {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"

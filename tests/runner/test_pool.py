@@ -10,11 +10,11 @@ from fake_workers import ERROR, FakeRunner, hand, in_hand, lease
 
 from factory_cdk.queues.port import Failed, Failure, Finished
 from factory_cdk.runner.delays import restart_delay, retry_delay
-from factory_cdk.runner.failures import exit_reason
 from factory_cdk.runner.pool import DEAD, StartFailure, pool_status
 from factory_cdk.runner.slot import State
 from factory_cdk.state.runner_spec import Timings
 from factory_cdk.state.status import PoolStatus
+from factory_cdk.worker.system import exit_reason
 from factory_cdk.workflow.routing import child_id
 
 
