@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from factory_cdk.canonical_json import json_digest
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
 from factory_cdk.plan.tokens import credential_in_url
 
+_MISSED = re.compile(r"No module named '([^']+)'|No such file or directory: '([^']+)'|cannot import name '([^']+)'")
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
 
 
@@ -82,6 +83,36 @@ class Bundle:
     archive_sha256: str | None = None
     layout: Layout = field(default_factory=Layout)
     left_out: tuple[str, ...] = ()
+
+
+def missed(left_out: Iterable[str], message: str) -> str | None:
+    """The path among `left_out` (see `Bundle`) that the `message` of a bot's error is about, or None.
+
+    A FileNotFoundError names a path, a ModuleNotFoundError a module; a file in a folder that was left out is its.
+    An error that came of another one names both.
+    """
+    paths = tuple(left_out)
+    found = (_missed(paths, *named.groups()) for named in _MISSED.finditer(message) if paths)
+    return next((path for path in found if path is not None), None)
+
+
+def told_as_missed(bot: str, left_out: Iterable[str], message: str) -> str | None:
+    """What to say of the `message` of an error of `bot` where it is about a path among `left_out`; None: nothing."""
+    path = missed(left_out, message)
+    return None if path is None else f"{path} is in the source of {bot}, but an ignore file leaves it out of the bundle"
+
+
+def _missed(left_out: Iterable[str], module: str | None, file: str | None, name: str | None) -> str | None:
+    wanted = file or (module or name or "").replace(".", "/")
+    parts = [part for part in wanted.split("/") if part not in ("", ".", "..")]
+    for path in left_out:
+        own = path.rstrip("/").split("/")
+        names = {tuple(own), (*own[:-1], own[-1].removesuffix(".py"))}
+        if any(tuple(parts[at : at + len(one)]) == one for one in names for at in range(len(parts))):
+            return path
+        if not path.endswith("/") and any(one[-1:] == tuple(parts[-1:]) for one in names):
+            return path
+    return None
 
 
 def unpacked(bot: Bot) -> Bundle:

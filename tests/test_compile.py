@@ -93,6 +93,7 @@ def queue_resources(design: StageDesign) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_every_command_takes_the_stacks_and_the_region_of_the_lock(tmp_path: Path) -> None:
     write_plan(tmp_path, boxes(80))
     stage = ("--stage", "dev")
@@ -117,6 +118,7 @@ def test_every_command_takes_the_stacks_and_the_region_of_the_lock(tmp_path: Pat
     assert queues == set(pins["queue_stacks"]["dev"])
 
 
+@pytest.mark.slow
 def test_a_locked_queue_and_its_dead_letters_keep_their_stack_through_synth(tmp_path: Path) -> None:
     sectors = boxes(300, each=10)
     write_plan(tmp_path, sectors, region="eu-west-2")
@@ -217,6 +219,7 @@ print(json.dumps({stack.name: [one.logical_id for one in stack.resources] for st
 """
 
 
+@pytest.mark.slow
 def test_the_cdk_app_the_construct_library_and_python_give_the_design_of_the_command_line(tmp_path: Path) -> None:
     write_plan(tmp_path, boxes(300, each=10))
     cli(tmp_path, "lock", "--quiet", "--region", "eu-west-2")

@@ -31,6 +31,7 @@ def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 
+@pytest.mark.slow
 def test_a_base_install_validates_designs_and_says_what_synth_needs(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment with spaces"
     uv = find_uv_bin()
@@ -65,6 +66,7 @@ def test_shell_scripts_are_shellcheck_clean() -> None:
     assert result.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_snapshot_of_aws_is_what_the_installed_tools_say() -> None:
     program = "import json, snapshot_aws; print(json.dumps(snapshot_aws.snapshot()))"
     result = subprocess.run(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from repeatable import SOAK
 
@@ -24,10 +25,12 @@ def digest(*arguments: str, seed: int = 0) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_examples_are_the_same_whatever_modules_are_loaded() -> None:
     assert digest(seed=1) == digest(*MODULES, seed=2)
 
 
+@pytest.mark.slow
 def test_without_repeatable_they_would_not_be() -> None:
     """When this fails, Hypothesis draws no constants from loaded modules any more: see whether it has a setting now."""
     assert digest("--as-is") != digest("--as-is", *MODULES)

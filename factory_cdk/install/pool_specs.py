@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factory_cdk.install.runtime import BotRuntime
@@ -28,10 +28,17 @@ def variables(release: SectorRelease, bot: BotRelease, config: Mapping[str, Json
 
 
 def pool_spec(
-    release: SectorRelease, bot: BotRelease, given: BotRuntime, config: Mapping[str, Json], bytecode: Path, work: Path
+    release: SectorRelease,
+    bot: BotRelease,
+    given: BotRuntime,
+    config: Mapping[str, Json],
+    bytecode: Path,
+    work: Path,
+    left_out: Sequence[str] = (),
 ) -> PoolSpec:
-    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`; its
-    working folder is in `work`. FactoryError when there is no such launcher.
+    """How the runner starts `bot` of `release` with the values of its `config` and what it is `given`; its working
+    folder is in `work`, and `left_out` is what its bundle says of that, where this machine packed it. FactoryError when
+    there is no such launcher.
     """
     launcher = launcher_of(bot.arguments.launcher, bot.command)
     installed = ProcessEnvironment(
@@ -58,6 +65,7 @@ def pool_spec(
         bytecode=str(bytecode),
         variables=runs_in.variables,
         secrets=bot.secrets,
+        left_out=tuple(left_out),
     )
 
 

@@ -1,10 +1,11 @@
-"""What ignore files left out of a bundle: told when it is packed, and when a bot misses it."""
+"""What ignore files left out of a bundle, as it is told when that is packed (`bundle.missed` tells it of a bot that
+misses it).
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ MOST_COUNTED = 10_000
 """Files of a folder that are counted."""
 
 _MOST_SHOWN = 4
-_MISSED = re.compile(r"No module named '([^']+)'|No such file or directory: '([^']+)'|cannot import name '([^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,3 @@ def summary(left_out: Sequence[LeftOut]) -> str:
     shown = [f"{one.path} ({one.files:,})" if one.path.endswith("/") else one.path for one in found[:_MOST_SHOWN]]
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     return f"{count:,}{many} {'file' if count == 1 else 'files'}: {', '.join(shown)}{more}"
-
-
-def missed(left_out: Iterable[str], message: str) -> str | None:
-    """The path among `left_out` that the `message` of a bot's error is about, or None.
-
-    A FileNotFoundError names a path, a ModuleNotFoundError a module; a file in a folder that was left out is its.
-    """
-    found = _MISSED.search(message)
-    if found is None:
-        return None
-    module, file, name = found.groups()
-    wanted = file or (module or name).replace(".", "/")
-    parts = [part for part in wanted.split("/") if part not in ("", ".", "..")]
-    for path in left_out:
-        own = path.rstrip("/").split("/")
-        names = {tuple(own), (*own[:-1], own[-1].removesuffix(".py"))}
-        if any(tuple(parts[at : at + len(one)]) == one for one in names for at in range(len(parts))):
-            return path
-        if not path.endswith("/") and any(one[-1:] == tuple(parts[-1:]) for one in names):
-            return path
-    return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from factory_cdk.bundle import told_as_missed
 from factory_cdk.queues.port import Failed, Failure, Finished, Lease, Outcome
 from factory_cdk.runner.delays import restart_delay, retry_delay
 from factory_cdk.runner.failures import error_message, exit_reason, storable
@@ -240,6 +241,8 @@ class WorkerPool:
         slot.failed += 1
         attempt = lease.job.attempt
         kind, message, trace = (storable(error[part]) for part in ("type", "message", "traceback"))
+        if why := told_as_missed(self.pool_spec.bot, self.pool_spec.left_out, f"{message}\n{trace}"):
+            message = f"{message} ({why})"
         delay = retry_delay(self._timings, attempt, self.pool_spec.arguments.max_attempts, crashed=crashed)
         failed = Failed(lease, Failure(kind, message, trace, attempt), None if final else delay)
         self._log_failure(slot, failed, traced=TRACEBACK in trace.partition("\n")[0])

@@ -52,6 +52,8 @@ class PoolSpec:
     working folder, a copy of it (install/working_folder.py); `python` the interpreter of the workers,
     `bins` go onto PATH, `bytecode` is the folder for compiled files (None: beside the sources). `variables` are set for
     its processes; `secrets` says where the values of secrets come from, by their names, and holds none of them.
+    `left_out` are the paths of its source that are not in its bundle, for the messages of failures alone: a pool spec
+    that differs in them is the same.
     """
 
     sector: str
@@ -70,6 +72,7 @@ class PoolSpec:
     bytecode: str | None
     variables: Mapping[str, str]
     secrets: Mapping[str, SecretReference]
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def gets_jobs(self) -> bool:

@@ -43,6 +43,7 @@ def workshop(plan: Path) -> Path:
     return plan.parent
 
 
+@pytest.mark.slow
 def test_the_page_on_python_runs_with_the_bots_of_the_page_on_bots(workshop: Path) -> None:
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=workshop, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -52,6 +53,7 @@ def test_the_page_on_python_runs_with_the_bots_of_the_page_on_bots(workshop: Pat
     assert not list((workshop / "home" / "factories").rglob("runner-spec.json"))
 
 
+@pytest.mark.slow
 def test_every_bot_of_the_page_does_what_it_says(workshop: Path) -> None:
     factory = Factory(workshop / "factory-plan.yml")
     factory.build()
@@ -75,6 +77,7 @@ def test_the_page_names_every_step_and_everything_of_a_job() -> None:
     assert [name for name in (*steps, *told) if f"`{name}" not in text] == []
 
 
+@pytest.mark.slow
 def test_a_type_checker_knows_bots_jobs_and_futures(workshop: Path) -> None:
     (workshop / "code" / "wrong.py").write_text(WRONG)
     done = subprocess.run(

@@ -38,6 +38,7 @@ def built(plan: Path) -> Factory:
     return factory
 
 
+@pytest.mark.slow
 def test_a_plain_script_builds_submits_and_demolishes(plan: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=plan.parent, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -50,6 +51,7 @@ def test_a_plain_script_builds_submits_and_demolishes(plan: Path) -> None:
     assert not list((plan.parent / "home" / "factories").rglob("runner-spec.json"))
 
 
+@pytest.mark.slow
 def test_a_notebook_builds_submits_and_demolishes(plan: Path) -> None:
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
@@ -139,6 +141,7 @@ def test_demolish_can_let_the_bots_finish_first(built: Factory) -> None:
     assert [future.result(PATIENCE) for future in futures] == list(range(1, 201, 2))
 
 
+@pytest.mark.slow
 def test_a_factory_can_be_built_again(built: Factory) -> None:
     with pytest.raises(FactoryError, match="is built already"):
         built.build()
@@ -165,6 +168,7 @@ def test_what_was_built_is_shown_stopped_and_resumed(built: Factory, plan: Path)
     assert built.submit("odd", 5).result(PATIENCE) == 5
 
 
+@pytest.mark.slow
 def test_new_code_takes_over_while_the_factory_works_or_all_stays_as_it_was(built: Factory, plan: Path) -> None:
     bots = plan.parent / "code" / "bots.py"
     runner = built.info().runner
@@ -188,6 +192,7 @@ def test_new_code_takes_over_while_the_factory_works_or_all_stays_as_it_was(buil
         built.update()
 
 
+@pytest.mark.slow
 def test_another_program_goes_on_with_what_was_built(built: Factory, plan: Path) -> None:
     assert Factory(str(plan)).submit("odd", 5, stage="test").result(PATIENCE) == 5
 
@@ -198,6 +203,7 @@ def test_submitting_to_nobody_names_the_bots_there_are(built: Factory) -> None:
     assert refused.value.remedy == "its bots: cut, count, shout, odd, hold"
 
 
+@pytest.mark.slow
 def test_what_is_not_json_is_refused_before_anything_is_submitted(built: Factory) -> None:
     with pytest.raises(FactoryError, match="not JSON"):
         built.map("odd", [1, {2, 3}])

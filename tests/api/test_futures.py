@@ -72,6 +72,7 @@ def script(plan: Path, text: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_program_may_end_before_its_jobs_do(built: Factory, plan: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     job, done = script(plan, LEAVES, str(gate)).split()
@@ -87,12 +88,14 @@ def test_a_program_may_end_before_its_jobs_do(built: Factory, plan: Path, tmp_pa
     assert "success" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_fork_submits_anew_and_is_told_what_it_cannot_wait_for(built: Factory, plan: Path, tmp_path: Path) -> None:
     told, odd, held = script(plan, FORKS, str(tmp_path / "gate")).splitlines()
     assert "of which this is a fork" in told
     assert (odd, held) == ("3", "None")
 
 
+@pytest.mark.slow
 def test_two_objects_for_one_stage_do_not_mix_up_their_jobs(built: Factory, plan: Path) -> None:
     other = Factory(plan)
     mine, theirs = built.map("odd", range(1, 41, 2)), other.map("odd", range(101, 141, 2), stage="test")
@@ -100,6 +103,7 @@ def test_two_objects_for_one_stage_do_not_mix_up_their_jobs(built: Factory, plan
     assert [future.result(PATIENCE) for future in theirs] == list(range(101, 141, 2))
 
 
+@pytest.mark.slow
 def test_jobs_can_be_awaited(built: Factory) -> None:
     async def work() -> list[object]:
         futures = [asyncio.wrap_future(future) for future in built.map("odd", [1, 2, 3])]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import boto3
+import pytest
 from bootstrap_cloud import ACCESS_KEY, FACTS, SECRET_KEY, SIGNAL_TOKEN, Boot, Cloud, sha256, zipped
 from emulator import Emulator
 from patience import PATIENCE
@@ -14,6 +15,7 @@ from factory_cdk.bootstrap import render_install
 from factory_cdk.plan.model import Platform
 
 
+@pytest.mark.slow
 def test_an_instance_follows_the_release_of_an_emulated_region(
     cloud: Cloud, aws: Emulator, boot: Boot, root: Path
 ) -> None:

@@ -201,6 +201,7 @@ def test_a_release_that_is_missing_is_said_where_it_can_be(cloud: Cloud, boot: B
     assert "no wait handle to signal" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_young_instance_is_patient_with_every_service(cloud: Cloud, boot: Boot) -> None:
     cloud.release({"my_bot_2": BUNDLE})
     cloud.faults = {

@@ -108,6 +108,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         until(lambda: runner_pid(state) is None)  # noqa: B023
 
 
+@pytest.mark.slow
 def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shell) -> None:
     bot = shell.start(
         *(
@@ -142,6 +143,7 @@ def test_a_bot_is_started_does_jobs_and_leaves_nothing_but_its_queue(shell: Shel
         assert [record.queue for record in run_jobs(queues, job["id"].partition("-")[0])] == ["parts"]
 
 
+@pytest.mark.slow
 def test_results_go_on_to_a_bot_that_was_started_so(shell: Shell) -> None:
     shell.start("-q", "paint-queue", "bots:paint")
     shell.start("-q", "parts", "--workflow", "paint", "bots:weld")
@@ -150,6 +152,7 @@ def test_results_go_on_to_a_bot_that_was_started_so(shell: Shell) -> None:
     assert jobs["paint"]["result"] == [jobs["weld"]["result"], "painted"]
 
 
+@pytest.mark.slow
 def test_jobs_are_kept_for_the_next_start(shell: Shell) -> None:
     bot = shell.start("-q", "parts", "--stop", "--name", "welder", "bots:weld")
     shell.run("submit", "--name", FACTORY, "--bot", "welder", "--payload", "1")
@@ -160,6 +163,7 @@ def test_jobs_are_kept_for_the_next_start(shell: Shell) -> None:
         until(lambda: depth(queues, "parts").ready == 0 and depth(queues, "parts").leased == 0)
 
 
+@pytest.mark.slow
 def test_demolishing_one_keeps_its_jobs_and_asks_nothing_about_them(shell: Shell) -> None:
     bot = shell.start("-q", "parts", "--stop", "bots:weld")
     shell.run("submit", "--name", FACTORY, "--bot", "weld", "--payload", "1")
@@ -169,12 +173,14 @@ def test_demolishing_one_keeps_its_jobs_and_asks_nothing_about_them(shell: Shell
         assert depth(queues, "parts").ready == 1
 
 
+@pytest.mark.slow
 def test_a_stopped_bot_is_resumed(shell: Shell) -> None:
     shell.start("-q", "parts", "--stop", "bots:weld")
     shell.run("resume", "--name", FACTORY)
     assert len(shell.submit("weld", 1)) == 1
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_can_be_started_again(shell: Shell) -> None:
     bot = shell.start("-q", "parts", "bots:weld")
     _, err = shell.run("bot-start", "-q", "parts", "bots:weld", code=1)
@@ -186,6 +192,7 @@ def test_one_that_was_killed_can_be_started_again(shell: Shell) -> None:
     assert shell.submit("weld", 3)[0]["outcome"] == "success"
 
 
+@pytest.mark.slow
 def test_a_bot_that_cannot_be_loaded_leaves_nothing(shell: Shell) -> None:
     with (shell.folder / "code" / "bots.py").open("a") as file:
         file.write("raise RuntimeError('no')\n")
@@ -194,6 +201,7 @@ def test_a_bot_that_cannot_be_loaded_leaves_nothing(shell: Shell) -> None:
     assert stage_folders(shell.home) == []
 
 
+@pytest.mark.slow
 def test_qalx_can_start_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     qalx = tmp_path / "bin" / "qalx"
@@ -210,6 +218,7 @@ def test_qalx_can_start_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -233,6 +242,7 @@ def test_wrong_usage_is_told(shell: Shell, arguments: tuple[str, ...], code: int
     assert stage_folders(shell.home) == []
 
 
+@pytest.mark.slow
 def test_a_bot_whose_folder_is_removed_finishes_its_job_in_the_queue_that_others_share_and_ends(shell: Shell) -> None:
     gate = shell.folder / "gate"
     code = shell.folder / "code" / "slow.py"

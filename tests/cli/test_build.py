@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 from local_works import lives, until
 from patience import PATIENCE
 from shell import BOTS, Shell
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_what_would_be_and_touches_nothing(shell: Shell) -> None:
     text, _ = shell.run("build", "--plan", str(shell.plan), "--stage", "test", "--dry-run")
     assert "MOOD" in text
@@ -23,6 +25,7 @@ def test_a_dry_run_prints_what_would_be_and_touches_nothing(shell: Shell) -> Non
     assert json.loads(out)["processes"][0]["type"] == "aws"
 
 
+@pytest.mark.slow
 def test_a_dry_run_refuses_a_bot_path_that_leads_nowhere_without_importing_anything(shell: Shell) -> None:
     touched = shell.folder / "imported"
     (shell.folder / "code" / "bots.py").write_text(f"open({str(touched)!r}, 'w')\n" + BOTS)
@@ -40,6 +43,7 @@ def test_a_dry_run_refuses_a_bot_path_that_leads_nowhere_without_importing_anyth
     assert not touched.exists()
 
 
+@pytest.mark.slow
 def test_a_build_that_failed_leaves_nothing_behind(shell: Shell) -> None:
     shell.variables["MY_TOKEN"] = None
     shell.run("build", "--plan", str(shell.plan), "--stage", "test", code=1)
@@ -48,12 +52,14 @@ def test_a_build_that_failed_leaves_nothing_behind(shell: Shell) -> None:
     assert list((shell.home / "factories").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_building_a_stage_with_aws_sectors_says_that_deploying_is_not_there_yet(shell: Shell) -> None:
     _, err = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--yes", code=1)
     assert "deploying is not there yet" in err
     assert not shell.home.exists()
 
 
+@pytest.mark.slow
 def test_of_two_builds_at_once_one_is_told_and_the_other_builds(shell: Shell) -> None:
     builds = [shell.start("build", "--plan", str(shell.plan), "--stage", "test") for _ in range(2)]
     said = [build.communicate(timeout=PATIENCE)[1] for build in builds]
@@ -63,6 +69,7 @@ def test_of_two_builds_at_once_one_is_told_and_the_other_builds(shell: Shell) ->
     assert len(shell.workers()) == 5
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_build_takes_everything_back(shell: Shell) -> None:
     (shell.folder / "code" / "bots.py").write_text(f"import time\ntime.sleep(1000)\n{BOTS}")
     process = shell.start("build", "--plan", str(shell.plan), "--stage", "test")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from shell import Shell
 
 
+@pytest.mark.slow
 def test_demolish_asks_lists_and_refuses_to_guess(shell: Shell) -> None:
     shell.build("test")
     shell.build("other")
@@ -25,6 +27,7 @@ def test_demolish_asks_lists_and_refuses_to_guess(shell: Shell) -> None:
     shell.run("demolish", "--name", "journey", "--yes")
 
 
+@pytest.mark.slow
 def test_demolish_without_an_answer_changes_nothing_and_says_what_to_say(shell: Shell) -> None:
     shell.build("other")
     _, err = shell.run("demolish", "--name", "journey", code=1)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from patience import PATIENCE
 
 
@@ -34,6 +35,7 @@ def findings(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, An
     return {finding["name"]: finding for finding in json.loads(result.stdout)}
 
 
+@pytest.mark.slow
 def test_everything_that_every_command_needs_is_found_here(tmp_path: Path) -> None:
     result = doctor(tmp_path, "--format", "json")
     found = findings(result)
@@ -75,6 +77,7 @@ def test_credentials_are_found_and_never_printed(tmp_path: Path) -> None:
     assert "AKIDEXAMPLE" not in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_profile_that_does_not_exist_is_said_and_not_thrown(tmp_path: Path) -> None:
     result = doctor(tmp_path, AWS_PROFILE="nobody")
     assert "Traceback" not in result.stderr

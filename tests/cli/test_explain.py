@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from patience import PATIENCE
 
 from factory_cdk.codes import CODES
@@ -60,6 +61,7 @@ def test_an_unknown_code_is_wrong_usage_and_the_closest_is_named() -> None:
     assert "there is no code `F3022`: did you mean `F302`?" in result.stderr
 
 
+@pytest.mark.slow
 def test_without_a_code_all_are_listed_and_a_code_with_the_list_is_wrong_usage() -> None:
     assert explain().stdout == explain("--list").stdout
     result = explain("F302", "--list")

@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 
+import pytest
 from local_works import lives, until
 from patience import PATIENCE
 from shell import Shell
 
 
+@pytest.mark.slow
 def test_a_foreground_factory_whose_folder_is_removed_ends_and_says_so(shell: Shell) -> None:
     process = shell.start("build", "--plan", str(shell.plan), "--stage", "other", "--foreground")
     assert process.stdout is not None
@@ -25,6 +27,7 @@ def test_a_foreground_factory_whose_folder_is_removed_ends_and_says_so(shell: Sh
     assert not any(lives(row["pid"]) for row in workers)
 
 
+@pytest.mark.slow
 def test_in_the_foreground_it_prints_the_log_until_interrupted_and_keeps_the_queues(shell: Shell) -> None:
     process = shell.start(
         "build", "--plan", str(shell.plan), "--stage", "test", "--foreground", stdout=subprocess.PIPE, process_group=0
@@ -42,6 +45,7 @@ def test_in_the_foreground_it_prints_the_log_until_interrupted_and_keeps_the_que
     assert "its runner was ended" in shell.run("ps")[1]
 
 
+@pytest.mark.slow
 def test_a_foreground_build_that_is_killed_takes_its_factory_along(shell: Shell) -> None:
     process = shell.start("build", "--plan", str(shell.plan), "--stage", "test", "--foreground")
     assert process.stdout is not None

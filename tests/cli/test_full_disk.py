@@ -14,6 +14,8 @@ from shell import Shell, fill
 
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 
+pytestmark = pytest.mark.slow
+
 
 def test_on_a_full_disk_every_command_says_so_and_what_was_acknowledged_is_done_once_there_is_room(
     shell: Shell, small_disk: Path

@@ -26,12 +26,14 @@ def graph(*arguments: str, plan: Path = REFERENCE, stage: str = "test") -> subpr
     )
 
 
+@pytest.mark.slow
 def test_a_stage_is_drawn_as_text_unless_told_otherwise() -> None:
     result = graph()
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("my_factory_name / test\n3 bots, 3 queues, 2 sectors\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["text", "mermaid", "svg"])
 def test_every_run_gives_the_same_bytes(format_: str, tmp_path: Path) -> None:
     file = tmp_path / "picture"
@@ -48,6 +50,7 @@ def test_an_svg_is_a_document_of_its_own() -> None:
     assert not [element for element in root.iter() if {"href", "src", "onload"} & set(element.keys())]
 
 
+@pytest.mark.slow
 def test_a_refused_plan_and_an_unknown_stage_are_told_without_a_traceback(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yml"
     plan.write_text("factory: {}\n", encoding="utf-8")

@@ -101,6 +101,7 @@ def at(report: dict[str, Any], code: str) -> list[str]:
     return [lines[one["line"] - 1][one["column"] - 1 :] for one in found]
 
 
+@pytest.mark.slow
 def test_every_check_reports_at_the_plan_s_line(aws: dict[str, Any]) -> None:
     assert at(aws, "F705") == ["Ebs: {VolumeSize: 8, VolumeType: io1}"]
     assert at(aws, "F706") == ["m3.medium"]
@@ -128,6 +129,7 @@ def test_nothing_is_found_in_what_we_generate(aws: dict[str, Any]) -> None:
     assert {one["file"] for one in aws["diagnostics"]} == {"plan.yml"}
 
 
+@pytest.mark.slow
 def test_a_secret_is_in_no_output(aws: dict[str, Any], folder: Path) -> None:
     assert SECRET not in json.dumps(aws)
     for format_ in ("text", "github", "sarif"):
@@ -136,6 +138,7 @@ def test_a_secret_is_in_no_output(aws: dict[str, Any], folder: Path) -> None:
         assert SECRET not in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_the_reference_plan_has_warnings_and_notices_only(tmp_path: Path) -> None:
     (tmp_path / "plan.yml").write_bytes(REFERENCE.read_bytes())
     result = lint("--stage", "dev", "--region", "eu-west-2", "--format", "json", folder=tmp_path)
@@ -188,6 +191,7 @@ def test_warnings_refuse_only_when_strict_and_are_quiet_when_asked(folder: Path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_sarif_has_the_command_s_exit_code(folder: Path) -> None:
     result = lint("--stage", "here", "--format", "sarif", folder=folder)
     assert result.returncode == 0
@@ -195,6 +199,7 @@ def test_sarif_has_the_command_s_exit_code(folder: Path) -> None:
     assert lint("--stage", "here", "--format", "sarif", "--strict", folder=folder).returncode == 1
 
 
+@pytest.mark.slow
 def test_github_gets_notices_and_warnings_at_their_lines(tmp_path: Path) -> None:
     (tmp_path / "plan.yml").write_text(PLAN.replace("name: works", "name: [works]"), encoding="utf-8")
     result = lint("--stage", "dev", "--format", "github", folder=tmp_path)
@@ -202,6 +207,7 @@ def test_github_gets_notices_and_warnings_at_their_lines(tmp_path: Path) -> None
     assert result.stdout.startswith("::error file=plan.yml,line=2,")
 
 
+@pytest.mark.slow
 def test_a_plan_that_validation_refuses_is_not_linted(tmp_path: Path) -> None:
     (tmp_path / "plan.yml").write_text(PLAN.replace("InstanceType: m3.medium", "InstnceType: m3"), encoding="utf-8")
     result = lint("--stage", "dev", "--format", "json", folder=tmp_path)
@@ -210,12 +216,14 @@ def test_a_plan_that_validation_refuses_is_not_linted(tmp_path: Path) -> None:
     assert "F502" in codes and not {code for code in codes if code.startswith("F7")}
 
 
+@pytest.mark.slow
 def test_an_unknown_stage_is_a_diagnostic(folder: Path) -> None:
     result = lint("--stage", "deev", folder=folder)
     assert result.returncode == 1
     assert "error[F113]" in result.stdout and "did you mean `dev`?" in result.stdout
 
 
+@pytest.mark.slow
 def test_validate_knows_the_same_comments(tmp_path: Path) -> None:
     unused = PLAN.replace("  alarms:\n", "  workflows:\n    spare: [draw]  # factory: ignore F310, F311\n  alarms:\n")
     (tmp_path / "plan.yml").write_text(unused, encoding="utf-8")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 
+import pytest
 from local_works import until
 from shell import Shell
 
@@ -14,6 +15,7 @@ WORKER = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_ps_lists_workers_only_in_json_and_names_every_column_in_text(shell: Shell) -> None:
     assert json.loads(shell.run("ps", "--format", "json")[0]) == []
     assert "nothing is built here" in shell.run("ps")[1]
@@ -28,6 +30,7 @@ def test_ps_lists_workers_only_in_json_and_names_every_column_in_text(shell: She
     assert "nobody is not built here" in shell.run("ps", "--name", "nobody", code=1)[1]
 
 
+@pytest.mark.slow
 def test_commands_for_a_stage_that_is_not_built_say_what_is(shell: Shell) -> None:
     shell.build("other")
     for command in ("stop", "resume", "info", "logs", "demolish"):
@@ -39,6 +42,7 @@ def test_commands_for_a_stage_that_is_not_built_say_what_is(shell: Shell) -> Non
         assert "several stages: other, test" in shell.run(command, "--name", "journey", code=2)[1]
 
 
+@pytest.mark.slow
 def test_list_says_what_helps_and_where_the_plan_is_from_wherever_it_is_asked(shell: Shell) -> None:
     shell.run("build", "--plan", shell.plan.name, "--stage", "other")
     shell.build("test")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from patience import PATIENCE
 from shell import Shell
 
 
+@pytest.mark.slow
 def test_logs_of_one_bot_alone_are_followed_from_the_first_line_on(shell: Shell) -> None:
     shell.build()
     shell.submit("--bot", "cut", "--payload", '"one two"')
@@ -21,6 +23,7 @@ def test_logs_of_one_bot_alone_are_followed_from_the_first_line_on(shell: Shell)
     assert (following.returncode, out) == (0, "")
 
 
+@pytest.mark.slow
 def test_logs_follow_until_the_runner_is_gone(shell: Shell) -> None:
     shell.build()
     following = shell.start("logs", "--name", "journey", "-f", "--bot", "count")

@@ -41,6 +41,7 @@ def test_the_version_is_the_package_s() -> None:
     assert factory_cdk("--version").stdout == f"factory-cdk, version {__version__}\n"
 
 
+@pytest.mark.slow
 def test_help_lists_every_command_with_what_it_does() -> None:
     result = factory_cdk("--help")
     assert result.returncode == 0
@@ -48,6 +49,7 @@ def test_help_lists_every_command_with_what_it_does() -> None:
         assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE), command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [(), ("jobs",)])
 def test_no_line_of_a_list_of_commands_is_cut_off_in_80_columns(group: tuple[str, ...]) -> None:
     said = factory_cdk(*group, "--help", COLUMNS="80").stdout
@@ -56,6 +58,7 @@ def test_no_line_of_a_list_of_commands_is_cut_off_in_80_columns(group: tuple[str
     assert [line for line in listed if not re.fullmatch(r"  [a-z-]+ +[A-Z].*[.]", line) or "..." in line] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     result = factory_cdk(command, "--help")
@@ -79,6 +82,7 @@ def test_a_misspelled_command_is_answered_with_the_one_that_was_meant() -> None:
     assert "No such command 'nonsense'.\n" in factory_cdk("nonsense").stderr
 
 
+@pytest.mark.slow
 def test_completion_knows_commands_options_and_what_is_built(tmp_path: Path) -> None:
     state = stage_folder(tmp_path, "works", "test")
     state.path.mkdir(parents=True)
@@ -156,6 +160,7 @@ def test_a_terminal_without_the_characters_gets_escapes_and_no_traceback(tmp_pat
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_demo_runs_a_factory_to_its_end_and_exits_0(tmp_path: Path) -> None:
     """The script itself, its set-up replaced by the environment that runs this test; needs a package index."""
     root = Path(__file__).parents[2]

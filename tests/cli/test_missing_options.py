@@ -58,6 +58,7 @@ def test_a_plan_without_its_option_is_answered_with_the_option(command: str, fol
     assert said == "Error: Missing option '--plan'. The plan is named by an option: --plan 'my plan.yml'"
 
 
+@pytest.mark.slow
 def test_a_plan_in_the_folder_is_offered_and_not_taken(folder: Path) -> None:
     assert refused(folder, "validate").endswith("There is one in this folder: --plan factory-plan.yml")
     (folder / "factory-plan.yml").unlink()
@@ -65,6 +66,7 @@ def test_a_plan_in_the_folder_is_offered_and_not_taken(folder: Path) -> None:
     assert refused(folder, "validate", "absent.yaml").endswith(": --plan absent.yaml")
 
 
+@pytest.mark.slow
 def test_a_missing_stage_is_answered_with_those_of_the_plan(folder: Path) -> None:
     plan = ("--plan", "factory-plan.yml")
     assert refused(folder, "build", *plan) == "Error: Missing option '--stage'. The plan has test, prod"
@@ -73,6 +75,7 @@ def test_a_missing_stage_is_answered_with_those_of_the_plan(folder: Path) -> Non
     assert refused(folder, "build", "--plan", "absent.yml") == "Error: Missing option '--stage'."
 
 
+@pytest.mark.slow
 def test_a_missing_factory_is_answered_with_what_is_built(folder: Path) -> None:
     assert refused(folder, "stop") == "Error: Missing option '--name'. Write --name works"
     assert refused(folder, "jobs", "list", "works") == "Error: Missing option '--name'. Write --name works"
@@ -85,6 +88,7 @@ def test_a_missing_factory_is_answered_with_what_is_built(folder: Path) -> None:
     assert refused(folder, "stop", "mill") == "Error: Missing option '--name'. Write --name mill"
 
 
+@pytest.mark.slow
 def test_other_mistakes_are_answered_as_before(folder: Path) -> None:
     assert refused(folder, "submit", "--name", "works") == "Error: Missing option '--bot'."
     assert refused(folder, "stop", "--name", "works", "now") == "Error: Got unexpected extra argument (now)"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from patience import PATIENCE
 
 
@@ -22,6 +23,7 @@ def test_the_schema_goes_to_stdout_as_json() -> None:
     assert json.loads(result.stdout)["properties"]["factory"]["required"] == ["name", "bots", "stages"]
 
 
+@pytest.mark.slow
 def test_the_schema_goes_to_a_file_when_one_is_named(tmp_path: Path) -> None:
     file = tmp_path / "plan.schema.json"
     assert schema("-o", str(file)).stdout == b""
@@ -42,6 +44,7 @@ def test_the_page_on_the_plan_is_the_one_in_docs() -> None:
     assert b"| `processes` | How many worker processes run this bot (default: 1) | `4` |" in page
 
 
+@pytest.mark.slow
 def test_the_plans_on_the_page_are_valid(tmp_path: Path) -> None:
     factory, flow = [
         block.partition("```")[0] for block in schema("--format", "markdown").stdout.decode().split("```yaml\n")[1:]

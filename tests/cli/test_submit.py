@@ -21,6 +21,7 @@ def lines_of(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_submit_takes_a_payload_a_file_or_lines_and_prints_the_run_once_it_is_on_disk(shell: Shell) -> None:
     shell.build()
     shell.run("stop", "--name", "journey")
@@ -39,6 +40,7 @@ def test_submit_takes_a_payload_a_file_or_lines_and_prints_the_run_once_it_is_on
     assert [dict(jobs[0].tags) for jobs in found] == [{}, {"a": "b=c"}, {"k": ""}, {}]
 
 
+@pytest.mark.slow
 def test_waiting_prints_descendants_too_progress_is_on_stderr_and_the_exit_code_tells(shell: Shell) -> None:
     shell.build()
     base = ("submit", "--name", "journey", "--stage", "test", "--wait", "180", "--bot")
@@ -55,6 +57,7 @@ def test_waiting_prints_descendants_too_progress_is_on_stderr_and_the_exit_code_
     assert "1 dead" in err
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_is_told_and_is_no_dead_one(shell: Shell) -> None:
     shell.build()
     shell.run("stop", "--name", "journey")
@@ -67,6 +70,7 @@ def test_a_cancelled_job_is_told_and_is_no_dead_one(shell: Shell) -> None:
     assert (job["outcome"], job["result"], job["error"]) == ("cancelled", None, None)
 
 
+@pytest.mark.slow
 def test_a_submission_to_a_runner_that_was_killed_is_kept_and_waiting_for_it_exits_4(shell: Shell) -> None:
     shell.build("other")
     os.kill(json.loads(shell.run("list", "--format", "json")[0])[0]["runner"], 9)
@@ -79,6 +83,7 @@ def test_a_submission_to_a_runner_that_was_killed_is_kept_and_waiting_for_it_exi
     assert json.loads(shell.run("info", "--name", "journey", "--format", "json")[0])["bots"][0]["depth"]["ready"] == 2
 
 
+@pytest.mark.slow
 def test_a_dead_job_exits_1_and_names_its_error(shell: Shell) -> None:
     shell.build()
     lines = shell.folder / "numbers.jsonl"
@@ -91,6 +96,7 @@ def test_a_dead_job_exits_1_and_names_its_error(shell: Shell) -> None:
     assert 'raise ValueError(f"{number} is even")' in dead["error"]["traceback"]
 
 
+@pytest.mark.slow
 def test_submit_tells_a_time_out_and_a_runner_that_is_gone(shell: Shell) -> None:
     shell.build("other")
     gate = shell.folder / "gate"
@@ -115,6 +121,7 @@ def test_submit_tells_a_time_out_and_a_runner_that_is_gone(shell: Shell) -> None
     until(lambda: shell.workers()[0]["done"] == 2)
 
 
+@pytest.mark.slow
 def test_wrong_usage_of_submit_is_told_and_a_quiet_one_says_results_alone(shell: Shell) -> None:
     shell.build()
     out, err = shell.run("submit", "--name", "journey", "-q", "--bot", "count", "--payload", "[1]", "--wait", "180")

@@ -49,6 +49,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_another_folder_home_locale_time_zone_umask_and_hash_seed_give_the_same_bytes(
     fresh: Path, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_an_assembly_says_nothing_of_the_machine_that_made_it(fresh: Path) -> No
         assert not found, name
 
 
+@pytest.mark.slow
 def test_a_second_stage_into_the_same_folder_leaves_nothing_of_the_first(fresh: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "parents" / "out"
     assert synth(output, stage="dev").returncode == 0
@@ -96,6 +98,7 @@ def test_a_second_stage_into_the_same_folder_leaves_nothing_of_the_first(fresh: 
     assert [path.name for path in output.parent.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_a_stage_without_an_aws_sector_says_so_and_writes_nothing(tmp_path: Path) -> None:
     done = synth(tmp_path / "out", stage="test")
     assert (done.returncode, list(tmp_path.iterdir())) == (0, [])
@@ -111,6 +114,7 @@ def refusal(done: Done) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_what_is_no_assembly_is_refused_and_left_alone(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -123,12 +127,14 @@ def test_what_is_no_assembly_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert files(tmp_path) == {"theirs/thesis.txt": b"years of work"}
 
 
+@pytest.mark.slow
 def test_the_assembly_that_one_stands_in_is_not_pulled_away(fresh: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(fresh, tmp_path / "out"))
     assert "current folder" in refusal(synth(copy, cwd=copy))
     assert files(copy) == files(fresh)
 
 
+@pytest.mark.slow
 def test_a_link_is_followed_and_stays_one(fresh: Path, tmp_path: Path) -> None:
     real = Path(shutil.copytree(fresh, tmp_path / "real"))
     (real / "stale.template.json").write_text("{}")
@@ -160,6 +166,7 @@ def locked(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "locked"
 
 
+@pytest.mark.slow
 def test_a_parent_that_cannot_be_written_is_refused(locked: Path) -> None:
     assert "cannot write the cloud assembly" in refusal(synth(locked / "out"))
     assert "cannot write the cloud assembly" in refusal(synth(locked / "parents" / "out"))
@@ -172,6 +179,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     yield from mounted(tmp_path / "disk", "size=300k")
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_assembly_as_it_was(fresh: Path, tiny_disk: Path) -> None:
     out = Path(shutil.copytree(fresh, tiny_disk / "out"))
     (tiny_disk / "ballast").write_bytes(b"x" * (os.statvfs(tiny_disk).f_bavail * 4096 - 40_000))
@@ -180,6 +188,7 @@ def test_a_full_disk_leaves_the_old_assembly_as_it_was(fresh: Path, tiny_disk: P
     assert sorted(path.name for path in tiny_disk.iterdir()) == ["ballast", "out"]
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_run_is_named_without_a_traceback(tmp_path: Path) -> None:
     for node in ("/nonexistent/node", "/bin/false"):
         said = refusal(synth(tmp_path / "out", env={**os.environ, "JSII_NODE": node}))
@@ -205,6 +214,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True], ids=["to the process", "as a terminal's Ctrl-C"])
 def test_ctrl_c_in_the_middle_leaves_the_old_assembly_and_no_folder_of_its_own(
     whole_group: bool, fresh: Path, tmp_path: Path

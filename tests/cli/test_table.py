@@ -95,6 +95,7 @@ def piped(home: Path, arguments: list[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("columns", [80, 100])
 def test_tables_fit_the_terminal(home: Path, name: str, columns: int) -> None:
@@ -114,6 +115,7 @@ def test_ids_are_never_cut_and_errors_go_on_in_further_lines(home: Path) -> None
     assert "unexpected" in words and "sRGB" in words
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said(home: Path) -> None:
     header, *_ = text = shown(home, ["ps"], 80).splitlines()
     assert header.split() == ["factory", "stage", "sector", "bot", "worker", "pid", "state"]
@@ -121,6 +123,7 @@ def test_what_is_left_out_is_said(home: Path) -> None:
     assert "in hand" in shown(home, ["ps"], 200).splitlines()[0]
 
 
+@pytest.mark.slow
 def test_depths_of_queues_and_times_of_jobs_become_tables_of_their_own(home: Path) -> None:
     text = shown(home, TABLES["info"], 80)
     assert text.count("thumbnailer") == 3, "once a bot, once a bot with its queue"
@@ -133,6 +136,7 @@ def test_depths_of_queues_and_times_of_jobs_become_tables_of_their_own(home: Pat
     assert "wider" not in stats, "nothing had to be left out"
 
 
+@pytest.mark.slow
 def test_names_are_folded_only_where_all_else_is_of_no_use(home: Path) -> None:
     lines = shown(home, ["ps"], 60).splitlines()
     assert [line[:12].strip() for line in lines[1:3]] == ["image-pipeli", "ne"]

@@ -214,6 +214,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_prints_once(state: StageFolder, tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
@@ -234,6 +235,7 @@ def test_queues_that_cannot_be_read_are_the_trouble_of_their_stage(state: StageF
     assert "weld" in done.stdout
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_fills_the_screen_until_q(state: StageFolder, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(

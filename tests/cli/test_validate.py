@@ -75,6 +75,7 @@ def test_text_shows_the_line_with_a_caret_and_what_to_do(plan: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_json_says_all_on_stdout_also_when_the_plan_is_refused(plan: Path) -> None:
     plan.write_text(REFUSED)
     done = validate(plan, "--format", "json")
@@ -94,6 +95,7 @@ def test_json_says_all_on_stdout_also_when_the_plan_is_refused(plan: Path) -> No
     assert (warning["code"], warning["severity"], warning["line"]) == ("F403", "warning", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "a: [", "- 1\n", "\x00"])
 def test_json_is_whole_whatever_the_file_holds(text: str, plan: Path) -> None:
     plan.write_text(text)
@@ -122,6 +124,7 @@ def test_github_gets_workflow_commands_at_the_lines(tmp_path: Path) -> None:
     assert warning.startswith(f"::warning {file},line=3,col=33,title=F403::source folder of `first`")
 
 
+@pytest.mark.slow
 def test_strict_refuses_warnings_and_says_why(plan: Path) -> None:
     plan.write_text(WARNED)
     assert validate(plan).returncode == 0
@@ -131,6 +134,7 @@ def test_strict_refuses_warnings_and_says_why(plan: Path) -> None:
     assert json.loads(validate(plan, "--strict", "--format", "json").stdout)["valid"] is False
 
 
+@pytest.mark.slow
 def test_quiet_prints_errors_only(plan: Path) -> None:
     plan.write_text(WARNED)
     assert validate(plan, "-q").stdout == ""
@@ -140,6 +144,7 @@ def test_quiet_prints_errors_only(plan: Path) -> None:
     assert "F106" in quiet and "F403" not in quiet and "refused" not in quiet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["my plan.yml", "плян é.yml", "-plan.yml", "a'b\"c$(id).yml", "plan\u202e.yml", "a\x1bb.yml"]
 )
@@ -154,6 +159,7 @@ def test_a_file_may_have_any_name_and_none_reaches_the_terminal_unescaped(name: 
     assert all(line.isprintable() for line in said.splitlines())
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_no_utf_8_is_shown_escaped(tmp_path: Path) -> None:
     name = os.fsdecode(b"plan-\xe9.yml")
     (tmp_path / name).write_text(REFUSED)
@@ -184,6 +190,7 @@ HOSTILE = GOOD.replace("name: demo", 'name: "\\e[2J\\e]0;owned\\a\\u202e"').repl
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["text", "github", "json"])
 def test_terminal_escapes_in_a_plan_do_not_reach_the_terminal(format_: str, plan: Path) -> None:
     plan.write_text(HOSTILE)
@@ -192,6 +199,7 @@ def test_terminal_escapes_in_a_plan_do_not_reach_the_terminal(format_: str, plan
     assert all(line.isprintable() for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_a_secret_in_a_plan_is_not_printed(plan: Path) -> None:
     plan.write_text(
         "factory:\n  name: 1demo\n  secrets: {TOKEN: hunter2}\n  bots:\n    first:\n"
@@ -253,12 +261,14 @@ def on_a_terminal(plan: Path, **environment: str) -> str:
     return on_terminal([*VALIDATE, "--plan", str(plan)], code=1, env=env)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colour_unless_no_color_is_set(plan: Path) -> None:
     plan.write_text(REFUSED)
     assert "\x1b[" in on_a_terminal(plan)
     assert "\x1b" not in on_a_terminal(plan, NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_a_stage_is_checked_against_what_aws_takes(plan: Path) -> None:
     plan.write_text(AWS)
     assert validate(plan).returncode == 0
@@ -270,6 +280,7 @@ def test_a_stage_is_checked_against_what_aws_takes(plan: Path) -> None:
     assert validate(plan, "--stage", "test", env={"AWS_DEFAULT_REGION": "eu-west-2"}).returncode == 0
 
 
+@pytest.mark.slow
 def test_warnings_of_other_stages_are_not_told_of_a_stage_nor_refuse_it(plan: Path) -> None:
     bots = "first: {source: {path: .}, bot_path: 'works:first'}"
     second = f"{bots}, second: {{source: {{path: .}}, bot_path: 'works:second'}}"
@@ -296,6 +307,7 @@ def test_a_region_that_does_not_exist_is_an_error_with_a_remedy(plan: Path) -> N
     assert "error: unknown default region `eu-west-22`" in done.stderr and "did you mean `eu-west-2`?" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_reference_plan_is_valid_on_every_stage() -> None:
     for stage, count in (("test", 7), ("dev", 19), ("prod", 10)):
         done = validate(REFERENCE, "--stage", stage, "--region", "eu-west-2", "--format", "json")

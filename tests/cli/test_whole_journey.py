@@ -9,6 +9,7 @@ from local_works import lives, until
 from shell import Shell
 
 
+@pytest.mark.slow
 def test_the_journey(shell: Shell) -> None:
     shell.build()
     jobs = shell.submit("--bot", "cut", "--payload", '"ein zwei ö"', "--tag", "k=v")
@@ -39,6 +40,7 @@ def test_the_journey(shell: Shell) -> None:
     assert "hidden-word" not in "".join(path.read_text(errors="replace") for path in shell.home.rglob("*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables", [{"HOME": None, "XDG_DATA_HOME": None}, {"LC_ALL": "C"}], ids=["homeless", "C"])
 def test_the_journey_without_a_home_or_a_locale(shell: Shell, variables: dict[str, str | None]) -> None:
     shell.variables = {**variables, "UV_CACHE_DIR": None}

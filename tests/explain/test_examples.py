@@ -104,6 +104,7 @@ def test_every_line_of_an_example_says_whether_it_is_wrong_or_fixed_or_both() ->
             assert len(line) <= 120, f"{name(explanation)}: {line!r}"
 
 
+@pytest.mark.slow
 def test_what_cdk_and_cfn_lint_say_is_caused_by_the_plans_of_their_examples(folder: Path) -> None:
     shown = [explanations()[code].example for code in BY_ENGINES]
     (fixed,) = {example.fixed for example in shown if example is not None}  # one run less: each takes seconds
@@ -198,6 +199,7 @@ def test_every_sketch_stands_for_something_that_is_proved_here() -> None:
     assert [name(one) for one in examples("sketch")] == list(SKETCHES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SKETCHES)
 def test_what_a_sketch_stands_for_causes_its_code_and_its_fix_does_not(code: str, folder: Path) -> None:
     wrong, fixed = SKETCHES[code]

@@ -75,6 +75,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     take_down(made.home)
 
 
+@pytest.mark.slow
 def test_two_bots_from_git_and_one_from_an_index_run_and_those_with_one_lock_share_an_environment(place: Place) -> None:
     files = {"requirements.txt": REQUIRES, "deep/bots/one/inner.py": TELL.format(name="one"), "data.txt": "42"}
     one = repository(place.folder / "one.git", files)
@@ -109,6 +110,7 @@ def test_two_bots_from_git_and_one_from_an_index_run_and_those_with_one_lock_sha
     place.demolish()
 
 
+@pytest.mark.slow
 def test_a_build_with_a_lock_runs_the_locked_commit_and_refuses_what_the_lock_does_not_hold(place: Place) -> None:
     bare = place.folder / "code.git"
     url = repository(bare, {"requirements.txt": REQUIRES, "bots.py": TELL.format(name="first")})
@@ -127,6 +129,7 @@ def test_a_build_with_a_lock_runs_the_locked_commit_and_refuses_what_the_lock_do
     assert "nothing is built here" in place.run("list").stderr
 
 
+@pytest.mark.slow
 def test_a_second_build_of_an_unchanged_plan_fetches_nothing(place: Place) -> None:
     url = repository(place.folder / "code.git", {"requirements.txt": REQUIRES, "bots.py": TELL.format(name="told")})
     place.plan({"told": {"source": {"url": url}, "bot_path": "bots:tell"}})
@@ -140,6 +143,7 @@ def test_a_second_build_of_an_unchanged_plan_fetches_nothing(place: Place) -> No
     assert place.result("told") == ["told", "1.0", None]
 
 
+@pytest.mark.slow
 def test_what_runs_is_a_copy_that_neither_its_author_nor_a_restart_changes(place: Place) -> None:
     code = place.folder / "code"
     code.mkdir()
@@ -157,6 +161,7 @@ def test_what_runs_is_a_copy_that_neither_its_author_nor_a_restart_changes(place
     place.demolish()
 
 
+@pytest.mark.slow
 def test_a_bundle_that_lost_a_file_is_laid_out_again(place: Place) -> None:
     code = place.folder / "code"
     code.mkdir()
@@ -222,6 +227,7 @@ def main():
 """
 
 
+@pytest.mark.slow
 def test_a_project_that_builds_is_installed_itself_on_top_of_a_shared_environment(place: Place) -> None:
     files = {"backend.py": BACKEND, "pyproject.toml": PROJECT, "src/teller/__init__.py": TELLER}
     url = repository(place.folder / "project.git", {**files, "extra.py": "from teller import tell\n"})
@@ -242,6 +248,7 @@ def test_a_project_that_builds_is_installed_itself_on_top_of_a_shared_environmen
     assert len(with_shade) == 1
 
 
+@pytest.mark.slow
 def test_a_project_that_cannot_be_built_is_told_with_what_helps(place: Place) -> None:
     files = {"backend.py": "raise SystemExit('no way')", "pyproject.toml": PROJECT, "src/teller/__init__.py": TELLER}
     url = repository(place.folder / "project.git", files)
@@ -252,6 +259,7 @@ def test_a_project_that_cannot_be_built_is_told_with_what_helps(place: Place) ->
     assert "nothing is built here" in place.run("list").stderr
 
 
+@pytest.mark.slow
 def test_requirements_of_git_have_a_commit_in_the_place_of_a_hash(place: Place) -> None:
     library = place.folder / "library.git"
     project = PROJECT.replace("teller", "lib").replace('dependencies = ["shade"]', "")
@@ -271,6 +279,7 @@ def test_requirements_of_git_have_a_commit_in_the_place_of_a_hash(place: Place) 
     assert place.result("told") == [8, "1.0"]
 
 
+@pytest.mark.slow
 def test_an_index_that_a_requirements_file_names_is_asked_when_installing_too(place: Place) -> None:
     code = place.folder / "code"
     make_wheel(code / "wheels of ours", "private", "1.5", "VALUE = 'private'\n")

@@ -39,6 +39,7 @@ def offline(index: Path, requirement: str) -> str:
     return f"--no-index\n--find-links {index.as_uri()}\n{requirement}  # this one\n"
 
 
+@pytest.mark.slow
 def test_two_bots_use_two_versions_of_one_library(works: Works, index: Path) -> None:
     for version in ("1.0", "2.0"):
         folder = f"v{version[0]}"

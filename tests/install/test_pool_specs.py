@@ -171,6 +171,7 @@ def test_a_manifest_that_lacks_something_is_no_release(said: dict[str, Any]) -> 
         release_from_json(said)
 
 
+@pytest.mark.slow
 def test_what_a_real_runner_runs_is_what_the_manifest_of_its_sector_gives(works: Works) -> None:
     works.write("src/bots.py", "def run(payload):\n    return payload\n")
     works.write("requirements.txt", "")

@@ -103,6 +103,7 @@ def found(works: Works, text: str) -> tuple[Diagnostic, ...]:
     return load_plan(plan).diagnostics
 
 
+@pytest.mark.slow
 def test_its_bots_are_built_and_jobs_pass_through_them(works: Works, container: ContainerLauncher) -> None:
     works.write(
         "bots.py", "def cut(text):\n    return text.split()\n\ndef last(result):\n    return ['last', result]\n"

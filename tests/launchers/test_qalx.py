@@ -105,6 +105,7 @@ def test_plain_arguments_are_left_to_qalx() -> None:
     )
 
 
+@pytest.mark.slow
 def test_successors_are_its_workflow(works: Works, record: Path) -> None:
     config = {"RECORD": str(record)}
     paint = bot("paint", "welding:bot", config={"RECORD": f"{record}.paint"}, launcher="qalx")

@@ -146,6 +146,7 @@ def test_a_runner_that_does_not_end_is_killed(echo: Works) -> None:
     remove(echo.folder())
 
 
+@pytest.mark.slow
 def test_a_resume_beside_the_runner_of_one_that_was_killed_starts_another(echo: Works) -> None:
     factory.stop(echo.home, "works", None, echo.said.append, cold=True)
     state, spec = echo.folder(), factory.find(echo.home, "works").spec

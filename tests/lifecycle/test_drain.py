@@ -51,6 +51,7 @@ def written(works: Works) -> Works:
     return works
 
 
+@pytest.mark.slow
 def test_every_job_and_all_that_follows_from_it_is_done(written: Works) -> None:
     written.build(
         bot("first", "bots:slow", to=["second"]), bot("second", "bots:slow", to=["third"]), bot("third", "bots:slow")
@@ -76,6 +77,7 @@ def test_what_is_not_done_in_time_goes_on(written: Works, tmp_path: Path) -> Non
     assert [record.outcome for record in written.wait(run)] == ["success"]
 
 
+@pytest.mark.slow
 def test_who_waits_long_is_told_what_the_workers_are_at(written: Works, tmp_path: Path) -> None:
     written.build(bot("hold", "bots:hold", processes=2))
     written.submit("hold", str(tmp_path / "gate"))
@@ -125,6 +127,7 @@ def test_a_runner_that_dies_is_told(written: Works, tmp_path: Path) -> None:
     assert refused.value.exit_code == 4
 
 
+@pytest.mark.slow
 def test_demolish_drains_first(
     written: Works, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

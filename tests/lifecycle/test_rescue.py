@@ -119,6 +119,7 @@ TALE = ("ps", "list", "top", "demolish")
 """Commands that do what they are for all the same."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [*DAMAGES, "log gone"])
 def test_every_command_names_the_file_and_what_is_wrong(path: Path, command: Command, damage: str) -> None:
     if damage == "log gone":
@@ -170,6 +171,7 @@ def test_check_says_as_json_what_could_be_saved(path: Path, command: Command) ->
     assert str(path) in found["problems"][0]
 
 
+@pytest.mark.slow
 def test_a_rescue_that_was_killed_between_its_two_steps_is_finished_by_the_next(
     path: Path, works: Works, command: Command
 ) -> None:

@@ -56,6 +56,7 @@ def pids(works: Works) -> list[int]:
     return [worker.pid for worker in status.workers if worker.pid]
 
 
+@pytest.mark.slow
 def test_a_killed_runner_leaves_no_orphan_is_seen_and_resume_loses_nothing(gated: Works, tmp_path: Path) -> None:
     gated.build(bot("hold", "bots:gated", to=["echo"], processes=2), bot("echo", "bots:echo"))
     gate = tmp_path / "gate"
@@ -79,6 +80,7 @@ def test_a_killed_runner_leaves_no_orphan_is_seen_and_resume_loses_nothing(gated
     assert gated.wait(late)[0].result == "late"
 
 
+@pytest.mark.slow
 def test_the_job_in_the_hand_of_a_killed_runner_goes_on_as_soon_as_its_stage_is_resumed(
     gated: Works, tmp_path: Path
 ) -> None:
@@ -97,6 +99,7 @@ def test_the_job_in_the_hand_of_a_killed_runner_goes_on_as_soon_as_its_stage_is_
     assert "1 job of a runner that died: ready again" in (gated.folder().logs / "runner.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_job_whose_last_attempt_died_with_its_runner_becomes_a_dead_letter(gated: Works, tmp_path: Path) -> None:
     gated.build(bot("hold", "bots:gated", max_attempts=1))
     gate = tmp_path / "gate"
@@ -129,6 +132,7 @@ def test_the_children_of_a_bot_end_with_a_killed_runner(gated: Works, tmp_path: 
     until(lambda: not lives(child))
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_the_job_in_hand_and_takes_no_more(gated: Works, tmp_path: Path) -> None:
     state = gated.build(bot("hold", "bots:gated"))
     gate = tmp_path / "gate"
@@ -158,6 +162,7 @@ def test_the_first_sigterm_is_warm_though_the_runner_is_ending_for_another_reaso
     assert factory.left(gated.home, "works") == factory.Left(0, 0)
 
 
+@pytest.mark.slow
 def test_sigterm_twice_puts_the_job_back_uncounted(gated: Works, tmp_path: Path) -> None:
     state = gated.build(bot("hold", "bots:gated"))
     gate = tmp_path / "gate"
@@ -175,6 +180,7 @@ def test_sigterm_twice_puts_the_job_back_uncounted(gated: Works, tmp_path: Path)
     assert (record.outcome, record.attempts, record.failures) == ("success", 1, ())
 
 
+@pytest.mark.slow
 def test_a_stopped_stage_keeps_jobs_and_workers_and_resume_goes_on(gated: Works, tmp_path: Path) -> None:
     gated.build(bot("hold", "bots:gated", to=["echo"]), bot("echo", "bots:echo"))
     gate = tmp_path / "gate"
@@ -219,6 +225,7 @@ def test_a_second_build_is_told(gated: Works) -> None:
         gated.build(bot("echo", "bots:echo"))
 
 
+@pytest.mark.slow
 def test_what_a_killed_build_left_is_removed_by_the_next(gated: Works, tmp_path: Path) -> None:
     started, gate = tmp_path / "started", tmp_path / "gate"
     gated.write(
@@ -284,6 +291,7 @@ def test_the_stage_of_a_killed_runner_can_be_demolished(gated: Works) -> None:
     assert factory.list_factories(gated.home) == []
 
 
+@pytest.mark.slow
 def test_two_stages_live_side_by_side_and_share_an_environment(gated: Works) -> None:
     gated.build(bot("echo", "bots:echo"), stage_name="one")
     gated.build(bot("echo", "bots:echo"), stage_name="two")

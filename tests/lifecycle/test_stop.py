@@ -100,6 +100,7 @@ def test_who_stops_a_stage_is_told_when_another_command_lets_it_go_on(works: Wor
     assert works.wait(run)[0].result == "held"
 
 
+@pytest.mark.slow
 def test_many_who_write_a_file_at_once_never_leave_half_of_one(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
 
@@ -153,6 +154,7 @@ def test_a_cold_demolition_waits_for_no_job(works: Works, gate: Path) -> None:
     assert not found.folder.path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "says", "state"),
     [

@@ -13,6 +13,7 @@ from factory_cdk.stacks.node import prepare_cdk
 from factory_cdk.stacks.validation import validate_templates
 
 
+@pytest.mark.slow
 def test_cdk_validates_though_this_process_has_started_it_without_validation(tmp_path: Path) -> None:
     prepare_cdk()
     text = PLAN.replace("t3.micro", "t3.gigantic")
@@ -21,6 +22,7 @@ def test_cdk_validates_though_this_process_has_started_it_without_validation(tmp
     assert (tmp_path / "works-dev-eu-west-2.template.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_missing_property_is_one_finding_though_one_engine_names_the_place_where_it_would_be(tmp_path: Path) -> None:
     volume = "BlockDeviceMappings: [{DeviceName: a, Ebs: {VolumeType: io1, VolumeSize: 100, Encrypted: true}}]"
     found = engine_findings(designed(loaded(tmp_path, with_parameters(volume))), tmp_path)
@@ -35,6 +37,7 @@ def test_a_node_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.M
     assert failed.value.remedy
 
 
+@pytest.mark.slow
 def test_what_cdk_says_when_it_fails_is_one_line_and_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(FactoryError) as failed:

@@ -128,6 +128,7 @@ SIBLINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SIBLINGS)
 @pytest.mark.parametrize("kind", ["path", "git"])
 def test_what_is_around_the_subdirectory_is_there_at_pack_and_at_install(

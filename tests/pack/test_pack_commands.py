@@ -65,6 +65,7 @@ def command(repository: Repository, index: Path, tmp_path: Path, env: dict[str, 
     return Command(tmp_path, env)
 
 
+@pytest.mark.slow
 def test_pack_prints_one_line_for_each_bot_and_nothing_is_fetched_twice(command: Command) -> None:
     first = command("pack", "--plan", "plan.yml")
     assert [line.split()[0] for line in first.stdout.splitlines()] == ["g", "p", "y"]
@@ -75,6 +76,7 @@ def test_pack_prints_one_line_for_each_bot_and_nothing_is_fetched_twice(command:
     assert command("pack", "--plan", "plan.yml", "--quiet").stdout == ""
 
 
+@pytest.mark.slow
 def test_pack_shows_every_failure_after_the_bots_that_worked(command: Command, repository: Repository) -> None:
     repository.folder.rename(repository.folder.with_name("gone"))
     (command.folder / "code" / "bots" / "first.py").write_text("def walk(): ...\n")
@@ -85,6 +87,7 @@ def test_pack_shows_every_failure_after_the_bots_that_worked(command: Command, r
     assert [line.split()[1] == "failed" for line in done.stdout.splitlines()] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_pack_validates_first(command: Command) -> None:
     (command.folder / "plan.yml").write_text("factory: {name: 1}\n")
     done = command("pack", "--plan", "plan.yml", code=1)
@@ -102,6 +105,7 @@ def test_no_delete_leaves_the_trees_in_the_folder_of_the_variable(command: Comma
     assert (kept / "y" / ".factory_cdk" / "requirements.txt").exists()
 
 
+@pytest.mark.slow
 def test_lock_writes_what_pack_then_holds_to(command: Command, repository: Repository, index: Path) -> None:
     missing = command("pack", "--plan", "plan.yml", "--locked", code=1)
     assert "there is no plan.lock" in missing.stderr
@@ -121,6 +125,7 @@ def test_lock_writes_what_pack_then_holds_to(command: Command, repository: Repos
     assert json.loads((command.folder / "plan.lock").read_text())["factory"] == "works"
 
 
+@pytest.mark.slow
 def test_locked_refuses_a_plan_that_changed_and_names_the_bots(command: Command) -> None:
     command("lock", "--plan", "plan.yml")
     plan = command.folder / "plan.yml"
@@ -141,6 +146,7 @@ def test_locked_refuses_a_plan_that_changed_and_names_the_bots(command: Command)
     assert "plan.lock is out of date: version was not set and is 1.0" in told
 
 
+@pytest.mark.slow
 def test_lock_refuses_bots_that_are_not_there(command: Command) -> None:
     assert "no bot 'nobody'" in command("lock", "--plan", "plan.yml", "--upgrade", "nobody", code=1).stderr
     command("lock", "--plan", "plan.yml", "g", code=2)
@@ -148,6 +154,7 @@ def test_lock_refuses_bots_that_are_not_there(command: Command) -> None:
         assert "Examples:" in command(name, "--help").stdout
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_the_lock_as_it_was(command: Command, repository: Repository) -> None:
     command("lock", "--plan", "plan.yml")
     before = (command.folder / "plan.lock").read_text()
@@ -172,6 +179,7 @@ def test_ctrl_c_and_sigterm_end_a_pack_cleanly(sign: signal.Signals, code: int, 
     assert leftovers(command.folder / "state" / "cache" / "pack") == []
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_bars_that_are_gone_in_the_end(command: Command) -> None:
     controller, terminal = pty.openpty()
     process = subprocess.Popen(

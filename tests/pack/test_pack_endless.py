@@ -34,6 +34,7 @@ def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
         run(["yes"], cwd=tmp_path, env=os.environ, stop=threading.Event(), most=1 << 20)
 
 
+@pytest.mark.slow
 def test_submodules_without_end_are_refused(repository: Repository, tmp_path: Path, env: dict[str, str]) -> None:
     places = {f"m{number}": "" for number in range(11)}
     modules = "".join(f'[submodule "{place}"]\n path = {place}\n url = {repository.url}\n' for place in places)
@@ -44,6 +45,7 @@ def test_submodules_without_end_are_refused(repository: Repository, tmp_path: Pa
     assert "more than 100 submodules" in refusal(pack_one(tmp_path, one, env))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_larger_than_memory_should_be_is_packed_in_pieces(
     repository: Repository, tmp_path: Path, env: dict[str, str]
 ) -> None:

@@ -73,6 +73,7 @@ def _changes(value: Any, said: dict[str, Any]) -> Iterator[Any]:
     yield {**value, "archive-sha256": "0" * 64}
 
 
+@pytest.mark.slow
 def test_whatever_a_lock_holds_it_is_packed_as_it_says_or_refused(
     lock: Lock, bots: list[Bot], tmp_path: Path, env: dict[str, str]
 ) -> None:

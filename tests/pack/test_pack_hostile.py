@@ -60,6 +60,7 @@ def test_a_link_to_a_folder_that_it_lies_in_is_refused(
     assert "points at a folder that it lies in" in refusal(pack_one(tmp_path, bot(git_source(repository)), env))
 
 
+@pytest.mark.slow
 def test_links_that_multiply_without_end_are_stopped(
     repository: Repository, tmp_path: Path, env: dict[str, str]
 ) -> None:

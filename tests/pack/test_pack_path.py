@@ -215,6 +215,7 @@ def test_code_that_this_python_cannot_parse_is_packed_with_a_note(
     assert any("not checked" in note for note in packed.notes)
 
 
+@pytest.mark.slow
 def test_sources_that_are_read_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
     def yield_to_others(_phase: str, _details: dict[str, int]) -> None:
         time.sleep(0)  # another thread goes on in the middle of a parse, as when a finalizer runs

@@ -59,6 +59,7 @@ def packed(python: list[str], source: str, folder: Path, umask: str, env: dict[s
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_another_folder_user_umask_locale_time_zone_order_and_times_change_nothing(
     repository: Repository, index: Path, tmp_path: Path, env: dict[str, str]
 ) -> None:

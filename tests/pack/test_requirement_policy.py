@@ -126,6 +126,7 @@ def test_indexes_and_rules_of_resolution_in_a_source_still_count(
     assert packed.bundle.requirements[0].startswith("lib==1.0 ")
 
 
+@pytest.mark.slow
 def test_files_that_include_each_other_without_end_are_refused(tmp_path: Path, env: dict[str, str]) -> None:
     files = {f"r{number}.txt": f"-r r{number + 1}.txt\n" for number in range(3000)}
     said = refused({"requirements.txt": "-r r0.txt\n", **files}, tmp_path, env)

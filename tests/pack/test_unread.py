@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pack_sources import BOT, TARGET, at_path, bot, names, pack_all, pack_one, refusal, wheel, write_files
 
+from factory_cdk.bundle import missed
 from factory_cdk.pack import PackedBot
-from factory_cdk.pack.left_out import LeftOut, missed, summary
+from factory_cdk.pack.left_out import LeftOut, summary
 
 PLAIN = {"b.py": "def run(p): return p\n"}
 SCRIPT = (
@@ -229,6 +230,12 @@ def test_nothing_left_out_is_nothing_to_say() -> None:
         ("ModuleNotFoundError: No module named 'pkg.generated.pb2'", "pkg/generated/"),
         ("ImportError: cannot import name 'tables' from 'pkg'", "pkg/tables.py"),
         ("ModuleNotFoundError: No module named 'numpy'", None),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: '/etc/b.json'\n\n"
+            "During handling of the above exception, another exception occurred:\n\n"
+            "FileNotFoundError: [Errno 2] No such file or directory: 'config.json'",
+            "config.json",
+        ),
         ("ValueError: config.json", None),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'other.json'", None),
     ],
@@ -266,6 +273,7 @@ BUILT: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("case", BUILT)
 def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_path: Path, env: dict[str, str]) -> None:
@@ -277,3 +285,31 @@ def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_p
         pytest.skip("no index can be reached from here")
     report.refuse_failures()
     assert required(report.bots[0]) == ["six"]
+
+
+def test_modules_with_the_name_of_a_standard_one_are_named(tmp_path: Path, env: dict[str, str]) -> None:
+    files = {
+        "src/b.py": PLAIN["b.py"],
+        "src/signal.py": "",
+        "email/__init__.py": "",
+        "src/pkg/types.py": "",
+        "csv/a": "",
+    }
+    rename = "of Python's standard library: `import {}` may give either of them; rename the file"
+    said = (
+        f"src/signal.py has the name of a module {rename.format('signal')}",
+        f"email/__init__.py has the name of a module {rename.format('email')} or folder",
+    )
+    assert pack_files(files, tmp_path, env).notes == said
+    again = pack_one(tmp_path, bot(at_path(tmp_path / "code"), "b:run"), env)
+    assert (again.fetched, again.notes) == (False, said)
+
+
+def test_dependencies_of_a_poetry_project_without_a_build_system_are_named(tmp_path: Path, env: dict[str, str]) -> None:
+    poetry = "[tool.poetry]\nname = 'b'\nversion = '1'\n[tool.poetry.dependencies]\npython = '^3.11'\n"
+    packed = pack_files({**PLAIN, "pyproject.toml": f"{poetry}one = '*'\n"}, tmp_path, env)
+    assert packed.notes == (
+        "no requirements were found, and pyproject.toml's [tool.poetry.dependencies] is not read: "
+        "add the [build-system] of poetry-core, and it is read",
+    )
+    assert pack_files({**PLAIN, "pyproject.toml": poetry}, tmp_path, env).notes == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ def boxes(nodes: list[Node], layout: Layout) -> list[tuple[float, float, float, 
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(graphs())
 def test_no_two_nodes_overlap_and_all_are_inside_the_drawing(graph: tuple[list[Node], Edges]) -> None:
@@ -44,6 +46,7 @@ def test_no_two_nodes_overlap_and_all_are_inside_the_drawing(graph: tuple[list[N
             assert apart or upper >= other_lower + SPACE - 0.2 or other_upper >= lower + SPACE - 0.2
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(graphs())
 def test_every_edge_starts_and_ends_at_its_nodes_and_passes_no_other(graph: tuple[list[Node], Edges]) -> None:
@@ -64,6 +67,7 @@ def test_every_edge_starts_and_ends_at_its_nodes_and_passes_no_other(graph: tupl
                 assert not passes or across <= upper - LANE / 2 or across >= lower + LANE / 2
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(max_examples=100)
 def test_without_circles_every_edge_runs_forwards(graph: tuple[list[Node], Edges]) -> None:

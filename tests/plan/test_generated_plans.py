@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from compiled_stages import as_written, compiled, lint_errors
 from generated_plans import examples
 from hypothesis import given, note
@@ -21,6 +22,7 @@ from factory_cdk.plan.yaml.compose import compose
 from factory_cdk.plan.yaml.nodes import plain
 
 
+@pytest.mark.slow
 @examples(60)
 @given(written_plans())
 def test_a_plan_is_read_as_pyyaml_reads_it_however_it_is_spelled(case: tuple[dict[str, Any], str]) -> None:
@@ -41,6 +43,7 @@ def types(value: Any) -> Any:
     return [types(item) for item in value] if isinstance(value, list) else type(value)
 
 
+@pytest.mark.slow
 @examples(50)
 @given(written_plans())
 def test_every_valid_plan_synthesizes_as_it_was_written_and_passes_cfn_lint(case: tuple[dict[str, Any], str]) -> None:
@@ -59,6 +62,7 @@ def test_every_valid_plan_synthesizes_as_it_was_written_and_passes_cfn_lint(case
             assert list(lint_errors(design, out)) == []
 
 
+@pytest.mark.slow
 def test_an_anchor_that_is_asked_for_is_written_where_its_value_stood_before() -> None:
     bots = {name: {"source": {"path": "."}, "bot_path": "works:run"} for name in ("one", "two", "three")}
     plan: dict[str, Any] = {"factory": {"name": "demo", "bots": bots}}

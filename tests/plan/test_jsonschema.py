@@ -159,6 +159,7 @@ def test_every_spelling_of_a_bot_argument_is_known_and_only_the_plain_one_is_pro
     assert {"^-p$", "^p$", "^-q$", "^q$"} < set(arguments["patternProperties"])
 
 
+@pytest.mark.slow
 @examples(40)
 @given(written_plans())
 def test_a_generated_plan_fits_the_schema(case: tuple[dict[str, Any], str]) -> None:
@@ -178,12 +179,14 @@ def agree(text: str) -> None:
     assert theirs or not ours.keys() & TOLD, f"only validate refuses it: {ours}"
 
 
+@pytest.mark.slow
 @examples(200)
 @given(broken_plans())
 def test_what_the_schema_refuses_validate_refuses_and_what_it_tells_validate_tells(plan: dict[str, Any]) -> None:
     agree(written(plan, 0))
 
 
+@pytest.mark.slow
 @examples(30)
 @given(written_plans(), st.integers(0, 2**32))
 def test_they_agree_on_mutations_of_any_plan(case: tuple[dict[str, Any], str], seed: int) -> None:

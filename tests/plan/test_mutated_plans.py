@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 from compiled_stages import compiled
 from generated_plans import examples
 from hypothesis import given, note
@@ -24,6 +25,7 @@ MUTATIONS, SYNTHESIZED = 25, 2
 """How many mutations of each plan are tried, and how many of the valid ones are synthesized."""
 
 
+@pytest.mark.slow
 @examples(30)
 @given(written_plans(), st.integers(0, 2**32))
 def test_a_mutated_plan_synthesizes_or_is_refused_where_it_was_mutated(

@@ -209,12 +209,14 @@ def damaged_texts(draw: st.DrawFn) -> str:
     return text
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(mutated_plans())
 def test_a_plan_with_changed_nodes_is_answered(text: str) -> None:
     hold_what_is_promised(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(damaged_texts())
 def test_a_plan_with_damaged_text_is_answered(text: str) -> None:
@@ -317,6 +319,7 @@ def cpu_seconds(text: str, folder: Path) -> float:
     return min(taken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "count"),
     [
@@ -360,6 +363,7 @@ factory:
 {fans}"""
 
 
+@pytest.mark.slow
 def test_a_workflow_of_100_000_edges_is_loaded_and_resolved(tmp_path: Path) -> None:
     loaded = load(dense(448), tmp_path)
     assert loaded.plan is not None

@@ -6,8 +6,8 @@ import re
 
 import test_alarm_metrics
 import test_aws_checks
-import test_commands
 import test_lookalikes
+import test_plan_commands
 import test_plan_sources
 import test_plan_stage
 import test_plan_structure
@@ -24,7 +24,7 @@ SUITES = (
     test_plan_workflows,
     test_aws_checks,
     test_alarm_metrics,
-    test_commands,
+    test_plan_commands,
     test_lookalikes,
     test_regions,
 )

@@ -204,6 +204,7 @@ def test_sectors_that_fill_several_stacks_are_a_warning_without_a_lock(tmp_path:
     assert found.line == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "says"), [("F602", "resources"), ("F603", "characters for")])
 def test_a_sector_that_is_over_a_limit_is_refused_at_the_sector(code: str, says: str, tmp_path: Path) -> None:
     bots = "".join(

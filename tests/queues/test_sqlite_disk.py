@@ -72,6 +72,7 @@ def ends_of(path: Path) -> dict[str, object]:
         return {lease.job.id: lease.job.payload for lease in claim(queues, "end", 10_000, lease=60)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_acknowledged_job_is_lost_whenever_the_power_fails(tmp_path: Path, seed: int) -> None:
     records = traced(tmp_path, seed)

@@ -95,6 +95,7 @@ def ends_of(path: Path) -> list[str]:
         return [lease.job.id for lease in claim(queues, "end", 10_000, lease=60)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_acknowledged_job_is_lost_wherever_the_log_is_cut(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311

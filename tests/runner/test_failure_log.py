@@ -81,6 +81,7 @@ def test_a_result_that_is_not_json_is_an_error_in_the_log(bad: Works) -> None:
     )
 
 
+@pytest.mark.slow
 def test_logs_take_the_start_of_an_id_and_say_when_there_is_nothing(shell: Shell) -> None:
     shell.build()
     (dead,) = shell.submit("--bot", "odd", "--payload", "2", code=1)

@@ -216,6 +216,7 @@ def most_memory(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
+@pytest.mark.slow
 def test_a_result_is_as_large_as_it_may_be_and_one_that_is_larger_fails_its_job_in_words(works: Works) -> None:
     works.write("pumping.py", PUMP)
     works.build(bot("give", "pumping:give", to=["weigh"], max_attempts=1), bot("weigh", "pumping:weigh"))

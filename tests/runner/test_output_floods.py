@@ -98,6 +98,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_between_two_large_messages_there_is_time_for_others(tmp_path: Path) -> None:
     async def moments() -> list[float]:
         loop = asyncio.get_running_loop()

@@ -65,6 +65,21 @@ def test_a_job_that_fails_is_tried_again_later_until_its_attempts_are_spent(
     ]
 
 
+def test_a_failure_says_what_an_ignore_file_left_out_of_the_bundle(runner: FakeRunner) -> None:
+    pool = runner.ready_pool(left_out=("data/", "tables.py"))
+    hand(pool, "a", "b")
+    missing = "[Errno 2] No such file or directory: 'data/model.bin'"
+    trace = "FileNotFoundError: no table\n\nModuleNotFoundError: No module named 'tables'"
+    runner.process.say(kind="failed", id="a", error={"type": "OSError", "message": missing, "traceback": ""})
+    runner.process.say(kind="failed", id="b", error={"type": "ValueError", "message": "no table", "traceback": trace})
+    ignored = "is in the source of make, but an ignore file leaves it out of the bundle"
+    assert [failed.failure.message for failed in runner.settled if isinstance(failed, Failed)] == [
+        f"{missing} (data/ {ignored})",
+        f"no table (tables.py {ignored})",
+    ]
+    assert f"(data/ {ignored})" in runner.log()
+
+
 def test_a_failure_that_is_final_is_not_tried_again(runner: FakeRunner) -> None:
     hand(runner.ready_pool(), "a")
     runner.process.fail(final=True)

@@ -119,6 +119,7 @@ def test_every_worker_of_a_bot_is_replaced_while_jobs_pour_in_and_none_is_lost_o
     assert factory.left(works.home, "works") == factory.Left(0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_lost_while_workers_and_the_runner_are_killed_in_the_middle_of_reloads(
     works: Works, seed: int
@@ -219,6 +220,7 @@ def test_new_workers_get_the_secrets_that_the_runner_was_given_and_no_file_does(
     assert not any(b"hidden-word" in path.read_bytes() for path in written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_runner_that_is_killed_in_the_middle_goes_on_with_the_code_that_was_at_work(
     works: Works, gate: Path, moment: str

@@ -97,6 +97,7 @@ def test_a_daemon_lives_as_long_as_its_worker_and_ends_with_it(works: Works, lef
     until(lambda: no_zombies(works))
 
 
+@pytest.mark.slow
 def test_a_daemon_ends_when_its_job_takes_too_long(works: Works, left: Path) -> None:
     daemon = leave(works, left, "leave_and_hang", timeout=1)
     until(lambda: not lives(daemon))

@@ -14,6 +14,8 @@ from patience import PATIENCE
 
 from factory_cdk.stacks.node import wheel_node
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = "plans/reference/factory-plan.yml"
 CDK = Path(sys.prefix) / "cdk-cli" / "node_modules" / "aws-cdk" / "bin" / "cdk"

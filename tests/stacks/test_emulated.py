@@ -97,6 +97,7 @@ def running_instances(aws: Emulator, name: str, region: str) -> list[Any]:
     return [instance for reservation in found for instance in reservation["Instances"]]
 
 
+@pytest.mark.slow
 def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Emulator, tmp_path: Path) -> None:
     stage = Stage(aws, "whole", tmp_path)
     queues = stage.create("queues")
@@ -147,6 +148,7 @@ def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Em
         iam.get_instance_profile(InstanceProfileName="emulated.whole.here")
 
 
+@pytest.mark.slow
 def test_an_instance_that_fails_takes_its_stack_down_again(aws: Emulator, tmp_path: Path) -> None:
     stage = Stage(aws, "failing", tmp_path)
     stack = stage.create("eu-west-1", "eu-west-1")
@@ -156,6 +158,7 @@ def test_an_instance_that_fails_takes_its_stack_down_again(aws: Emulator, tmp_pa
     stage.delete(stack, "eu-west-1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["queues", "eu-west-2"])
 def test_a_plain_deploy_of_unpacked_bots_is_refused_before_anything_is_made(
     kind: str, aws: Emulator, tmp_path: Path

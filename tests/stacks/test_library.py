@@ -117,6 +117,7 @@ def same(ours: dict[str, Template], plain: dict[str, Template]) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_the_reference_plan_s_templates_are_those_of_the_plain_synth(stage: str, tmp_path: Path) -> None:
     app = app_in(tmp_path / "library")
@@ -170,6 +171,7 @@ class Types:
             node.instance_type = "m7i.large"
 
 
+@pytest.mark.slow
 def test_an_aspect_sees_typed_resources_and_may_change_them(plan: Path, tmp_path: Path) -> None:
     app = app_in(tmp_path / "library")
     stage = FactoryStage(app, plan=plan, stage="dev")
@@ -187,6 +189,7 @@ def test_an_aspect_sees_typed_resources_and_may_change_them(plan: Path, tmp_path
     assert only(found["works-dev-eu-west-2"], "AWS::EC2::Instance")["Properties"]["Monitoring"] == "true"
 
 
+@pytest.mark.slow
 def test_the_rules_of_cdk_nag_see_our_resources_by_their_types(tmp_path: Path) -> None:
     import cdk_nag
 
@@ -336,6 +339,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"report": read(folder / "cdk.out" / "validation-report.json"), **stacks}
 
 
+@pytest.mark.slow
 def test_the_example_app_adds_an_alarm_a_grant_an_aspect_and_tags(example: dict[str, Any]) -> None:
     assert set(example) == {"report", "Operations", "cdk-app-prod-queues", "cdk-app-prod-eu-west-2"}
     alarm = only(example["Operations"], "AWS::CloudWatch::Alarm")["Properties"]

@@ -45,18 +45,21 @@ def run(folder: Path, app: str, **variables: str) -> subprocess.CompletedProcess
     return python(folder, "-m", "factory_cdk.stacks.run", "app.py", "out", **variables)
 
 
+@pytest.mark.slow
 def test_an_app_that_is_run_by_us_may_import_aws_cdk_first(folder: Path) -> None:
     done = run(folder, AWS_FIRST + SYNTH)
     assert (done.returncode, done.stdout) == (0, f"{wheel_node()}\n"), done.stderr
     assert (folder / "out" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_an_app_that_imports_the_library_first_needs_nothing_more(folder: Path) -> None:
     (folder / "app.py").write_text(LIBRARY_FIRST + SYNTH)
     done = python(folder, "app.py", "out")
     assert (done.returncode, done.stdout) == (0, f"{wheel_node()}\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_a_home_that_holds_no_cache_holds_nothing_up(folder: Path) -> None:
     done = run(folder, LIBRARY_FIRST + SYNTH, HOME="/proc", FACTORY_CDK_HOME=str(folder / "home"))
     assert done.returncode == 0, done.stderr
@@ -70,6 +73,7 @@ def test_the_node_that_the_user_names_is_the_one(folder: Path) -> None:
     assert "set JSII_NODE to a Node that runs" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_refused_is_told_without_a_traceback(folder: Path) -> None:
     (folder / "plan.yml").write_text("factory: {nmae: x}\n")
     app = "import aws_cdk\nfrom factory_cdk.stacks.library import FactoryStage\n"

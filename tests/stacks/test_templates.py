@@ -144,6 +144,7 @@ def lint(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing_but_the_references_own_short_ids(reference_assembly: Path) -> None:
     found = lint(reference_assembly)
     assert {rule for rule, _ in found} == SHORT_IDS, found
@@ -307,6 +308,7 @@ def many(count: int) -> str:
     return json.dumps({"factory": {"name": "many", "bots": bots, "stages": {"dev": sectors}}})
 
 
+@pytest.mark.slow
 def test_four_hundred_sectors_of_a_region_make_several_stacks_within_cloudformations_limits(tmp_path: Path) -> None:
     design = design_stage(stage_plan(many(400), tmp_path))
     templates = synthesized(design, tmp_path / "out")

@@ -83,6 +83,6 @@ def test_the_options_of_logs(
     assert logs("--job", "j1") == ["one", "two"]
     assert logs("--level", "warning") == ["two", "three"]
     assert logs("--since", "1h", "--level", "error") == ["two"]
-    assert logs("--until", "1h") == ["lines"], "none: it says so"
+    assert logs("--until", "1h") == ["match"], "none: it says so"
     assert logs("--until", stamp(time.time() + 60)) == ["one", "two", "three"]
     assert logs("--until", "1h", "-f", code=2)[-1] == "together"

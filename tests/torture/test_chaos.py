@@ -13,6 +13,8 @@ from pathlib import Path
 import chaos
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a killed command leaves is found in /proc")
 @pytest.mark.parametrize("scene", list(chaos.SCENES))

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import storm
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60.0
 SEED = 20
 ESSENTIAL = ("kill busy", "kill worker", "kill runner", "kill submitter", "suspend worker", "step clock")

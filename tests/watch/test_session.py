@@ -139,6 +139,7 @@ def code(watching: Watching, text: str) -> None:
     save(watching, watching.folder / "code" / "bots.py", text)
 
 
+@pytest.mark.slow
 def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_left_alone(
     start: Callable[..., Watching],
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_save_reloads_its_bot_the_job_in_hand_is_finished_and_other_bots_are_l
     assert not any(lives(pid) for pid in others)
 
 
+@pytest.mark.slow
 def test_a_bot_from_git_is_left_alone_by_a_save_of_the_others(start: Callable[..., Watching], shell: Shell) -> None:
     url = repository(shell.folder / "glue.git", {"bots.py": "def glue(part):\n    return part\n"})
     git = f'    glue: {{source: {{url: "{url}", depth: 1}}, bot_path: "bots:glue"}}\n'
@@ -189,6 +191,7 @@ def test_a_bot_from_git_is_left_alone_by_a_save_of_the_others(start: Callable[..
     watching.ends(0)
 
 
+@pytest.mark.slow
 def test_new_replaced_and_deleted_files_count_and_what_is_ignored_or_an_editors_does_not(
     start: Callable[..., Watching],
 ) -> None:
@@ -230,6 +233,7 @@ def test_a_burst_of_saves_is_one_reload_or_few(start: Callable[..., Watching]) -
     assert watching.said.count("code changed") <= saves / 30
 
 
+@pytest.mark.slow
 def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_mend_is_taken(
     start: Callable[..., Watching],
 ) -> None:
@@ -255,6 +259,7 @@ def test_code_that_cannot_be_loaded_is_shown_with_its_reason_and_log_and_the_men
     watching.becomes(["mended", None])
 
 
+@pytest.mark.slow
 def test_what_was_saved_with_broken_code_is_reloaded_once_that_is_mended(start: Callable[..., Watching]) -> None:
     watching = start()
     paint = watching.folder / "paint shop" / "bots.py"
@@ -282,6 +287,7 @@ def test_what_was_saved_with_broken_code_is_reloaded_once_that_is_mended(start: 
     assert painted() == "blue"
 
 
+@pytest.mark.slow
 def test_code_that_is_put_back_while_the_other_is_being_loaded_stays(start: Callable[..., Watching]) -> None:
     watching = start()
     loading = watching.folder / "loading"
@@ -292,6 +298,7 @@ def test_code_that_is_put_back_while_the_other_is_being_loaded_stays(start: Call
     until(lambda: len(watching.pids("cut")) == 1)
 
 
+@pytest.mark.slow
 def test_a_plan_that_changes_is_taken_as_far_as_a_reload_can(start: Callable[..., Watching]) -> None:
     watching = start()
     plan = watching.shell.plan
@@ -428,6 +435,7 @@ def test_a_second_watch_of_a_stage_is_refused_and_so_is_one_of_nothing(start: Ca
     watching.becomes(["first", None])
 
 
+@pytest.mark.slow
 def test_a_home_inside_the_code_is_refused_unless_it_is_ignored(start: Callable[..., Watching], shell: Shell) -> None:
     shell.variables["FACTORY_CDK_HOME"] = str(shell.folder / "code" / "state")
     command = ("build", "--plan", str(shell.plan), "--stage", "test", "--watch")
@@ -441,6 +449,7 @@ def test_a_home_inside_the_code_is_refused_unless_it_is_ignored(start: Callable[
     assert watching.ends(0).count("code changed") == 1
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_the_old_code_goes_on_and_the_next_save_is_taken_once_there_is_room(
     small_disk: Path, start: Callable[..., Watching]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from factory_cdk.bundle import told_as_missed
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
@@ -24,7 +25,6 @@ from factory_cdk.lifecycle.local.installation import install, installations_of, 
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
-from factory_cdk.pack.left_out import missed
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
@@ -159,6 +159,6 @@ def _missed(design: StageDesign, trouble: Mapping[str, Any]) -> str:
     """The beginning of a remedy where what a bot misses is what an ignore file left out of its bundle."""
     bundles = [bot.bundle for sector in design.sectors for bot in sector.bots if bot.name == trouble["bot"]]
     for bundle in bundles:
-        if (path := missed(bundle.left_out, f"{trouble['reason']}\n{trouble['log']}")) is not None:
-            return f"{path} is in the source of {bundle.bot}, but an ignore file leaves it out of the bundle; "
+        if why := told_as_missed(bundle.bot, bundle.left_out, f"{trouble['reason']}\n{trouble['log']}"):
+            return f"{why}; "
     return ""

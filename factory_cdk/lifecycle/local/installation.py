@@ -78,7 +78,8 @@ def spec_of(design: StageDesign, installations: Sequence[Installation], options:
         factory=design.factory,
         stage=design.stage,
         pool_specs=tuple(
-            pool_spec(one.release, one.bot, one.runtime, one.config, bytecode, work) for one in installations
+            pool_spec(one.release, one.bot, one.runtime, one.config, bytecode, work, one.bundle.left_out)
+            for one in installations
         ),
         end_order=design.demolish_order,
         plan=str(Path(options.plan).absolute()) if options.plan else "",

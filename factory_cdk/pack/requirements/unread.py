@@ -64,6 +64,11 @@ def _of_projects(tree: Tree, found: Located | None, start: str) -> Iterator[tupl
     project = said.get("project")
     if isinstance(project, dict) and project.get("dependencies"):
         yield f"{start}pyproject.toml", "requirements are read from one file alone"
+    if (found is None or found.path != f"{start}pyproject.toml") and _poetry_requires(said):
+        yield (
+            f"{start}pyproject.toml's [tool.poetry.dependencies]",
+            "add the [build-system] of poetry-core, and it is read",
+        )
     groups = said.get("dependency-groups")
     if isinstance(groups, dict) and (wanted := [name for name in groups if name not in _FOR_DEVELOPMENT]):
         what = f"{start}pyproject.toml [dependency-groups] {', '.join(wanted)}"
@@ -74,6 +79,14 @@ def _of_projects(tree: Tree, found: Located | None, start: str) -> Iterator[tupl
         is_built = found is not None and found.path in (f"{start}setup.py", f"{start}pyproject.toml")
         if options.get("install_requires") and not is_built:
             yield f"{start}setup.cfg", "add a pyproject.toml with a [build-system] beside it"
+
+
+def _poetry_requires(said: dict[str, object]) -> bool:
+    """Whether a pyproject.toml lists dependencies for poetry; the version of Python is none."""
+    tool = said.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    wanted = poetry.get("dependencies") if isinstance(poetry, dict) else None
+    return isinstance(wanted, dict) and bool(wanted.keys() - {"python"})
 
 
 _FOR_DEVELOPMENT = frozenset(

@@ -20,6 +20,7 @@ from factory_cdk.pack.paths import REQUIREMENTS, native
 from factory_cdk.pack.requirements.locking import digest_of_lines
 from factory_cdk.pack.requirements.manifest import locate, reaches_outside, reader_of
 from factory_cdk.pack.requirements.outside import AROUND, SOURCE, SourceFacts, with_around, without_around
+from factory_cdk.pack.shadowing import shadowing
 from factory_cdk.pack.sources.checkout import Checkout, check_out
 from factory_cdk.pack.sources.clone import commit_at_remote
 from factory_cdk.pack.sources.folder import tree_of_checkout, tree_of_folder
@@ -223,6 +224,7 @@ def _pack(
     requirements = locked_requirements(context, code, laid_out_in, ask_version)
     facts = SourceFacts(laid_out_in, requirements.projects, requirements.version)
     layout, said = layout_of(code, context.bot, facts), facts.to_json()
+    context.notes.extend(shadowing(code.paths, layout.roots))
     stored = context.add_bundle(code.adding(SOURCE, said) if said else code, requirements.lines)
     left_out = [(one.path, one.files) for one in context.left_out]
     if identity["kind"] == "git":
