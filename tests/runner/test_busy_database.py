@@ -102,21 +102,28 @@ def test_a_runner_goes_on_while_a_checkpoint_waits_for_the_disk(
     (syncs / "hold").touch()
     runs = []
 
-    def are_made(count: int) -> bool:
-        """Whether threads have made so many syncs; else there is more to write."""
-        runs.append(works.submit("echo", *["x" * 900] * 20))  # so many pages that a commit would make a checkpoint
-        made = syncs / "others"
-        return made.exists() and made.stat().st_size >= count
+    def made() -> int:
+        """How many syncs threads have made."""
+        return (syncs / "others").stat().st_size
 
-    until(lambda: are_made(1))
+    def submit_more() -> bool:
+        """Have more written; whether a thread has begun a sync."""
+        runs.append(works.submit("echo", *["x" * 900] * 20))  # so many pages that a commit would make a checkpoint
+        return made() > 0
+
+    def do_many(enough: int) -> bool:
+        """Let the runner alone write, also what follows a checkpoint; whether threads have made `enough` syncs."""
+        assert len(works.run("echo", *range(1000))) == 2000
+        return made() >= enough
+
+    until(submit_more)
     request = ask(state, gate="closed")
     until(lambda: (status := read_status(state)) and status.request == request)
     (syncs / "hold").unlink()
     ask(state, gate="open")
     assert [len(works.wait(run)) for run in runs] == [40] * len(runs)
-    before = (syncs / "others").stat().st_size
-    assert len(works.run("echo", *range(4000))) == 8000  # the runner alone writes: also what follows each checkpoint
-    assert (syncs / "others").stat().st_size >= before + 3
+    enough = made() + 9  # three for a checkpoint: of the log, of the database, and of the new log
+    until(lambda: do_many(enough))
     assert not (syncs / "main").exists()
     status = read_status(state)
     assert status is not None
