@@ -101,3 +101,11 @@ def test_closing_waits_for_what_is_done_in_a_thread(tmp_path: Path) -> None:
         assert record is not None
         assert (record.state, len(str(record.result))) == ("success", FILE_BYTES + 1)
     assert [path.name for path in tmp_path.rglob(".staging*")] == []
+
+
+def test_what_one_event_loop_began_in_a_thread_does_not_hold_up_the_next_loop(tmp_path: Path) -> None:
+    with SqliteQueues(tmp_path / "queues.db") as queues:
+        queues.send("a", [Job(f"job-{number}", "bot", None, "run") for number in range(600)])
+        for _ in range(600):  # several checkpoints; each call has a loop of its own
+            (lease,) = claim(queues, "a", 1, lease=60)
+            assert finish(queues, lease, [])

@@ -69,7 +69,6 @@ class SqliteQueues:
         self._steps = Steps(self._file)
         self._ringer = Ringer(self._file.paths.bells)
         self._subscriptions: set[Bells] = set()
-        self._in_thread: asyncio.Future[Any] | None = None
         self._work: concurrent.futures.Future[Any] | None = None
         self.history = SqliteHistory(self._file, self._ringer)
         self.capabilities = Capabilities(
@@ -170,36 +169,27 @@ class SqliteQueues:
 
     async def _write(self, step: Callable[[], Answer], encoding: Encoding | None = None) -> Answer:
         """What `step` answers, in a write transaction: here and at once, or in a thread where it would have to wait."""
-        while self._in_thread is not None:
-            await asyncio.wait((self._in_thread,))
+        while self._work is not None and not self._work.done():
+            await asyncio.wait((asyncio.wrap_future(self._work),))  # of this loop, whichever began it
         writing = self._file.writing()
         if not (encoding and encoding.beside) and writing.begin_at_once():
             with writing:
                 answer = step()
             if self._file.is_checkpoint_due(0):
-                self._work_apart(self._file.checkpoint)
+                self._work = _start(self._file.checkpoint)
             return answer
 
         def wait_and_write() -> Answer:
             with encoding or Encoding(self._file.bodies), writing:
                 return step()
 
-        return await asyncio.shield(self._work_apart(wait_and_write))  # who is cancelled does not end the step
-
-    def _work_apart(self, work: Callable[[], Answer]) -> asyncio.Future[Answer]:
-        """What `work` will answer, in a thread; nothing else is written by this engine meanwhile."""
-        self._work = _start(work)
-        future = self._in_thread = asyncio.wrap_future(self._work)
-        future.add_done_callback(self._leave_thread)
-        return future
+        work = self._work = _start(wait_and_write)
+        return await asyncio.shield(asyncio.wrap_future(work))  # who is cancelled does not end the step
 
     @property
     def _heard(self) -> set[str]:
         """The queues of whose jobs our own caller knows without a bell."""
         return {queue for bells in self._subscriptions for queue in bells.queues}
-
-    def _leave_thread(self, _: object) -> None:
-        self._in_thread = None
 
     def _ring_for(self, settled: Sequence[Finished | Failed], held: list[bool], leases: list[Lease]) -> None:
         """Ring where jobs were left for others."""
