@@ -42,7 +42,7 @@ def pool_spec(bot: str, *successors: str) -> PoolSpec:
     to = tuple(Successor("workshop_sector", one, f"{one}-images") for one in successors)
     return PoolSpec(
         *("workshop_sector", bot, f"{bot}-images", to, BotArguments(processes=2)),
-        *(Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2, "/", (), "/bin/python", (), None, {}, {}),
+        *(Start("target", (f"bots:{bot}",)), FACTORY_QUEUES, 2, "/", "/", (), "/bin/python", (), None, {}, {}),
     )
 
 
