@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from contract import Engine, SharedContract
+from patience import PATIENCE
 from queue_calls import claim, finish, run_jobs, settle_and_claim
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.port import Finished, Forward, Job, JobRecord, Wanted
 from factory_cdk.queues.sqlite.bodies import FILE_BYTES
 from factory_cdk.queues.sqlite.engine import SqliteQueues
@@ -109,3 +114,37 @@ def test_what_one_event_loop_began_in_a_thread_does_not_hold_up_the_next_loop(tm
         for _ in range(600):  # several checkpoints; each call has a loop of its own
             (lease,) = claim(queues, "a", 1, lease=60)
             assert finish(queues, lease, [])
+
+
+def test_what_a_thread_raises_is_told_to_who_asked_for_it_alone(tmp_path: Path) -> None:
+    """A runner ends when its loop is told of an exception that nobody has taken."""
+    untold: list[object] = []
+    go_on, is_full = threading.Event(), False
+
+    def sync(_: int) -> None:
+        if is_full:
+            assert go_on.wait(PATIENCE)
+            raise OSError(errno.ENOSPC, "no space left")
+
+    async def work() -> None:
+        nonlocal is_full
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: untold.append(context))
+        with SqliteQueues(tmp_path / "queues.db", sync=sync) as queues:
+            queues.send("a", [Job("one", "bot", 1, "run"), Job("two", "bot", 1, "run")])
+            one, two = (await queues.settle_and_claim([], [Wanted("a", 2, 60)]))[1]
+            is_full = True
+            large = Finished(one, [], "x" * (FILE_BYTES + 1))
+            settling = asyncio.create_task(queues.settle_and_claim([large], []))
+            waiting = [asyncio.create_task(queues.extend([two], 60)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting.pop().cancel()
+            await asyncio.sleep(0)
+            go_on.set()
+            with pytest.raises(FactoryError, match="the disk is full"):
+                await settling
+            assert [[lease.job.id for lease in await one] for one in waiting] == [["two"], ["two"]]
+            assert (await queues.settle_and_claim([Finished(one)], []))[0] == [True]
+
+    asyncio.run(work())
+    gc.collect()
+    assert untold == []

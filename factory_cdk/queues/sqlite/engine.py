@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from factory_cdk.doorbell import Doorbell, Ringer, bell_path
 from factory_cdk.queues.port import Capabilities, Failed, Finished, Forward, Job, Lease, UnstorableError, Wanted
@@ -69,7 +69,7 @@ class SqliteQueues:
         self._steps = Steps(self._file)
         self._ringer = Ringer(self._file.paths.bells)
         self._subscriptions: set[Bells] = set()
-        self._work: concurrent.futures.Future[Any] | None = None
+        self._idle: concurrent.futures.Future[None] | None = None
         self.history = SqliteHistory(self._file, self._ringer)
         self.capabilities = Capabilities(
             atomic=True,
@@ -156,8 +156,8 @@ class SqliteQueues:
 
     def close(self) -> None:
         """Let go of the file, once what is done in a thread is; leases stay until their deadlines."""
-        if self._work is not None:
-            concurrent.futures.wait((self._work,))
+        if self._idle is not None:
+            self._idle.result()
         self._ringer.close()
         self._file.close()
 
@@ -169,22 +169,42 @@ class SqliteQueues:
 
     async def _write(self, step: Callable[[], Answer], encoding: Encoding | None = None) -> Answer:
         """What `step` answers, in a write transaction: here and at once, or in a thread where it would have to wait."""
-        while self._work is not None and not self._work.done():
-            await asyncio.wait((asyncio.wrap_future(self._work),))  # of this loop, whichever began it
+        while self._idle is not None and not self._idle.done():
+            await asyncio.wait((asyncio.wrap_future(self._idle),))  # of this loop, whichever began it
         writing = self._file.writing()
         if not (encoding and encoding.beside) and writing.begin_at_once():
             with writing:
                 answer = step()
             if self._file.is_checkpoint_due(0):
-                self._work = _start(self._file.checkpoint)
+                self._start(self._file.checkpoint)
             return answer
 
         def wait_and_write() -> Answer:
             with encoding or Encoding(self._file.bodies), writing:
                 return step()
 
-        work = self._work = _start(wait_and_write)
-        return await asyncio.shield(asyncio.wrap_future(work))  # who is cancelled does not end the step
+        # who is cancelled does not end the step
+        return await asyncio.shield(asyncio.wrap_future(self._start(wait_and_write)))
+
+    def _start(self, work: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:
+        """What `work` will answer in a thread of its own, or here and now when this user may start no thread more: an
+        executor would keep such work, and do it once more, later.
+        """
+        done: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+        idle = self._idle = concurrent.futures.Future[None]()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+            idle.set_result(None)  # for who only waits: what was raised is told to who has asked for it alone
+
+        try:
+            threading.Thread(target=run, name="queues").start()
+        except RuntimeError:
+            run()
+        return done
 
     @property
     def _heard(self) -> set[str]:
@@ -237,22 +257,3 @@ class Bells:
     def _hear(self, bell: Doorbell) -> None:
         bell.drain()
         self.notify()
-
-
-def _start(work: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:
-    """What `work` will answer in a thread of its own, or here and now when this user may start no thread more: an
-    executor would keep such work, and do it once more, later.
-    """
-    done: concurrent.futures.Future[Answer] = concurrent.futures.Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    try:
-        threading.Thread(target=run, name="queues").start()
-    except RuntimeError:
-        run()
-    return done
