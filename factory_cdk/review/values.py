@@ -30,7 +30,7 @@ def same(before: Json, after: Json) -> bool:
         return before.keys() == after.keys() and all(same(before[key], after[key]) for key in before)
     if _is_list(before) and _is_list(after):
         return not any(_of_lists(before, after, ""))
-    return type(before) is type(after) and before == after or _text(before) == _text(after)
+    return (type(before) is type(after) and bool(before == after)) or bool(_text(before) == _text(after))
 
 
 def _of_lists(before: Sequence[Json], after: Sequence[Json], path: str) -> Iterator[tuple[str, Json, Json]]:

@@ -1,4 +1,4 @@
-"""A plan as a commit of its repository has it: read from git's objects, with nothing checked out and nothing fetched."""
+"""A plan as a commit of its repository has it: read from git's objects, nothing checked out and nothing fetched."""
 
 from __future__ import annotations
 

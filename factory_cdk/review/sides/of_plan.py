@@ -46,8 +46,8 @@ def plan_side(
 
 
 def _bundle(bot: Bot, bundle: Bundle) -> Bundle:
-    """`bundle`, or, for a folder whose requirements nobody has locked yet, one that is named by the folder's files: what
-    the plan says of a folder stays the same when its files change.
+    """`bundle`, or, for a folder whose requirements nobody has locked yet, one that is named by the folder's files:
+    what the plan says of a folder stays the same when its files change.
     """
     if bundle.packed or not isinstance(bot.source, PathSource):
         return bundle

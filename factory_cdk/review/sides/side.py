@@ -78,8 +78,8 @@ class CodeSide:
 
 @dataclass(frozen=True, slots=True)
 class StageSide:
-    """A stage in one version. `edges` are the workflow's, bot to bot, `roots` where it starts. `whole` is false for what
-    an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk.
+    """A stage in one version. `edges` are the workflow's, bot to bot, `roots` where it starts. `whole` is false for
+    what an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk.
     """
 
     name: str
