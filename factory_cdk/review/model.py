@@ -192,8 +192,8 @@ class AccessReport:
 
 @dataclass(frozen=True, slots=True)
 class SecurityReport:
-    """A change in what is open, secret or encrypted. `kind` is port, public, secret, encryption, metadata or protection; `worse`
-    when it opens something or takes a protection away.
+    """A change in what is open, secret or encrypted. `kind` is port, public, secret, encryption, metadata or
+    protection; `worse` when it opens something or takes a protection away.
     """
 
     subject: str
