@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from factory_cdk.bundle import without_credentials
 from factory_cdk.pack.command import Output
-from factory_cdk.pack.sources.git import Git
+from factory_cdk.pack.sources.git import Git, git_with
 from factory_cdk.review.model import Commit
 
 MOST_COMMITS = 20
@@ -88,3 +89,12 @@ def _local(url: str) -> Path | None:
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     return Path(url) if os.path.isabs(url) else None  # noqa: PTH117 - it is a text
+
+
+def history_here(file: str) -> History:
+    """The history that can be looked up from the plan in `file`, which need not be in a repository."""
+    git = git_with({**os.environ}, threading.Event())
+    git = Git({**git.env, "GIT_ALLOW_PROTOCOL": "none"}, git.stop)
+    folder = Path(file).absolute().parent
+    said = git.say(["rev-parse", "--show-toplevel"], cwd=folder)
+    return history_of(git, Path(said.stdout.decode("utf-8", "surrogateescape").rstrip("\n")) if not said.code else None)
