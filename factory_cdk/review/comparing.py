@@ -1,8 +1,9 @@
-"""Two sides of a stage → its StageReport. Pure but for the files and commits that the sides read when they are asked."""
+"""Two sides of a stage → its StageReport. Pure, but for files and commits that are read to be compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from factory_cdk.review.access import access_report
 from factory_cdk.review.code import bot_reports
@@ -31,7 +32,8 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
     queues = queue_reports(before, after)
     bots = bot_reports(before, after, history)
     settings = tuple(_settings(before, after))
-    same = all(one.verdict is Verdict.UNCHANGED for one in (*sectors, *queues, *bots)) and not changes and not settings
+    verdicts = [one.verdict for one in sectors] + [one.verdict for one in queues] + [one.verdict for one in bots]
+    same = all(one is Verdict.UNCHANGED for one in verdicts) and not changes and not settings
     return StageReport(
         name=name,
         verdict=_verdict(before, after, same=same),
@@ -54,8 +56,6 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
 
 def _on_aws(side: StageSide) -> StageSide:
     """`side` without what a cloud assembly does not have: local sectors, their bots and their order."""
-    from dataclasses import replace
-
     sectors = {name: one for name, one in side.sectors.items() if one.type == "aws"}
     bots = {bot for one in sectors.values() for bot in one.bots}
     edges = tuple((source, target) for source, target in side.edges if source in bots)
@@ -108,7 +108,7 @@ def _hazards(
         yield f"{wanted} cannot be deployed while {where} has {', '.join(unique[:3])}{more}"
     for name in before.stacks:
         if name not in after.stacks:
-            yield f"`cdk deploy` does not delete the stack {name}, which nothing needs any more: `cdk destroy {name}` does"
+            yield f"`cdk deploy` leaves the stack {name} behind, which is not needed any more: `cdk destroy {name}`"
     for one in sectors:
         old, new = before.sectors.get(one.name), after.sectors.get(one.name)
         if "local" in (old.type if old else "", new.type if new else "") and (reason := _no_update(one)):

@@ -97,7 +97,7 @@ def _jobs(stage: StageSide | None) -> dict[str, float]:
     found: dict[str, Decimal | None] = {"SQS": _times(REQUESTS_PER_JOB, sqs_million(home))}
     if any(one.type == _TABLE for stack in stage.stacks.values() for one in stack.resources.values()):
         rates = dynamodb_million(home)
-        found["DynamoDB"] = rates.write if rates else None
+        found["DynamoDB"] = rates.writes if rates else None
     return {name: float(round(price, 4)) for name, price in found.items() if price is not None}
 
 

@@ -100,8 +100,8 @@ class StageSide:
 class PlanSide:
     """A version of a plan. `label` names it for people. `stages` are those that it has, `stage(name)` reads one and
     raises PlanError or FactoryError when it cannot be designed. `missing`: there is no plan in this version.
-    `problems` are what is wrong with the plan, as lines; what can be read of it is compared nevertheless. Not `whole`: it
-    has only those stages, and of them only what runs on AWS.
+    `problems` are what is wrong with the plan, as lines; what can be read of it is compared nevertheless.
+    Without `whole` it has only those stages, and of them only what runs on AWS.
     """
 
     label: str
