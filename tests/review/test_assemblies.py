@@ -147,9 +147,6 @@ def test_a_manifest_of_a_release_that_is_not_there_is_refused(synthesized: Path,
 
 def test_the_assembly_of_an_app_of_typed_constructs_is_the_same(tmp_path: Path) -> None:
     """The construct library writes the same resources in another order."""
-    import subprocess
-    import sys
-
     file = write(tmp_path / "plan", base())
     app = tmp_path / "app.py"
     app.write_text(
