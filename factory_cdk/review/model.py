@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.plan.model import Json
 
 FORMAT = 1
@@ -135,18 +136,6 @@ class Commit:
     id: str
     title: str
     author: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """A package among a bot's locked requirements; `change` is up, down, added, removed or changed (another hash or
-    source of the same version). Versions are None where it is not there.
-    """
-
-    name: str
-    change: str
-    before: str | None = None
-    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
