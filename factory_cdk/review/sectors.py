@@ -101,7 +101,7 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         if was is None or now is None:
             said = "the bot runs here, too" if was is None else "the bot no longer runs here"
             yield Difference(f"bots.{name}", _queue(was), _queue(now), why=said, line=new.line)
-        else:
+        elif was != now:
             yield from _of_bot(name, was, now, new.line)
     order = list(old.bots), list(new.bots)
     if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
