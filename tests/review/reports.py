@@ -240,6 +240,22 @@ def mixed() -> Report:
     )
 
 
+def long_values() -> Report:
+    """A user's script of 2,000 characters in which one number differs, and a list of ten groups that gets one more."""
+    script = "#!/bin/sh\n" + "echo this instance is being set up\n" * 30 + "sshd -o port 22\n" + "echo ready\n" * 60
+    groups = [f"sg-8c422def392d{number:03}" for number in range(10)]
+    box = SectorReport(
+        "box",
+        Verdict.REPLACED,
+        "aws",
+        (
+            Difference("Comment", script, script.replace("22", "2022"), Effect.REPLACE, "it is another instance", 9),
+            Difference("SecurityGroupIds", [*groups], [*groups, "sg-0000000000000abc"], Effect.UPDATE, "", 40),
+        ),
+    )
+    return _report(StageReport("prod", Verdict.REPLACED, (box,)))
+
+
 def filled_with(text: str, *, url: str | None = None, mermaid: str | None = None) -> Report:
     """A report in which everything that is text says `text`."""
     difference = Difference(text, text, {text: [text]}, Effect.REPLACE, text, 3)
@@ -297,6 +313,7 @@ EXAMPLES = {
     "unchanged": unchanged,
     "one-line": one_line,
     "mixed": mixed,
+    "long-values": long_values,
     "four-hundred": four_hundred,
     "four-hundred-ways": four_hundred_ways,
     "hostile": hostile,

@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from factory_cdk.review.formats.grouping import SectorGroup, alike, sector_groups
 from factory_cdk.review.formats.values import as_value, counted, shortened
 from factory_cdk.review.model import Difference, QueueReport, Report, Verdict
 from factory_cdk.workflow_commands import annotation
 
+MOST = 10
+"""Annotations of a level that GitHub shows of a step."""
+
+_LEVELS = ("error", "warning", "notice")
+
 _SEVERE = (Verdict.REMOVED, Verdict.REPLACED)
 
 _LONGEST = 200
 """Characters of a value."""
 
+_Annotation: TypeAlias = tuple[str, str, str, int | None]
+"""Level, title, text, line."""
+
 
 def as_github(report: Report) -> str:
     """One workflow command on a line for each reason of `--fail-on` that holds (error), for sectors that are removed or
     replaced and queues that lose jobs (warning), and for sectors that may be replaced (notice). Sectors that are alike
-    share one, for GitHub shows ten of each level.
+    share one, and of more than GitHub shows the last says how many there are.
     """
-    return "".join(f"{line}\n" for line in _lines(report))
+    found = list(_annotations(report))
+    lines = [line for level in _LEVELS for line in _shown(level, [one for one in found if one[0] == level], report)]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _shown(level: str, found: list[_Annotation], report: Report) -> Iterator[str]:
+    fitting = found if len(found) <= MOST else found[: MOST - 1]
+    for _, title, text, line in fitting:
+        yield annotation(level, text, file=report.plan, line=line, title=title)
+    if more := len(found) - len(fitting):
+        text = f"{more} more of this kind are in the report"
+        yield annotation(level, text, file=report.plan, title="factory-cdk review")
+
+
+def _annotations(report: Report) -> Iterator[_Annotation]:
     for violation in report.violations:
         text = f"--fail-on {violation.reason}, stage {violation.stage}: {violation.text}"
-        yield annotation("error", text, file=report.plan, line=violation.line, title="factory-cdk review")
+        yield "error", "factory-cdk review", text, violation.line
     for stage in report.stages:
         for same in alike((one for one in stage.queues if one.loses_jobs), lambda one: (one.verdict, one.jobs)):
-            yield annotation("warning", _queues(stage.name, same), file=report.plan, title="jobs are lost")
+            yield "warning", "jobs are lost", _queues(stage.name, same), None
         for group in sector_groups(stage.sectors):
             if group.verdict in _SEVERE:
-                level = "notice" if group.possible else "warning"
                 title = f"{counted(len(group.names), 'sector')} {group.words}"
-                yield annotation(level, _sectors(stage.name, group), file=report.plan, line=_place(group), title=title)
+                yield "notice" if group.possible else "warning", title, _sectors(stage.name, group), _place(group)
 
 
 def _place(group: SectorGroup) -> int | None:

@@ -78,7 +78,7 @@ def _block(block: Block, width: int | None, colour: bool) -> Iterator[str]:
 def _table(header: Sequence[str], rows: Sequence[Sequence[Line]], width: int | None, colour: bool) -> Iterator[str]:
     columns = columns_of(header, [[_line(cell) for cell in row] for row in rows])
     if width is not None:
-        columns = fitting(columns, width, shrinks=header[2:], last=header)
+        columns = fitting(columns, width, shrinks=header[2:], last=header[1:])
     for number, line in lines_of(columns):
         mark = rows[number - 1][0][:1] if number else ()
         if not number:
