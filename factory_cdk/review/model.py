@@ -269,11 +269,14 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A reason of `--fail-on` that holds: its name (`replace`, `cost`), the stage, and what it is about."""
+    """A reason of `--fail-on` that holds: its name (`replace`, `cost`), the stage, and what it is about; `line` is that
+    of the new plan which the reader should look at.
+    """
 
     reason: str
     stage: str
     text: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
