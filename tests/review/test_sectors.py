@@ -143,6 +143,16 @@ def test_a_sector_that_moves_collides_with_the_names_of_the_stack_it_leaves(tmp_
     assert any("cdk destroy mill-prod-eu-west-2" in hazard for hazard in found.hazards)
 
 
+def test_an_image_that_is_an_alias_is_told(tmp_path: Path) -> None:
+    plan = base()
+    box(plan)["parameters"]["ImageId"] = (
+        "{{resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-x86_64}}"
+    )
+    found = report(tmp_path, plan, plan)
+    assert not found.differs
+    assert any("the image of box is looked up when it is deployed" in note for note in stage(found).notes)
+
+
 def test_sectors_that_are_new_or_gone(tmp_path: Path) -> None:
     after = base()
     after["factory"]["stages"]["prod"]["second"] = {**box(after)}
