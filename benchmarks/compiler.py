@@ -4,8 +4,10 @@
 
 Whole processes are measured, from the shell's point of view. `synth` of N one-bot sectors stands beside a bare CDK
 app of typed L1 constructs that emits as many resources and files (bare_l1_app.py), both with CDK's own validation
-off and the same Node; `validate` beside a Python that imports yaml, cerberus and click and ends; `review` of a plan, one
-line of which differs from its last commit (at 400 sectors each sector), beside `validate` of it. The contestants take turns, round by round, and ratios are those of their medians. Memory is the largest process of each (Python or Node).
+off and the same Node; `validate` beside a Python that imports yaml, cerberus and click and ends; `review` of a plan,
+one line of which differs from its last commit (at 400 sectors each sector), beside `validate` of it. The contestants
+take turns, round by round, and ratios are those of their medians. Memory is the largest process of each (Python or
+Node).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from factory_cdk.review.limits import limit_reports
 from factory_cdk.review.model import Difference, ResourceChange, SectorReport, StageReport, Verdict
 from factory_cdk.review.resources import name_conflicts, resource_changes
 from factory_cdk.review.sectors import sector_report
-from factory_cdk.review.security import instance_properties, security_reports
+from factory_cdk.review.security import security_reports
 from factory_cdk.review.sides.side import StageSide
 from factory_cdk.review.workflow import workflow_report
 
@@ -50,25 +50,8 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
         resources=changes,
         hazards=tuple(_hazards(before, after, sectors, changes)),
         versions=(before.version, after.version) if before and after and before.version != after.version else None,
-        notes=tuple(
-            dict.fromkeys((*(before.notes if before else ()), *(after.notes if after else ()), *_looked_up(after)))
-        ),
+        notes=tuple(dict.fromkeys((*(before.notes if before else ()), *(after.notes if after else ())))),
     )
-
-
-def _looked_up(side: StageSide | None) -> Iterator[str]:
-    """A note on images that are an alias: what they mean is not in the plan."""
-    found = [
-        name
-        for name, sector in (side.sectors.items() if side else ())
-        if "{{resolve:" in str((instance_properties(side, sector) or {}).get("ImageId", ""))
-    ]
-    if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        yield (
-            f"the image of {', '.join(found[:3])}{more} is looked up when it is deployed: any deployment "
-            "replaces the instance once the parameter names another image"
-        )
 
 
 def _on_aws(side: StageSide) -> StageSide:
