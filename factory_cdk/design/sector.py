@@ -16,6 +16,7 @@ from factory_cdk.design.release import (
     created_secrets,
     install_asset,
     manifest,
+    requirements_asset,
     router,
     sector_release,
 )
@@ -107,10 +108,11 @@ class _Sector:
         secret_ids = self._secrets()
         install = install_asset(self.facts, self.sector.platform)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
+        locks = [asset for bot in self.bots if (asset := requirements_asset(bot.bundle))]
         routes = router(self.names, self.bots, self.home_region)
         runs = sector_release(self.names, self.sector.name, self.bots, aws=True)
         release = content_asset(canonical(manifest(runs, install, routes=routes)), ".json")
-        assets = tuple({asset.key: asset for asset in (release, install, *bundles)}.values())
+        assets = tuple({asset.key: asset for asset in (release, install, *bundles, *locks)}.values())
         statements = policy.statements(
             self.names,
             self.sector.name,
