@@ -71,9 +71,8 @@ class Instance:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def build(self, plan: str) -> None:
-        """Pack the plan and create its stack, or update it; does not wait."""
-        self.builds += 1
+    def pack(self, plan: str) -> tuple[StagePlan, PackReport]:
+        """Pack the plan."""
         file = self.folder / "factory-plan.yml"
         file.write_text(plan.replace("STAGE", self.stage), encoding="utf-8")
         loaded = read_plan(file)
@@ -82,6 +81,12 @@ class Instance:
         environ = {**os.environ, **INDEX_CLOSED, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)}
         report = pack(loaded, resolved.bots, cache=self.folder / "home" / "pack", env=environ)
         report.refuse_failures()
+        return resolved, report
+
+    def build(self, plan: str) -> None:
+        """Pack the plan and create its stack, or update it; does not wait."""
+        resolved, report = self.pack(plan)
+        self.builds += 1
         assembly = self.folder / f"cdk.out.{self.builds}"
         assembly.mkdir()
         prepare_cdk()

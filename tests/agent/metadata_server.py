@@ -42,11 +42,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         pass
 
-    def do_PUT(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_PUT(self) -> None:
         wanted = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
         self._answer(200 if wanted and self.path == "/latest/api/token" else 400, TOKEN)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         path = self.path.removeprefix("/latest/meta-data/")
         if self.headers.get("X-aws-ec2-metadata-token") != TOKEN:
             self._answer(401, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from agent_works import Instance
+from bot_sources import make_wheel
 
 PLAN = """
 factory:
@@ -59,3 +60,73 @@ def test_an_instance_installs_its_release_and_runs_jobs(instance: Instance) -> N
     instance.submit("r1", "first", "you", "all")
     assert sorted(instance.results("r1", "second")) == ["one hello all info", "one hello you info"]
     assert instance.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_new_release_of_one_bot_restarts_it_alone(instance: Instance) -> None:
+    built(instance)
+    first, second = instance.pid_of("first"), instance.pid_of("second")
+    instance.write("second/second.py", SECOND.replace("VERSION", "two"))
+    instance.build(PLAN)
+    assert instance.stack_ends() == "UPDATE_COMPLETE", (instance.reasons(), instance.printed())
+    assert instance.pid_of("first") == first
+    assert instance.pid_of("second") != second
+    instance.submit("r2", "first", "you")
+    assert instance.results("r2", "second") == ["two hello you info"]
+
+
+@pytest.mark.slow
+def test_a_bad_release_leaves_the_old_bots_running_and_says_why(instance: Instance) -> None:
+    built(instance)
+    first, second = instance.pid_of("first"), instance.pid_of("second")
+    instance.write("second/second.py", "raise RuntimeError('no such thing')\n")
+    instance.build(PLAN)
+    assert instance.stack_ends() == "UPDATE_ROLLBACK_COMPLETE", (instance.reasons(), instance.printed())
+    assert "bot second of here" in instance.reasons() and "RuntimeError: no such thing" in instance.reasons()
+    assert (instance.pid_of("first"), instance.pid_of("second")) == (first, second)
+    instance.submit("r2", "first", "you")
+    assert instance.results("r2", "second") == ["one hello you info"]
+
+
+@pytest.mark.slow
+def test_requirements_that_cannot_be_installed_are_told_with_the_words_of_uv(instance: Instance) -> None:
+    built(instance)
+    make_wheel(instance.index, "partings", "1.0", "word = 'bye'\n")
+    instance.write("first/requirements.txt", "greetings\npartings\n")
+    instance.pack(PLAN)
+    next(instance.index.glob("partings-*")).unlink()
+    instance.build(PLAN)
+    assert instance.stack_ends() == "UPDATE_ROLLBACK_COMPLETE", (instance.reasons(), instance.printed())
+    assert "partings" in instance.reasons() and "cannot be made" in instance.reasons()
+    instance.submit("r2", "first", "you")
+    assert instance.results("r2", "second") == ["one hello you info"]
+
+
+@pytest.mark.slow
+def test_a_route_that_changes_starts_the_bots_anew(instance: Instance) -> None:
+    built(instance)
+    instance.build(PLAN.replace("{first: second}", "[first, second]"))
+    assert instance.stack_ends() == "UPDATE_COMPLETE", (instance.reasons(), instance.printed())
+    instance.submit("r2", "first", "you")
+    assert [one.result for one in instance.outcomes("r2")] == ["hello you info"]
+
+
+@pytest.mark.slow
+def test_the_gate_stops_and_lets_go_on(instance: Instance) -> None:
+    built(instance)
+    instance.gate("stop")
+    instance.said("gate", "closed")
+    instance.submit("r2", "first", "you")
+    instance.gate("run")
+    assert instance.results("r2", "second") == ["one hello you info"]
+
+
+@pytest.mark.slow
+def test_an_agent_that_was_killed_goes_on_where_it_was(instance: Instance) -> None:
+    """It starts from the release that it had, without asking anybody for it."""
+    built(instance)
+    instance.kill()
+    instance.submit("r2", "first", "you")
+    instance.environ["AWS_ENDPOINT_URL"] = "http://localhost:9"
+    instance.start()
+    assert instance.results("r2", "second") == ["one hello you info"]
