@@ -1,16 +1,21 @@
 """ministack with what it lacks for our stacks; run as a program by tests/emulator.py.
 
 AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
-secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one.
+secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one. Leases
+and delays of SQS go by a clock that tests can put forward.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import ec2
+from ministack.services import ec2, sqs
 from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
@@ -86,7 +91,13 @@ def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: C
     }
 
 
+def shifted_time(file: Path) -> SimpleNamespace:
+    """`time`, but ahead by the seconds that are in `file`: the clock of SQS, which tests put forward."""
+    return SimpleNamespace(time=lambda: time.time() + float(file.read_text()))
+
+
 def main() -> None:
+    sqs.time = shifted_time(Path(os.environ["SQS_CLOCK"]))
     provisioners._RESOURCE_HANDLERS["AWS::EC2::Instance"] = {
         "create": create_instance,
         "update": update_instance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,29 @@ class MemoryLocation:
     """Queues in the memory of this process, others for every location that is made: to try things, nothing is kept."""
 
 
-Location = SqliteLocation | MemoryLocation
+@dataclass(frozen=True, slots=True)
+class QueueNames:
+    """What a queue of the plan is called in SQS, and its dead-letter queue; None for one to which is sent only."""
+
+    queue: str
+    dead_letters: str | None = None
+
+
+@dataclass(frozen=True)
+class SqsLocation:
+    """Queues in SQS in one region. `queues` has the names there of each queue of the plan, `bucket` keeps what is too
+    large for a message, `table` is the DynamoDB table of the history, None for a stage without one; a job that is final
+    is forgotten `keep` seconds later. Endpoints and credentials are those that every AWS tool finds.
+    """
+
+    region: str
+    queues: Mapping[str, QueueNames]
+    bucket: str
+    table: str | None = None
+    keep: float = 14 * 86_400.0
+
+
+Location = SqliteLocation | MemoryLocation | SqsLocation
 
 
 class Queues(RunnerQueues, ClientQueues, Protocol):
@@ -45,3 +68,7 @@ def open_queues(location: Location, *, create: bool = True) -> Queues:
             from factory_cdk.queues.memory import open_memory  # noqa: PLC0415 - the engine in use alone
 
             return open_memory(location)
+        case SqsLocation():
+            from factory_cdk.queues.sqs.engine import open_sqs  # noqa: PLC0415 - the engine in use alone
+
+            return open_sqs(location)
