@@ -15,7 +15,7 @@ from factory_cdk.diagnostics import FactoryError
 ATTEMPTS = 3
 """How often boto3 itself sends a request; whoever waits longer does it himself."""
 
-CONNECT_TIMEOUT, READ_TIMEOUT = 5, 20
+CONNECT_TIMEOUT, READ_TIMEOUT, METADATA_TIMEOUT = 5, 20, 5
 """Seconds."""
 
 _THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
@@ -52,9 +52,13 @@ class Aws:
         if (service, region) not in self._clients:
             import boto3  # noqa: PLC0415 - 0.2 s that only what talks to AWS pays
             from botocore.config import Config  # noqa: PLC0415
+            from botocore.session import Session  # noqa: PLC0415
 
             if self._session is None:
-                self._session = boto3.Session(region_name=self._region)
+                core = Session()
+                core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT)
+                core.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
+                self._session = boto3.Session(botocore_session=core, region_name=self._region)
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 connect_timeout=CONNECT_TIMEOUT,

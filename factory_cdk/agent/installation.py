@@ -91,7 +91,9 @@ def _release(manifest: Mapping[str, Json]) -> SectorRelease:
 
 
 def _routes(aws: Aws, sector: InstanceSector, manifest: Mapping[str, Json]) -> Json:
-    """The routes between the queues, which a parameter holds and the manifest names by their digest."""
+    """The routes between the queues: in the manifest, or in parameters whose digest it names."""
+    if isinstance(manifest["router"], Mapping):
+        return manifest["router"]
     names = numbered_parameters(aws, f"{sector.parameters_path.rstrip('/')}/router")
     return json.loads(joined_parameters(aws, names, manifest["router"], "the routes"))
 

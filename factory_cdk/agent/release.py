@@ -15,11 +15,14 @@ from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json, spec_from_js
 
 VERSION = 1
 
+STORES = ("history", "payloads", "keep_days")
+"""What the parameter says of the stage's stores: the table, the bucket of large payloads, the days jobs are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReleasePointer:
     """The value of a sector's release parameter: the manifest's place and SHA-256, the URL of the wait handle that
-    waits for it (a secret), and whatever else it says (`stores`: what the stage's stores are called).
+    waits for it (a secret), and `stores`, what the stage's stores are called.
     """
 
     release: str
@@ -39,7 +42,7 @@ def pointer_from_text(text: str) -> ReleasePointer:
         raise ValueError(f"it lacks {error}") from error
     if not all(isinstance(value, str) for value in own.values()):
         raise ValueError("it holds something that is no text")
-    return ReleasePointer(**own, stores={name: value for name, value in said.items() if name not in own})
+    return ReleasePointer(**own, stores={name: said[name] for name in STORES if name in said})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from factory_cdk.agent.following import EVERY, Followed, Follower, reader
 from factory_cdk.agent.gate import GateRequests
 from factory_cdk.agent.installing import Installer
 from factory_cdk.agent.locations import queue_location
+from factory_cdk.agent.logs import CloudWatchStream, LogShipper, SpooledLogs
 from factory_cdk.agent.metadata import Metadata, MetadataError
 from factory_cdk.agent.presence import SpotPresence
 from factory_cdk.agent.release import InstalledRelease, read_installed, write_installed
@@ -25,13 +26,13 @@ from factory_cdk.agent.secrets import SecretsManagerValues, secret_reader
 from factory_cdk.agent.sector import InstanceSector, read_sector
 from factory_cdk.agent.session import Locate, RunnerSession, Surroundings
 from factory_cdk.agent.specs import ReleaseSpecs
+from factory_cdk.agent.status import RunnerIdentity, StatusTable, item_writer
 from factory_cdk.agent.wait_handle import WaitHandles
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
 from factory_cdk.runner.guardian import Guardian, guard
 from factory_cdk.state.locks import holding, take_lock
-from factory_cdk.state.log_folder import LogFolder
-from factory_cdk.state.logs import RUNNER, LogSink, ProcessLog
+from factory_cdk.state.logs import RUNNER, ProcessLog
 from factory_cdk.state.runner_spec import RunnerSpec, Timings
 from factory_cdk.state.secrets import shut_memory
 from factory_cdk.state.spec_changes import unsupported_change
@@ -81,7 +82,8 @@ class Agent:
     ) -> None:
         self._sector, self._folder, self._options = sector, folder, options
         self._aws, self._metadata = Aws(sector.region), Metadata()
-        self._logs: LogSink = LogFolder(folder.home / "logs")
+        self._shipper: LogShipper | None = None
+        self._logs = SpooledLogs(folder.spool, self._tell_shipper)
         self._log = ProcessLog(RUNNER, self._logs)
         self._changed = asyncio.Event()
         self._gate = GateRequests(folder.home / "gate.json", self._changed.set)
@@ -94,6 +96,10 @@ class Agent:
         self._to_run: InstalledRelease | None = None
         self._session: RunnerSession | None = None
         self._stopping = asyncio.Event()
+        self._status: Status | None = None
+        self._table: StatusTable | None = None
+        self._publishing: asyncio.Task[None] | None = None
+        self._instance_id = ""
         self._fault: BaseException | None = None
 
     async def run(self) -> None:
@@ -101,8 +107,9 @@ class Agent:
         self._hear_signals()
         tasks = [self._task(self._presence.follow())]
         try:
-            instance = await self._instance()
-            handles = WaitHandles(self._folder.signalled, instance)
+            self._instance_id = await self._instance()
+            self._ship_logs()
+            handles = WaitHandles(self._folder.signalled, self._instance_id)
             releases = Releases(self._installer.install, self, handles, self._say, self._secrets.masked)
             self._releases = releases
             self._to_run = read_installed(self._folder.installed)
@@ -116,17 +123,41 @@ class Agent:
             if self._fault is not None:
                 raise self._fault
         finally:
-            for task in tasks:
+            if self._table is not None:
+                await self._table.write()
+            for task in (*tasks, *filter(None, [self._publishing])):
                 task.cancel()
             self._logs.close()
+            if self._shipper is not None:
+                await asyncio.to_thread(self._shipper.end)
 
     # What others see of it
 
     def publish(self, status: Status) -> None:
         """The runner's status (a StatusSink)."""
+        if self._status is None or self._status.gate != status.gate:
+            self._say(f"the gate is {status.gate}")
+        self._status = status
+        if self._table is not None:
+            self._table.publish(status)
 
     def _say(self, text: str, severity: str = "INFO") -> None:
         self._log.say(f"agent: {text}", severity)
+
+    def _tell_shipper(self) -> None:
+        if self._shipper is not None:
+            self._shipper.tell()
+
+    def _ship_logs(self) -> None:
+        loop = asyncio.get_running_loop()
+        stream = CloudWatchStream(self._aws, self._sector.log_group, self._instance_id)
+
+        def say(text: str, severity: str) -> None:
+            loop.call_soon_threadsafe(self._say, text, severity)
+
+        self._shipper = LogShipper(self._folder.spool, stream, say)
+        self._shipper.start()
+        self._shipper.tell()
 
     # What follows AWS
 
@@ -169,6 +200,8 @@ class Agent:
 
     async def change_to(self, installed: InstalledRelease) -> None:
         """Run `installed` from now on. LoadingFailedError."""
+        if self._session is None:
+            self._publish_in(installed)
         await self._secrets.wait(installed.spec)
         session = self._session
         if session is None:
@@ -201,6 +234,7 @@ class Agent:
             if installed is None or self._ends():
                 await self._next_change()
                 continue
+            self._publish_in(installed)
             await self._secrets.wait(installed.spec)
             specs = ReleaseSpecs(self._folder.installed, installed, self._gate.tell)
             self._session = RunnerSession(specs, self._around)
@@ -219,6 +253,24 @@ class Agent:
                 if not self._ends():
                     return  # a signal, or damaged queues
             self._gate.end(None)
+
+    def _publish_in(self, installed: InstalledRelease) -> None:
+        """Publish the status in the table of `installed`, if its stage has one."""
+        if self._publishing is not None:
+            self._publishing.cancel()
+            self._publishing = self._table = None
+        name = installed.stores.get("history")
+        if name is None:
+            return
+        region = installed.routes["region"]
+        identity = RunnerIdentity(self._sector.sector, self._sector.region, self._instance_id)
+        self._table = StatusTable(
+            identity, item_writer(self._aws, region, name), self._say, self._waiting_for, random.random
+        )
+        self._publishing = self._task(self._table.follow())
+
+    def _waiting_for(self) -> str | None:
+        return self._secrets.waiting_for
 
     async def _pause_before_start(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -20,7 +20,9 @@ from patience import PATIENCE, until
 from factory_cdk.design.designing import design_stage
 from factory_cdk.home import make_private
 from factory_cdk.pack import pack
+from factory_cdk.pack.report import PackReport
 from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.model import StagePlan
 from factory_cdk.plan.stage import resolve_stage
 from factory_cdk.queues.opening import SqliteLocation, open_queues
 from factory_cdk.queues.port import Job, JobRecord
@@ -177,6 +179,10 @@ class Instance:
 
     def printed(self) -> str:
         return (self.folder / "agent.log").read_text()
+
+    def until_logged(self, text: str) -> None:
+        """Wait until the agent has logged `text`."""
+        until(lambda: text in self.printed())
 
     # Jobs
 

@@ -115,7 +115,7 @@ def test_a_route_that_changes_starts_the_bots_anew(instance: Instance) -> None:
 def test_the_gate_stops_and_lets_go_on(instance: Instance) -> None:
     built(instance)
     instance.gate("stop")
-    instance.said("gate", "closed")
+    instance.until_logged("the gate is closed")
     instance.submit("r2", "first", "you")
     instance.gate("run")
     assert instance.results("r2", "second") == ["one hello you info"]
