@@ -79,7 +79,7 @@ def test_a_new_release_of_one_bot_restarts_it_alone(instance: Instance) -> None:
 def test_a_bad_release_leaves_the_old_bots_running_and_says_why(instance: Instance) -> None:
     built(instance)
     first, second = instance.pid_of("first"), instance.pid_of("second")
-    instance.write("second/second.py", "raise RuntimeError('no such thing')\n")
+    instance.write("second/second.py", "raise RuntimeError('no such thing')\n\ndef run(payload): ...\n")
     instance.build(PLAN)
     assert instance.stack_ends() == "UPDATE_ROLLBACK_COMPLETE", (instance.reasons(), instance.printed())
     assert "bot second of here" in instance.reasons() and "RuntimeError: no such thing" in instance.reasons()
