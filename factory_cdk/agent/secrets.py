@@ -93,11 +93,14 @@ class SecretsManagerValues:
 
     async def _text(self, secret: str) -> str:
         try:
-            return await asyncio.to_thread(self._read, secret)
+            text = await asyncio.to_thread(self._read, secret)
         except AwsError as error:
             if error.code != EMPTY:
                 raise
-            raise _no_value(secret) from None
+            text = ""
+        if not text:
+            raise _no_value(secret)
+        return text
 
     async def follow(self, spec: Callable[[], RunnerSpec | None]) -> None:
         """Read all secrets of the present spec now and again; when they cannot be read, the values of before stay."""

@@ -22,6 +22,7 @@ from factory_cdk.agent.metadata import Metadata, MetadataError
 from factory_cdk.agent.presence import SpotPresence
 from factory_cdk.agent.release import InstalledRelease, read_installed, write_installed
 from factory_cdk.agent.releases import Releases
+from factory_cdk.agent.restarts import restart_of, restarted
 from factory_cdk.agent.secrets import SecretsManagerValues, secret_reader
 from factory_cdk.agent.sector import InstanceSector, read_sector
 from factory_cdk.agent.session import Locate, RunnerSession, Surroundings
@@ -44,9 +45,6 @@ METADATA_PAUSE, METADATA_LOOKS = 2.0, 30
 
 START_PAUSE = 5.0
 """Seconds before a runner is started again that could not be."""
-
-RESTART = "FACTORY_RESTART"
-"""The variable of a bot's processes that says which `restart` of the gate they were started for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +98,7 @@ class Agent:
         self._table: StatusTable | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._instance_id = ""
+        self._restarting = ""
         self._fault: BaseException | None = None
 
     async def run(self) -> None:
@@ -167,6 +166,7 @@ class Agent:
             self._gate.take(followed)
         except FactoryError as error:
             self._say(f"the gate cannot be kept: {error.message}", "ERROR")
+        self._restart_if_asked()
         work = self._releases.take(followed.release)
         if work is not None:
             work.add_done_callback(self._check)
@@ -180,6 +180,29 @@ class Agent:
                     return found
             await asyncio.sleep(METADATA_PAUSE)
         raise FactoryError("the metadata service does not say which instance this is", "see that it is enabled")
+
+    def _restart_if_asked(self) -> None:
+        """Have all workers replaced, with the present values of secrets, when the gate asks for another restart."""
+        session = self._session
+        wanted = self._wanted_restart()
+        if session is None or wanted in ("", restart_of(session.specs.present), self._restarting):
+            return
+        self._restarting = wanted
+        self._task(self._restart(session, wanted))
+
+    async def _restart(self, session: RunnerSession, restart: str) -> None:
+        try:
+            await self._secrets.refresh(session.specs.present.spec)
+            await session.loaded()
+            await session.change_to(f"restart {restart}", restarted(session.specs.present, restart))
+        except FactoryError as error:
+            self._say(f"the workers could not be restarted: {self._secrets.masked(error.message)}", "ERROR")
+
+    def _wanted_restart(self) -> str:
+        try:
+            return self._gate.present.restart
+        except FactoryError:
+            return ""
 
     def _present_spec(self) -> RunnerSpec | None:
         present = self.present
@@ -203,6 +226,8 @@ class Agent:
         if self._session is None:
             self._publish_in(installed)
         await self._secrets.wait(installed.spec)
+        restart = restart_of(self.present) if self.present else ""
+        installed = restarted(installed, self._wanted_restart() or restart)
         session = self._session
         if session is None:
             self._start_from(installed)
