@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.jobs.submit import LATEST, LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
+from factory_cdk.jobs.submit import LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.client import History
 from factory_cdk.queues.port import JobRecord, Outcome
@@ -200,7 +200,7 @@ class Follower:
                     self._news.wait(pause)
                 finally:
                     _in_sqlite.acquire()
-                pause = SOONEST if self._news.is_set() else min(LATEST, pause * 2)
+                pause = SOONEST if self._news.is_set() else min(queues.capabilities.look_every, pause * 2)
 
     def _look(self, history: History, run_id: str, run: _Run) -> int:
         """Take what became final since the last look; how much there was."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emulator import ACCOUNT, Emulator
 
@@ -45,9 +47,9 @@ class SqsStage:
     def messages(self, queue: str, *, dead: bool = False) -> int:
         """How many messages SQS has, in whatever state."""
         names = self.location.queues[queue]
-        client = self.aws.client("sqs", REGION)
-        url = client.get_queue_url(QueueName=names.dead_letters if dead else names.queue)["QueueUrl"]
-        counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        sqs = client(self.aws, "sqs")
+        url = sqs.get_queue_url(QueueName=names.dead_letters if dead else names.queue)["QueueUrl"]
+        counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return sum(int(counts[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "Delayed", "NotVisible"))
 
 
@@ -67,7 +69,7 @@ def location_of(names: dict[str, Sequence[str]], bucket: str, table: str | None)
 
 def made(aws: Emulator, name: str, queues: Iterable[str], *, history: bool = True) -> SqsStage:
     """A stage `name` with `queues`, their dead-letter queues, a bucket and a table."""
-    sqs = aws.client("sqs", REGION)
+    sqs = client(aws, "sqs")
     names = {}
     for number, queue in enumerate(queues):
         physical = f"{name}-{number}"
@@ -78,17 +80,18 @@ def made(aws: Emulator, name: str, queues: Iterable[str], *, history: bool = Tru
         }
         sqs.create_queue(QueueName=physical, Attributes={"RedrivePolicy": json.dumps(redrive)})
         names[queue] = (physical, f"{physical}-dlq")
-    aws.client("s3", REGION).create_bucket(
-        Bucket=f"{name}-payloads", CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    client(aws, "s3").create_bucket(Bucket=f"{name}-payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
     if history:
-        aws.client("dynamodb", REGION).create_table(**table_request(f"{name}-jobs"))
+        client(aws, "dynamodb").create_table(**table_request(f"{name}-jobs"))
     return SqsStage(aws, location_of(names, f"{name}-payloads", f"{name}-jobs" if history else None))
+
+
+@functools.cache
+def client(aws: Emulator, service: str) -> Any:
+    """A client of `service`, made once."""
+    return aws.client(service, REGION)
 
 
 def unique(prefix: str) -> str:
     """A name that no other stage has."""
     return f"{prefix}-{os.urandom(4).hex()}"
-
-
-Opened = Callable[[], SqsQueues]

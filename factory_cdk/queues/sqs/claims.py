@@ -6,21 +6,20 @@ gets done. Without a table what a message says is believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from factory_cdk.queues.port import Failure, Lease, Outcome
-from factory_cdk.queues.sqs.bodies import Bodies, GoneError
+from factory_cdk.queues.sqs.bodies import GoneError
 from factory_cdk.queues.sqs.delivery import Handle, Received
-from factory_cdk.queues.sqs.hand import Hand, Token, new_secret
-from factory_cdk.queues.sqs.jobs import JobState, NotOursError, Numbers, from_message
-from factory_cdk.queues.sqs.messages import Messages, Returned
-from factory_cdk.queues.sqs.table import JobTable, Key, Write
+from factory_cdk.queues.sqs.hand import Token, new_secret
+from factory_cdk.queues.sqs.jobs import JobState, NotOursError, from_message
+from factory_cdk.queues.sqs.messages import Returned
+from factory_cdk.queues.sqs.parts import Parts
+from factory_cdk.queues.sqs.table import Key, Write
 
 _ROUNDS = 10
 """How often a job that somebody else changes all the time is tried: its message comes again."""
-
-Point = Callable[[str], None]
 
 
 @dataclass
@@ -34,20 +33,11 @@ class _Sorted:
 
 
 class Claims:
-    """Leases what messages carry. `point` is told where a step of it is done."""
+    """Leases what messages carry."""
 
-    def __init__(
-        self,
-        messages: Messages,
-        bodies: Bodies,
-        table: JobTable | None,
-        hand: Hand,
-        clock: Callable[[], float],
-        point: Point,
-    ) -> None:
-        self._messages, self._bodies, self._table, self._hand = messages, bodies, table, hand
-        self._clock, self._point = clock, point
-        self._numbers = Numbers()
+    def __init__(self, parts: Parts) -> None:
+        self._messages, self._bodies, self._table, self._hand = parts.messages, parts.bodies, parts.table, parts.hand
+        self._clock, self._places, self._point = parts.clock, parts.places, parts.point
 
     def claim(self, received: Sequence[Received]) -> list[Lease]:
         """The leases of those of `received` that can be leased; what the others ask for is done. FactoryError."""
@@ -119,7 +109,7 @@ class Claims:
         if state.token is None:
             return state.changed(**changes)
         gone = "the worker or its runner went away before the job was done"
-        failed = state.with_failure(Failure("LeaseExpired", gone, "", state.job.attempt), now)
+        failed = state.with_failure(Failure("LeaseExpired", gone, "", state.job.attempt), self._places.next(now))
         job = state.job._replace(attempt=state.job.attempt + 1)
         return state.changed(job=job, **failed, **changes)
 
@@ -140,7 +130,9 @@ class Claims:
     def _end_without_payload(self, one: Received, state: JobState, error: GoneError, found: _Sorted) -> None:
         now = self._clock()
         failure = Failure("PayloadGone", error.message, "", state.job.attempt)
-        dead = state.ended(Outcome.DEAD, self._numbers.next(now), now, **state.with_failure(failure, now))
+        dead = state.ended(
+            Outcome.DEAD, self._places.next(now), now, **state.with_failure(failure, self._places.next(now))
+        )
         if self._table is None or self._table.write([Write(state, dead)])[0].done:
             found.buried.append((one.handle, dead))
 
@@ -152,5 +144,5 @@ def _counted(state: JobState, received: Received) -> JobState:
         return state
     gone = "the worker or its runner went away before the job was done"
     attempt = state.job.attempt + lost
-    failed = state.with_failure(Failure("LeaseExpired", gone, "", attempt - 1), received.at)
+    failed = state.with_failure(Failure("LeaseExpired", gone, "", attempt - 1), int(received.at * 1e6))
     return state.changed(job=state.job._replace(attempt=attempt), **failed)

@@ -34,9 +34,10 @@ from factory_cdk.queues.sqs.delivery import BATCH, LONGEST_LEASE, Delivery, Rece
 from factory_cdk.queues.sqs.hand import Hand, key_of, token_of
 from factory_cdk.queues.sqs.history import SqsHistory
 from factory_cdk.queues.sqs.items import INLINE as INLINE_ITEM
-from factory_cdk.queues.sqs.jobs import JobState, NotOursError, from_message
+from factory_cdk.queues.sqs.jobs import JobState, NotOursError, Places, from_message
 from factory_cdk.queues.sqs.messages import INLINE as INLINE_MESSAGE
 from factory_cdk.queues.sqs.messages import Messages
+from factory_cdk.queues.sqs.parts import Parts
 from factory_cdk.queues.sqs.polling import Poll, Subscribers
 from factory_cdk.queues.sqs.sending import Sending
 from factory_cdk.queues.sqs.settling import Settling, encoded, without_lease
@@ -48,6 +49,9 @@ _THREADS, _BODY_THREADS = 4, 8
 """For what is awaited, and for objects of the bucket that are read and written at once."""
 
 _ROUNDS = 10
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks for the outcomes of a run, each of which reads its records."""
 
 Answer = TypeVar("Answer")
 
@@ -87,18 +91,21 @@ class SqsQueues:
         self._bodies = Bodies(clients, location.bucket, INLINE_ITEM if table else INLINE_MESSAGE, self._together)
         self._messages = Messages(delivery, self._bodies)
         self._hand = Hand()
-        self._claims = Claims(self._messages, self._bodies, table, self._hand, self._clock, point)
-        self._sending = Sending(self._messages, table, self._clock, point)
-        self._settling = Settling(self._messages, self._sending, self._bodies, table, self._hand, self._clock, point)
+        parts = Parts(delivery, self._messages, self._bodies, table, self._hand, self._clock, Places(), point)
+        self._claims, self._sending = Claims(parts), Sending(parts)
+        self._settling = Settling(parts, self._sending)
         self._subscribers = Subscribers()
         self._polls: dict[str, Poll] = {}
         self._point, self._long_poll = point, long_poll
-        self.history = SqsHistory(location, delivery, table, self._bodies, self._messages, self._clock, point)
+        self.history = SqsHistory(location, parts)
         self.capabilities = Capabilities(
             atomic=False,
             ordered=False,
             exact_depths=False,
             exclusive_runner=False,
+            history=table is not None,
+            expires=True,
+            look_every=_LOOK_EVERY,
             longest_lease=float(LONGEST_LEASE),
             longest_delay=None,
             largest_payload=LARGEST_PAYLOAD,

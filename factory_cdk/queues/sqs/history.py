@@ -10,12 +10,11 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.client import BotStatistics, FailedAttempt, Search, bot_statistics
 from factory_cdk.queues.opening import SqsLocation
 from factory_cdk.queues.port import Depth, JobRecord, Outcome
-from factory_cdk.queues.sqs.bodies import Bodies, GoneError
-from factory_cdk.queues.sqs.delivery import Delivery
-from factory_cdk.queues.sqs.jobs import JobState, Numbers
+from factory_cdk.queues.sqs.bodies import GoneError
+from factory_cdk.queues.sqs.jobs import JobState
 from factory_cdk.queues.sqs.letters import Letters
 from factory_cdk.queues.sqs.listing import Listing
-from factory_cdk.queues.sqs.messages import Messages
+from factory_cdk.queues.sqs.parts import Parts
 from factory_cdk.queues.sqs.table import JobTable, Write
 
 _AT_ONCE = 50
@@ -27,23 +26,16 @@ class SqsHistory:
     which dead letters.
     """
 
-    def __init__(
-        self,
-        location: SqsLocation,
-        delivery: Delivery,
-        table: JobTable | None,
-        bodies: Bodies,
-        messages: Messages,
-        clock: Callable[[], float],
-        point: Callable[[str], None],
-    ) -> None:
-        self._delivery, self._bodies, self._messages = delivery, bodies, messages
-        self._clock, self._point = clock, point
+    def __init__(self, location: SqsLocation, parts: Parts) -> None:
+        self._delivery, self._messages, self._bodies, self._kept = (
+            parts.delivery,
+            parts.messages,
+            parts.bodies,
+            parts.table,
+        )
+        self._clock, self._places, self._point = parts.clock, parts.places, parts.point
         self._own = [queue for queue, names in location.queues.items() if names.dead_letters is not None]
-        self._kept = table
-        self._found = Listing(table, self._own, clock) if table else None
-        self._letters = Letters(delivery, messages, table, clock)
-        self._numbers = Numbers()
+        self._letters = Letters(parts)
         self._seen: dict[str, dict[str, int]] = {}
         self._handed: dict[str, int] = {}
 
@@ -102,9 +94,9 @@ class SqsHistory:
         """Dead letters of `queue`, the first to die first."""
         if queue not in self._own or n <= 0:
             return []
-        if self._found is None:
+        if self._kept is None:
             return self._records(replace(one, outcome=Outcome.DEAD) for one in self._letters.look(queue, n))
-        return self._records(itertools.islice(self._found.dead(queue), n))
+        return self._records(itertools.islice(self._listing.dead(queue), n))
 
     def last_failures(self, n: int) -> list[FailedAttempt]:
         """The last `n` attempts that failed, the newest first: of each job those that followed each other."""
@@ -217,9 +209,7 @@ class SqsHistory:
         now = self._clock()
         begun = state.job.attempt - (state.token is None)
         job = state.job._replace(attempt=begun)
-        return replace(
-            state.ended(Outcome.CANCELLED, self._numbers.next(now), now, job=job), settled=None, unsent=False
-        )
+        return replace(state.ended(Outcome.CANCELLED, self._places.next(now), now, job=job), settled=None, unsent=False)
 
     def _ready_again(self, state: JobState) -> JobState | None:
         """Ready, with what is on record kept; also a job whose retry was begun by somebody who died in it."""

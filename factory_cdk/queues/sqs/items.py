@@ -94,7 +94,7 @@ def from_item(item: Item) -> JobState:
         first_started=_number(item, "first_started"),
         started=_number(item, "started"),
         finished=_number(item, "finished"),
-        failed_at=_number(item, "failed_at"),
+        failed_at=int(item["failed_at"]["N"]) if "failed_at" in item else None,
         settled=_text(item, "settled"),
         unsent="unsent" in item,
         version=int(item["version"]["N"]),

@@ -7,9 +7,10 @@ before, so that of two who change a job at once one is told.
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from factory_cdk.plan.model import Json
@@ -47,7 +48,8 @@ class JobState:
     """A job on its way. `job` has no payload, which is in `payload`, and the attempt that is, or would be, in hand.
 
     `due` is when it is ready, or until when it is leased (then `token` is set), in seconds since the epoch. `sent` is
-    its place in the order of sending, `cursor` its place in that of ending, both microseconds since the epoch.
+    its place in the order of sending, `failed_at` in that of failing and `cursor` in that of ending, in microseconds
+    since the epoch.
     `earlier` counts the attempts before a retry; `settled` is the token of the lease that was settled last. `unsent`: a
     retry has begun and its message may not have been sent.
     """
@@ -67,7 +69,7 @@ class JobState:
     first_started: float | None = None
     started: float | None = None
     finished: float | None = None
-    failed_at: float | None = None
+    failed_at: int | None = None
     settled: str | None = None
     unsent: bool = False
     version: int = 1
@@ -90,10 +92,10 @@ class JobState:
         """Whether it is leased or delayed still."""
         return self.outcome is None and self.due > now
 
-    def with_failure(self, failure: Failure, now: float) -> dict[str, Any]:
-        """The changes that `failure` makes."""
+    def with_failure(self, failure: Failure, place: int) -> dict[str, Any]:
+        """The changes that `failure` makes, whose place in the order of failures is `place`."""
         short = replace(failure, traceback=failure.traceback[-LONGEST_TRACEBACK:])
-        return {"failures": (*self.failures, short)[-MOST_FAILURES:], "failed_at": now}
+        return {"failures": (*self.failures, short)[-MOST_FAILURES:], "failed_at": place}
 
     def ended(self, outcome: Outcome, cursor: int, now: float, **changes: Any) -> JobState:
         """Final from now on."""
@@ -213,13 +215,15 @@ def _state_from(message: Mapping[str, Any]) -> JobState:
     )
 
 
-@dataclass
-class Numbers:
-    """Makes numbers that grow, of what the clock says: places in an order, in microseconds since the epoch."""
+class Places:
+    """Makes places in an order for all threads of an engine: microseconds since the epoch that always grow."""
 
-    last: int = field(default=0)
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
 
     def next(self, now: float) -> int:
         """The next, for something that happens at `now`."""
-        self.last = max(self.last + 1, int(now * 1e6))
-        return self.last
+        with self._lock:
+            self._last = max(self._last + 1, int(now * 1e6))
+            return self._last

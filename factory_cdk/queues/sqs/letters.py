@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from factory_cdk.queues.port import Failure, Outcome
-from factory_cdk.queues.sqs.delivery import BATCH, Delivery, Received
-from factory_cdk.queues.sqs.jobs import JobState, NotOursError, Numbers, from_message
-from factory_cdk.queues.sqs.messages import Messages
-from factory_cdk.queues.sqs.table import JobTable, Key, Write
+from factory_cdk.queues.sqs.delivery import BATCH, Received
+from factory_cdk.queues.sqs.jobs import JobState, NotOursError, from_message
+from factory_cdk.queues.sqs.parts import Parts
+from factory_cdk.queues.sqs.table import Key, Write
 
 _MOST_ROUNDS = 100
 _HIDDEN = 60.0
@@ -18,11 +18,9 @@ _HIDDEN = 60.0
 class Letters:
     """The dead letters of a stage's queues."""
 
-    def __init__(
-        self, delivery: Delivery, messages: Messages, table: JobTable | None, clock: Callable[[], float]
-    ) -> None:
-        self._delivery, self._messages, self._table, self._clock = delivery, messages, table, clock
-        self._numbers = Numbers()
+    def __init__(self, parts: Parts) -> None:
+        self._delivery, self._messages, self._table = parts.delivery, parts.messages, parts.table
+        self._clock, self._places, self._point = parts.clock, parts.places, parts.point
 
     def look(self, queue: str, n: int) -> list[JobState]:
         """Up to `n` dead letters of `queue`, the first to be sent first; they stay there. FactoryError."""
@@ -73,8 +71,8 @@ class Letters:
         dead = state
         if not state.is_final:
             gone = "its message was received again and again and the job never ended: it may kill what runs it"
-            failure = state.with_failure(Failure("Redriven", gone, "", state.job.attempt), now)
-            dead = state.ended(Outcome.DEAD, self._numbers.next(now), now, **failure)
+            failure = state.with_failure(Failure("Redriven", gone, "", state.job.attempt), self._places.next(now))
+            dead = state.ended(Outcome.DEAD, self._places.next(now), now, **failure)
             if self._table and not self._table.write([Write(state, dead)])[0].done:
                 return False
         self._messages.bury([(one.handle, dead)])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from factory_cdk.queues.port import Forward
-from factory_cdk.queues.sqs.jobs import Body, JobState, Numbers
-from factory_cdk.queues.sqs.messages import Messages
-from factory_cdk.queues.sqs.table import JobTable, Key, Write
-
-Point = Callable[[str], None]
+from factory_cdk.queues.sqs.jobs import Body, JobState
+from factory_cdk.queues.sqs.parts import Parts
+from factory_cdk.queues.sqs.table import Key, Write
 
 
 class Sending:
@@ -17,9 +15,9 @@ class Sending:
     who died before its message was sent, so its message is sent again; a second one is recognised when it is received.
     """
 
-    def __init__(self, messages: Messages, table: JobTable | None, clock: Callable[[], float], point: Point) -> None:
-        self._messages, self._table, self._clock, self._point = messages, table, clock, point
-        self._numbers = Numbers()
+    def __init__(self, parts: Parts) -> None:
+        self._messages, self._table = parts.messages, parts.table
+        self._clock, self._places, self._point = parts.clock, parts.places, parts.point
 
     def send(self, jobs: Sequence[tuple[Forward, Body]], delay: float = 0.0) -> None:
         """Send jobs with their payloads, ready after `delay` seconds. FactoryError."""
@@ -32,7 +30,7 @@ class Sending:
             key = Key(forward.job.run, forward.job.id)
             if key not in states:
                 job = forward.job._replace(payload=None, tags=dict(forward.job.tags))
-                states[key] = JobState(job, forward.queue, body, self._numbers.next(now), now, due)
+                states[key] = JobState(job, forward.queue, body, self._places.next(now), now, due)
         sent = self._recorded(list(states.values()))
         self._point("children recorded")
         for queue in dict.fromkeys(state.queue for state in sent):

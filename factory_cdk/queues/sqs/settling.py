@@ -7,22 +7,20 @@ that is received again and finds what was done (docs/aws-queues.md has the table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from factory_cdk.queues.port import Failed, Finished, Forward, Outcome
-from factory_cdk.queues.sqs.bodies import Bodies
 from factory_cdk.queues.sqs.delivery import Handle
-from factory_cdk.queues.sqs.hand import Hand, Token, key_of, token_of
-from factory_cdk.queues.sqs.jobs import Body, JobState, Numbers
-from factory_cdk.queues.sqs.messages import Messages, Returned
+from factory_cdk.queues.sqs.hand import Token, key_of, token_of
+from factory_cdk.queues.sqs.jobs import Body, JobState
+from factory_cdk.queues.sqs.messages import Returned
+from factory_cdk.queues.sqs.parts import Parts
 from factory_cdk.queues.sqs.sending import Sending
-from factory_cdk.queues.sqs.table import JobTable, Key, Write
+from factory_cdk.queues.sqs.table import Key, Write
 from factory_cdk.queues.values import encode
 
 _ROUNDS = 10
-
-Point = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +69,12 @@ class _After:
 
 
 class Settling:
-    """Settles leases. `point` is told where a step of it is done."""
+    """Settles leases."""
 
-    def __init__(
-        self,
-        messages: Messages,
-        sending: Sending,
-        bodies: Bodies,
-        table: JobTable | None,
-        hand: Hand,
-        clock: Callable[[], float],
-        point: Point,
-    ) -> None:
-        self._messages, self._sending, self._bodies, self._table = messages, sending, bodies, table
-        self._hand, self._clock, self._point = hand, clock, point
-        self._numbers = Numbers()
+    def __init__(self, parts: Parts, sending: Sending) -> None:
+        self._messages, self._bodies, self._table, self._hand = parts.messages, parts.bodies, parts.table, parts.hand
+        self._clock, self._places, self._point = parts.clock, parts.places, parts.point
+        self._sending = sending
 
     def settle(self, settled: Sequence[Finished | Failed]) -> list[bool]:
         """Whether each lease was held. UnstorableError, and nothing done; FactoryError, and all of it may be settled
@@ -183,10 +172,10 @@ class Settling:
         now = self._clock()
         if isinstance(one.settled, Finished):
             result = bodies[one.texts.result]
-            return state.ended(Outcome.SUCCESS, self._numbers.next(now), now, result=result)
-        failure = state.with_failure(one.settled.failure, now)
+            return state.ended(Outcome.SUCCESS, self._places.next(now), now, result=result)
+        failure = state.with_failure(one.settled.failure, self._places.next(now))
         if one.settled.delay is None:
-            return state.ended(Outcome.DEAD, self._numbers.next(now), now, **failure)
+            return state.ended(Outcome.DEAD, self._places.next(now), now, **failure)
         job = state.job._replace(attempt=state.job.attempt + 1)
         due = now + one.settled.delay if one.settled.delay > 0 else 0.0
         return state.changed(job=job, due=due, token=None, settled=state.token, **failure)
