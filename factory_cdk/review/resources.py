@@ -72,7 +72,7 @@ def _compared(old: StackSide, new: StackSide, replaced: Mapping[str, object]) ->
             keys = dict.fromkeys((*was.properties, *now.properties))
             changed = tuple(key for key in keys if not same(was.properties.get(key), now.properties.get(key)))
             referring = tuple(
-                key for key in keys if key not in changed and refers_to(now.properties.get(key), replaced)
+                key for key in keys if replaced and key not in changed and refers_to(now.properties.get(key), replaced)
             )
             if changed or referring:
                 worst = max((replacement(now.type, key) for key in (*changed, *referring)), key=_REPLACEMENTS.index)

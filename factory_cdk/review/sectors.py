@@ -101,7 +101,7 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         if was is None or now is None:
             said = "the bot runs here, too" if was is None else "the bot no longer runs here"
             yield Difference(f"bots.{name}", _queue(was), _queue(now), why=said, line=new.line)
-        else:
+        elif was != now:
             yield from _of_bot(name, was, now, new.line)
     order = list(old.bots), list(new.bots)
     if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
@@ -123,7 +123,11 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
     for key in dict.fromkeys((*old, *new)):
         if key in _CODE_KEYS or key in ("config", "secrets"):
             continue
-        path = prefix if key == "arguments" else f"{prefix}.{key.replace('_', '-')}"
+        if key == "arguments":
+            for where, one, other in differences(old.get(key, {}), new.get(key, {}), prefix):
+                yield Difference(where, one, other, why="its workers restart with it", line=line)
+            continue
+        path = f"{prefix}.{key.replace('_', '-')}"
         if key == "successors":
             olds, news = (_successors(side.get(key)) for side in (old, new))
             if olds != news:
