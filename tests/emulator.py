@@ -90,14 +90,22 @@ class Emulator:
             raise
 
     def signal(self, release_parameter: str, region: str, status: str = "SUCCESS") -> None:
-        """Answer the wait handle that a release parameter names, as an instance does; waits for the parameter."""
+        """Answer the wait handles that a release parameter names, as an instance does that is up and then installs its
+        release, or fails to; waits for the parameter.
+        """
         client = self.client("ssm", region)
 
         def release() -> dict[str, str] | None:
             found = client.get_parameters(Names=[release_parameter])["Parameters"]
             return json.loads(found[0]["Value"]) if found else None
 
-        url = until(release)["signal"]
+        said = until(release)
+        self._put(said.get("booted"), "SUCCESS")
+        self._put(said["signal"], status)
+
+    def _put(self, url: str | None, status: str) -> None:
+        if url is None:
+            return
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from factory_cdk.agent.aws import Aws, asking
 from factory_cdk.diagnostics import FactoryError
@@ -66,21 +65,6 @@ def joined_parameters(aws: Aws, names: Sequence[str], sha256: str, what: str) ->
     if hashlib.sha256(text.encode()).hexdigest() != sha256:
         raise NotYetError(f"{what} in {names[0]} is not that of this release", REBUILD)
     return text
-
-
-def numbered_parameters(aws: Aws, path: str) -> list[str]:
-    """The names of the parameters `path`/1, /2, … in their order. FactoryError when there is none."""
-    pages = aws.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path)
-    with asking(path):
-        found: list[Any] = [one["Name"] for page in pages for one in page["Parameters"]]
-    names = sorted((name for name in found if name.rpartition("/")[2].isdigit()), key=_number)
-    if not names:
-        raise NotYetError(f"there is no SSM parameter below {path}", REBUILD)
-    return names
-
-
-def _number(name: str) -> int:
-    return int(name.rpartition("/")[2])
 
 
 def _content(aws: Aws, bucket: str, key: str, sha256: str) -> bytes:

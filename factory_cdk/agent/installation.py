@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.agent.aws import Aws
-from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joined_parameters, numbered_parameters
+from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joined_parameters
 from factory_cdk.agent.folder import AgentFolder
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer
 from factory_cdk.agent.sector import InstanceSector
@@ -51,7 +51,6 @@ def install_release(
     if (release.factory, release.stage, release.sector) != (sector.factory, sector.stage, sector.sector):
         raise FactoryError(f"the manifest is that of {release.factory}/{release.stage}/{release.sector}", REBUILD)
     refuse_what_no_launcher_starts([release])
-    routes = _routes(aws, sector, manifest)
     bots = [_fetched(bot, pointer.bucket, folder, aws, say) for bot in release.bots]
     for bot in bots:
         lay_out(folder.home, bot.bundle)
@@ -69,7 +68,7 @@ def install_release(
         built_at=time.time(),
         timings=timings,
     )
-    return InstalledRelease(pointer.sha256, spec, routes, pointer.bucket, pointer.stores)
+    return InstalledRelease(pointer.sha256, spec, manifest["router"], pointer.bucket, pointer.stores)
 
 
 def _manifest(text: str) -> Mapping[str, Json]:
@@ -88,14 +87,6 @@ def _release(manifest: Mapping[str, Json]) -> SectorRelease:
         return release_from_json(manifest)
     except (KeyError, TypeError, ValueError) as error:
         raise FactoryError(f"the manifest cannot be read: {type(error).__name__}: {error}", REBUILD) from error
-
-
-def _routes(aws: Aws, sector: InstanceSector, manifest: Mapping[str, Json]) -> Json:
-    """The routes between the queues: in the manifest, or in parameters whose digest it names."""
-    if isinstance(manifest["router"], Mapping):
-        return manifest["router"]
-    names = numbered_parameters(aws, f"{sector.parameters_path.rstrip('/')}/router")
-    return json.loads(joined_parameters(aws, names, manifest["router"], "the routes"))
 
 
 def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: Say) -> _Bot:

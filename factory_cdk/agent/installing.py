@@ -64,7 +64,7 @@ class Installer:
             process_group=0,
         )
         self._guard.watch(process.pid, mark)
-        asked = {"pointer": {**asdict(pointer), "signal": ""}, "timings": asdict(self._timings)}
+        asked = {"pointer": {**asdict(pointer), "signal": "", "booted": None}, "timings": asdict(self._timings)}
         listening = asyncio.ensure_future(asyncio.to_thread(self._listen, process, asked, asyncio.get_running_loop()))
         try:
             said = await asyncio.shield(listening)

@@ -22,7 +22,8 @@ STORES = ("history", "payloads", "keep_days")
 @dataclass(frozen=True, slots=True)
 class ReleasePointer:
     """The value of a sector's release parameter: the manifest's place and SHA-256, the URL of the wait handle that
-    waits for it (a secret), and `stores`, what the stage's stores are called.
+    waits for it (a secret), `stores`, what the stage's stores are called, and
+    `booted`, the URL of the handle that waits for the instance itself.
     """
 
     release: str
@@ -31,6 +32,7 @@ class ReleasePointer:
     sha256: str
     signal: str = field(repr=False)
     stores: Mapping[str, Json] = field(default_factory=dict)
+    booted: str | None = field(default=None, repr=False)
 
 
 def pointer_from_text(text: str) -> ReleasePointer:
@@ -42,13 +44,15 @@ def pointer_from_text(text: str) -> ReleasePointer:
         raise ValueError(f"it lacks {error}") from error
     if not all(isinstance(value, str) for value in own.values()):
         raise ValueError("it holds something that is no text")
-    return ReleasePointer(**own, stores={name: said[name] for name in STORES if name in said})
+    return ReleasePointer(
+        **own, stores={name: said[name] for name in STORES if name in said}, booted=said.get("booted")
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
-    """A release whose bots are installed here: the SHA-256 of its manifest, the spec of its runner, its routes (the
-    router parameter), and what the stage's stores are called.
+    """A release whose bots are installed here: the SHA-256 of its manifest, the spec of its runner, its routes, and what
+    the stage's stores are called.
     """
 
     sha256: str

@@ -85,16 +85,18 @@ class Releases:
             await asyncio.wait((self._work,))
 
     async def _follow(self, pointer: ReleasePointer) -> None:
+        if pointer.booted is not None:
+            await self._answer(pointer, pointer.booted, "SUCCESS", "the instance is up and reads its release")
         try:
             await self._bring_to(pointer)
         except FactoryError as error:
             log = f"\nThe end of its log:\n{error.log}" if isinstance(error, LoadingFailedError) and error.log else ""
             reason = self._masked(f"{error.message}{log}")
             self._say(f"release {pointer.sha256[:12]} failed; the bots stay as they are: {reason}", "ERROR")
-            await self._answer(pointer, "FAILURE", reason)
+            await self._answer(pointer, pointer.signal, "FAILURE", reason)
         else:
             done = f"release {pointer.sha256[:12]} is installed, and its bots are loaded"
-            await self._answer(pointer, "SUCCESS", done)
+            await self._answer(pointer, pointer.signal, "SUCCESS", done)
 
     async def _bring_to(self, pointer: ReleasePointer) -> None:
         present = self._runner.present
@@ -117,11 +119,11 @@ class Releases:
             waited += pause
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _answer(self, pointer: ReleasePointer, outcome: Outcome, reason: str) -> None:
+    async def _answer(self, pointer: ReleasePointer, url: str, outcome: Outcome, reason: str) -> None:
         pause = FIRST_PAUSE
-        while not self._handles.is_answered(pointer.signal):
+        while not self._handles.is_answered(url):
             try:
-                if not await asyncio.to_thread(self._handles.answer, pointer.signal, outcome, reason, pointer.release):
+                if not await asyncio.to_thread(self._handles.answer, url, outcome, reason, pointer.release):
                     self._say("the wait handle takes no answer any more: its URL has expired", "WARNING")
                 else:
                     self._say(f"CloudFormation was told: {outcome}", "INFO")

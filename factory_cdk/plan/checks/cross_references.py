@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from factory_cdk.plan.arguments import workflow_item
+from factory_cdk.plan.checks.instance_options import check_spot_alarms
 from factory_cdk.plan.checks.launchers import check_launchers
 from factory_cdk.plan.checks.regions import check_regions
 from factory_cdk.plan.checks.routes import check_routes
@@ -44,6 +45,7 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
     _check_unused(plan, findings)
     check_regions(plan, findings)
     check_shared(plan, findings)
+    check_spot_alarms(plan, findings)
     if not locked:
         _check_pins(plan, findings)
 

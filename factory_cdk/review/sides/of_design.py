@@ -47,7 +47,7 @@ def side_of_design(plan: Plan, design: StageDesign, outside: Container[str] = ()
 
 def _sector(names: Names, sector: SectorDesign, line: int | None) -> SectorSide:
     aws = sector.type is SectorType.AWS
-    release = sector_release(names, sector.name, sector.bots, aws=aws)
+    release = sector_release(names, sector.name, sector.bots, aws=aws, place=sector.place)
     return SectorSide(
         name=sector.name,
         type=str(sector.type),
