@@ -46,7 +46,7 @@ class Instance:
     plan: str = ""
     process: subprocess.Popen[bytes] | None = None
     environ: dict[str, str] = field(default_factory=dict)
-    program: Path = PROGRAM
+    command: list[str] = field(default_factory=lambda: [sys.executable, str(PROGRAM)])
     builds: int = 0
 
     @property
@@ -85,8 +85,8 @@ class Instance:
         report.refuse_failures()
         return resolved, report
 
-    def build(self, plan: str) -> None:
-        """Pack the plan and create its stack, or update it; does not wait."""
+    def build(self, plan: str, *before: str) -> None:
+        """Pack the plan and create its stack, or update it; does not wait, but for stacks of the kinds `before`."""
         resolved, report = self.pack(plan)
         self.builds += 1
         assembly = self.folder / f"cdk.out.{self.builds}"
@@ -95,6 +95,11 @@ class Instance:
         from factory_cdk.stacks.app import synthesize
 
         synthesize(design_stage(resolved, report.bundles), assembly)
+        for kind in before:
+            stack = f"agents-{self.stage}-{kind}"
+            self.aws.publish(assembly, stack)
+            self.aws.create(assembly, stack, REGION)
+            until(lambda: self.aws.status(stack, REGION) == "CREATE_COMPLETE")  # noqa: B023
         self.aws.publish(assembly, self.stack)
         if self.builds == 1:
             self.aws.create(assembly, self.stack, REGION)
@@ -155,7 +160,7 @@ class Instance:
             **self.environ,
         }
         with (self.folder / "agent.log").open("ab") as log:
-            command = [sys.executable, str(self.program), str(self.root)]
+            command = [*self.command, str(self.root)]
             self.process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def pids(self) -> set[int]:

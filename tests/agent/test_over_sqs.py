@@ -1,0 +1,87 @@
+"""The agent as it is on an instance, its queues in an emulated SQS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from agent_works import REGION, SECTOR, Instance
+from metadata_server import INSTANCE
+from patience import until
+
+from factory_cdk.agent.locations import queue_location
+from factory_cdk.agent.release import read_installed
+from factory_cdk.queues.opening import open_queues
+from factory_cdk.queues.port import Job
+
+PLAN = """
+factory:
+  name: agents
+  bots:
+    first: {source: {path: code}, bot_path: "bots:first"}
+    second: {source: {path: code}, bot_path: "bots:second"}
+  workflows: {flow: {first: second}}
+  stages:
+    STAGE:
+      workflow: flow
+      history: HISTORY
+      here:
+        type: aws
+        region_name: eu-west-2
+        parameters: {ImageId: ami-0123456789abcdef0, InstanceType: t3.micro}
+        bots: {first: {}, second: {}}
+"""
+BOTS = """
+from pathlib import Path
+
+def first(payload):
+    return payload + 1
+
+def second(payload):
+    with Path("FILE").open("a") as file:
+        file.write(f"{payload}\\n")
+"""
+
+
+@pytest.fixture
+def on_sqs(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    """An instance whose agent is the program itself."""
+    for name, value in instance.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    instance.command = [sys.executable, "-m", "factory_cdk.agent"]
+    return instance
+
+
+@pytest.mark.slow
+def test_jobs_pass_from_bot_to_bot_over_sqs(on_sqs: Instance, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    on_sqs.write("bots.py", BOTS.replace("FILE", str(done)))
+    on_sqs.build(PLAN.replace("HISTORY", "false"), "queues")
+    on_sqs.start()
+    assert on_sqs.stack_ends() == "CREATE_COMPLETE", (on_sqs.reasons(), on_sqs.printed())
+    installed = read_installed(on_sqs.root / "agent" / "installed.json")
+    assert installed is not None
+    with open_queues(queue_location(installed)) as queues:
+        queues.send("first", [Job(f"r-{number}", "first", number, "r") for number in range(20)])
+    until(lambda: len(done.read_text().split()) >= 20)
+    assert sorted(map(int, done.read_text().split())) == [*range(1, 21)]
+
+
+@pytest.mark.slow
+def test_others_see_the_workers_of_an_instance_in_the_table_of_its_stage(on_sqs: Instance, tmp_path: Path) -> None:
+    on_sqs.write("bots.py", BOTS.replace("FILE", str(tmp_path / "done")))
+    on_sqs.build(PLAN.replace("HISTORY", "true"), "queues")
+    on_sqs.start()
+    assert on_sqs.stack_ends() == "CREATE_COMPLETE", (on_sqs.reasons(), on_sqs.printed())
+    assert on_sqs.stop() == 0
+    installed = read_installed(on_sqs.root / "agent" / "installed.json")
+    assert installed is not None
+    table = on_sqs.aws.client("dynamodb", REGION)
+    key = {"run": {"S": f"RUNNER#{SECTOR}"}, "id": {"S": "status"}}
+    item = table.get_item(TableName=installed.stores["history"], Key=key)["Item"]
+    assert (item["instance"]["S"], item["region"]["S"]) == (INSTANCE, REGION)
+    status = json.loads(item["status"]["S"])
+    assert status["gate"] == "ended"
+    assert {one["bot"] for one in status["workers"]} == {"first", "second"}
