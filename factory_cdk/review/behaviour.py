@@ -33,7 +33,7 @@ AWS::EC2::Instance, https://docs.aws.amazon.com/AWSCloudFormation/latest/Templat
 """
 
 _IN_PLACE = frozenset({"SecurityGroupIds"})
-"""Conditional in the schema for EC2-Classic, which AWS ended in 2022; in a VPC they are changed without interruption."""
+"""Conditional in the schema for EC2-Classic, which ended in 2022; in a VPC they are changed without interruption."""
 
 
 def replacement(type_: str, name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.plan.model import Json
 
 FORMAT = 1
@@ -138,18 +139,6 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Dependency:
-    """A package among a bot's locked requirements; `change` is up, down, added, removed or changed (another hash or
-    source of the same version). Versions are None where it is not there.
-    """
-
-    name: str
-    change: str
-    before: str | None = None
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Files:
     """Files of a bot that differ, by their paths in its bundle, each list in order."""
 
@@ -192,8 +181,8 @@ class AccessReport:
 
 @dataclass(frozen=True, slots=True)
 class SecurityReport:
-    """A change in what is open, secret or encrypted. `kind` is port, public, secret, encryption or metadata; `worse`
-    when it opens something or takes a protection away.
+    """A change in what is open, secret or encrypted. `kind` is port, public, secret, encryption, metadata or
+    protection; `worse` when it opens something or takes a protection away.
     """
 
     subject: str

@@ -71,7 +71,7 @@ def _compared(old: StackSide, new: StackSide, replaced: Mapping[str, object]) ->
             keys = dict.fromkeys((*was.properties, *now.properties))
             changed = tuple(key for key in keys if not same(was.properties.get(key), now.properties.get(key)))
             referring = tuple(
-                key for key in keys if key not in changed and refers_to(now.properties.get(key), replaced)
+                key for key in keys if replaced and key not in changed and refers_to(now.properties.get(key), replaced)
             )
             if changed or referring:
                 worst = max((replacement(now.type, key) for key in (*changed, *referring)), key=_REPLACEMENTS.index)
@@ -83,8 +83,8 @@ def _compared(old: StackSide, new: StackSide, replaced: Mapping[str, object]) ->
 def name_conflicts(
     before: Mapping[str, StackSide], after: Mapping[str, StackSide], changes: tuple[ResourceChange, ...]
 ) -> Iterator[tuple[str, str, str]]:
-    """Names that a resource which is added takes while another stack, or another logical id, still has it: the name, the
-    stack that is to get it and the one that has it. CloudFormation refuses to create it.
+    """Names that a resource which is added takes while another stack, or another logical id, still has it: the name,
+    the stack that is to get it and the one that has it. CloudFormation refuses to create it.
     """
     owners = {
         key: stack.name for stack in before.values() for one in stack.resources.values() if (key := _named(stack, one))

@@ -1,4 +1,4 @@
-"""A plan as a commit of its repository has it: read from git's objects, with nothing checked out and nothing fetched."""
+"""A plan as a commit of its repository has it: read from git's objects, nothing checked out and nothing fetched."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def side_of_commit(file: str, ref: str, *, cache: Path, region: str | None = Non
     label = f"{ref} ({commit[:9]})" if not commit.startswith(ref) else commit[:9]
     with tempfile.TemporaryDirectory(prefix="factory-cdk-review-") as folder:
         top = Path(folder).resolve() / "tree"
-        yield _Commit(repository, commit, label, top, cache, region).side()
+        yield Commit(repository, commit, label, top, cache, region).side()
 
 
 @dataclass(frozen=True, slots=True)
-class _Commit:
+class Commit:
     """A commit, and the folder `top` that what is read of it is laid out in."""
 
     repository: Repository
@@ -90,6 +90,7 @@ class _Commit:
     region: str | None
 
     def side(self) -> PlanSide:
+        """The plan as the commit has it."""
         self.top.mkdir()
         path = self.repository.path
         lock = posixpath.join(posixpath.dirname(path), LOCK)
@@ -108,9 +109,15 @@ class _Commit:
     def _lay_out(self, *paths: str) -> list[str]:
         """Write the files at, and below, `paths` of the commit into the folder; returns those that git LFS keeps."""
         git, top = self.repository.git, self.repository.top
-        found = listing(git, top, self.commit, self.label, paths)
-        new = [blob for blob in found.blobs if not os.path.lexists(self.top / native(blob.path))]
-        return lay_out(git, top, new, self.top, self.label)
+        try:
+            found = listing(git, top, self.commit, self.label, paths)
+            new = [blob for blob in found.blobs if not os.path.lexists(self.top / native(blob.path))]
+            return lay_out(git, top, new, self.top, self.label)
+        except FactoryError as error:
+            if "promisor" not in error.message:
+                raise
+            remedy = "this is a partial clone: clone without `--filter`, or fetch the commit with `git fetch --refetch`"
+            raise FactoryError(error.message, remedy) from error
 
     def _with_sources(self, plan: Plan) -> tuple[Plan, tuple[str, ...]]:
         """`plan` with its path sources laid out, and notes for people. A source outside of the repository is taken as

@@ -37,6 +37,14 @@ def plan_side(
     """`plan` as a side, its stages read when they are asked for."""
 
     def stage(name: str) -> StageSide:
+        if not problems:
+            return designed(name)
+        try:
+            return designed(name)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # it uses what is wrong in the plan
+            raise FactoryError(f"it uses what is not valid in the plan ({error})") from error
+
+    def designed(name: str) -> StageSide:
         lock = stage_lock(plan, name)
         found = bundles_at_hand(plan, stage_bots(plan, name), cache=cache, lock=lock)
         bundles = {bot: _bundle(plan.bots[bot], bundle) for bot, bundle in found.items()}
@@ -46,8 +54,8 @@ def plan_side(
 
 
 def _bundle(bot: Bot, bundle: Bundle) -> Bundle:
-    """`bundle`, or, for a folder whose requirements nobody has locked yet, one that is named by the folder's files: what
-    the plan says of a folder stays the same when its files change.
+    """`bundle`, or, for a folder whose requirements nobody has locked yet, one that is named by the folder's files:
+    what the plan says of a folder stays the same when its files change.
     """
     if bundle.packed or not isinstance(bot.source, PathSource):
         return bundle

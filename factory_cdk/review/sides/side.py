@@ -78,8 +78,8 @@ class CodeSide:
 
 @dataclass(frozen=True, slots=True)
 class StageSide:
-    """A stage in one version. `edges` are the workflow's, bot to bot, `roots` where it starts. `whole` is false for what
-    an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk.
+    """A stage in one version. `edges` are the workflow's, bot to bot, `roots` where it starts. `whole` is false for
+    what an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk.
     """
 
     name: str
@@ -101,6 +101,7 @@ class PlanSide:
     """A version of a plan. `label` names it for people. `stages` are those that it has, `stage(name)` reads one and
     raises PlanError or FactoryError when it cannot be designed. `missing`: there is no plan in this version.
     `problems` are what is wrong with the plan, as lines; what can be read of it is compared nevertheless.
+    Without `whole` it has only those stages, and of them only what runs on AWS.
     """
 
     label: str
@@ -108,5 +109,6 @@ class PlanSide:
     stages: tuple[str, ...]
     stage: Callable[[str], StageSide]
     missing: bool = False
+    whole: bool = True
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
