@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.review.formats.blocks import (
     Block,
     Bullets,
@@ -20,7 +21,7 @@ from factory_cdk.review.formats.blocks import (
 )
 from factory_cdk.review.formats.job_section import opened
 from factory_cdk.review.formats.values import change, counted
-from factory_cdk.review.model import BotReport, Dependency, StageReport, Verdict
+from factory_cdk.review.model import BotReport, StageReport, Verdict
 
 MOST_SOURCE = 100
 """Characters of where code comes from."""
