@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,16 @@ def test_a_sector_that_moves_collides_with_the_names_of_the_stack_it_leaves(tmp_
     found = stage(report(tmp_path, base(), after))
     assert any("cannot be deployed while" in hazard for hazard in found.hazards)
     assert any("cdk destroy mill-prod-eu-west-2" in hazard for hazard in found.hazards)
+
+
+def test_an_anchor_that_changes_changes_every_sector_that_names_it(tmp_path: Path) -> None:
+    before = base()
+    before["factory"]["stages"]["prod"]["second"] = before["factory"]["stages"]["prod"]["box"]
+    after = copy.deepcopy(before)
+    box(after)["parameters"]["InstanceType"] = "t3.small"
+    found = report(tmp_path, before, after)
+    assert "*id" in (tmp_path / "after" / "factory-plan.yml").read_text()
+    assert sector(found, "second").verdict is sector(found).verdict is Verdict.RESTARTED
 
 
 def test_sectors_that_are_new_or_gone(tmp_path: Path) -> None:
