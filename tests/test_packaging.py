@@ -26,7 +26,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("bootstrap_scripts/linux/user-data.sh.j2", "plan/aws/regions.json", "py.typed", "worker/shim.py"):
+    package_data = ("plan/aws/regions.json", "review/report.schema.json", "py.typed")
+    for needed in ("bootstrap_scripts/linux/user-data.sh.j2", *package_data, "worker/shim.py"):
         assert f"factory_cdk/{needed}" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 

@@ -121,6 +121,18 @@ def test_a_long_list_in_the_details_ends_with_how_much_more_there_is() -> None:
     assert "- and 300 more lines" in markdown
 
 
+def test_a_workflow_that_mermaid_would_not_draw_is_not_given_to_it() -> None:
+    stage = mixed().stages[1]
+    assert stage.workflow is not None
+    edges = "flowchart LR\n" + "  bot0 --> bot1\n" * 501
+    long = f'flowchart LR\n  bot0["{"x" * 50_000}"]\n'
+    huge = replace(stage, workflow=replace(stage.workflow, before=edges, after=long))
+    markdown = as_markdown(replace(mixed(), stages=(huge,)))
+    assert "```mermaid" not in markdown
+    assert markdown.count("too large to be drawn here") == 2
+    assert "`solver` feeds `checker`" in markdown
+
+
 def test_the_head_says_first_what_matters_most() -> None:
     lines = as_markdown(mixed()).split("\n")
     head = lines[: lines.index("#### Stage `prod`")]
