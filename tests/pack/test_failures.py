@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pack_sources import BOT, at_path, bot, pack_one, plan_of, refusal, wheel, write_files
-from uv_says import BUILD, GIT, UV
+from uv_says import BUILD, BUILDS, GIT, UV, build_says
 
 from factory_cdk.pack import pack
 from factory_cdk.pack.command import Output
@@ -27,6 +27,21 @@ def test_the_kind_of_a_failure_of_uv_is_read_from_its_sentences(said: str, kind:
     assert found == kind
     assert remedy in what_to_do
     assert not re.search(r"[{}]", what_to_do)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy", "printed"), BUILDS, ids=[f"{kind}-{at}" for at, (kind, _, _) in enumerate(BUILDS)]
+)
+def test_a_build_that_fails_names_what_is_missing_where_it_runs(kind: str, remedy: str, printed: str) -> None:
+    found, what_to_do = kind_of_uv_error(read_uv_error(build_says(printed)))
+    assert found == kind
+    assert remedy in what_to_do
+    assert not re.search(r"[{}]", what_to_do)
+
+
+def test_of_a_package_of_an_index_another_version_may_help() -> None:
+    said = build_says("error: can't find Rust compiler\n", "cryptography==3.4")
+    assert kind_of_uv_error(read_uv_error(said))[1].endswith("or require a version of cryptography that has a wheel")
 
 
 @pytest.mark.parametrize(("said", "kind"), GIT)
