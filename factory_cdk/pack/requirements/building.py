@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 _SETUP = "import setuptools\n\nsetuptools.setup()\n"
 
@@ -34,10 +37,28 @@ _NO_PACKAGE = re.compile(r"(?m)^(\s*package-mode\s*=\s*)false\b")
 _NAME = "bot-dependencies"
 
 
+BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""What says how a project is built; a folder with one of them is one that can be."""
+
+_LISTS_FILES = re.compile(r"\b(?:setuptools|flit)[-_]scm\b|\buse_scm_version\b|\bsetuptools[-_]git\b|\bpbr\b")
+"""The tools by which setuptools takes every file that git has in a package for one of its data files."""
+
+_RUNS_GIT = re.compile(
+    r"[\"']git[\"']\s*,|[\"'`]git (?:-\w|describe|rev-parse|log|rev-list|show|tag|status|ls-files)"
+    r"|(?m:^\s*(?:import|from) (?:git|dulwich|pygit2)\b)"
+)
+_IMPORTED = re.compile(r"(?m)^\s*(?:from\s+(\w+)(?:\.\w+)*\s+import|import\s+(\w+))")
+
+
 def versioned_by(texts: Mapping[str, str]) -> str | None:
-    """The tool by which a project takes its version from git, or None; `texts` are its pyproject.toml, setup.py, … ."""
+    """The tool by which a project takes its version from git, or None; `texts` are the files of its folder by their
+    paths, of which BUILD_FILES count.
+    """
+    built_by = {path: text for path, text in texts.items() if path.rpartition("/")[2] in BUILD_FILES}
+    if any(_has_version(toml_of(text)) for path, text in built_by.items() if path.endswith("pyproject.toml")):
+        return None
     for tool, (named, _) in _FROM_GIT.items():
-        if any(named.search(text) for text in texts.values()):
+        if any(named.search(text) for text in built_by.values()):
             return tool
     return None
 
@@ -47,17 +68,73 @@ def can_be_told(tool: str) -> bool:
     return bool(_FROM_GIT[tool][1])
 
 
-def environment_for_version(version: str) -> dict[str, str]:
-    """The variables by which every tool that can be told a version is told it."""
-    return {name: version for _, names in _FROM_GIT.values() for name in names}
+def runs_git(texts: Mapping[str, str]) -> str | None:
+    """The path of the file of a project, or of a module beside it that its setup.py imports, which runs git itself, or
+    None. `texts` are the files of its folder; they are read, not run: one that hides it better is not understood.
+    """
+    for path, text in texts.items():
+        if path.rpartition("/")[2] in ("setup.py", "hatch_build.py", "build.py"):
+            folder = path[: path.rindex("/") + 1] if "/" in path else ""
+            beside = [f"{folder}{one or other}.py" for one, other in _IMPORTED.findall(text)]
+            for name in (path, *beside):
+                if _RUNS_GIT.search(texts.get(name, "")):
+                    return name
+    return None
+
+
+def build_variables(source: Path, version: str) -> dict[str, str]:
+    """The variables under which the projects in the folder `source` are built: those by which they are told a `version`
+    where they take it from git, and none for other tools, since what these are told holds for every package that is
+    built, those of an index too; and one that hides the work tree around the folder, if it is in one, from git.
+    """
+    tools = {versioned_by({path.name: _read(path) for path in files}) for files in _projects_in(source)}
+    told = {name: version for tool in tools if tool is not None for name in _FROM_GIT[tool][1]}
+    return {**told, "GIT_CEILING_DIRECTORIES": str(source.parent.resolve())}
 
 
 def make_buildable(folder: Path) -> None:
-    """Give a project that is a setup.cfg alone the setup.py that it lacks, as setuptools has it."""
+    """Give a project what it lacks for setuptools outside of a work tree of git: one that is a setup.cfg alone its
+    setup.py, and one whose data files are what git has (setuptools-scm, pbr) a MANIFEST.in that says so.
+    """
     if (folder / "setup.cfg").is_file() and not (folder / "pyproject.toml").exists():
         setup = folder / "setup.py"
         if not setup.exists():
             setup.write_text(_SETUP, encoding="utf-8")
+    requires = toml_of(_read(folder / "pyproject.toml")).get("build-system", {})
+    texts = (str(requires), _read(folder / "setup.py"), _read(folder / "setup.cfg"))
+    if any(_LISTS_FILES.search(text) for text in texts):
+        manifest = folder / "MANIFEST.in"
+        manifest.write_text(f"global-include *\n{_read(manifest)}", encoding="utf-8")
+
+
+def make_all_buildable(source: Path) -> None:
+    """`make_buildable` for every project in the folder `source`."""
+    for files in list(_projects_in(source)):
+        make_buildable(files[0].parent)
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """What a pyproject.toml says; nothing where it is not valid: who reads it for the project tells that."""
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+
+
+def _has_version(said: Mapping[str, Any]) -> bool:
+    project = said.get("project")
+    return isinstance(project, Mapping) and "version" in project
+
+
+def _projects_in(source: Path) -> Iterator[list[Path]]:
+    """The build files of every folder of a source that has some."""
+    for folder, _, names in os.walk(source):
+        if found := [Path(folder, name) for name in BUILD_FILES if name in names]:
+            yield found
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8", errors="replace") if file.is_file() else ""
 
 
 def make_package_of_poetry(folder: Path) -> None:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote
 
 import uv
 
@@ -19,14 +18,11 @@ from factory_cdk.pack.command import Output, run
 from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.paths import native
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
-from factory_cdk.pack.requirements.policy import check_requirement
+from factory_cdk.pack.requirements.policy import check_requirement, local_place
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
 _PACKAGE = "package-of-the-plan.in"
-_LOCAL = re.compile(
-    r"(?:-e\s+)?(?:[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*@\s*)?(?P<place>file:\S*|\.{1,2}(?:/\S*)?)(?:\s*;\s*(?P<marker>.+))?"
-)
 _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
 
 
@@ -99,8 +95,8 @@ def lock_file(
     its build backend here, as it does wherever it is installed; UV_NO_BUILD=1 refuses that.
 
     FactoryError with uv's own words when there is no solution, the index cannot be reached, or a requirement
-    has neither hash nor commit. `of` names in messages whose requirements they are. Projects of the folder `source`,
-    if one is given, are local ones.
+    has neither hash nor commit. `of` names in messages whose requirements they are. Projects in the folder `source`,
+    if one is given, are local ones, that of `root` among them.
     """
     file = workspace / "requirements.lock"
     file.write_text("".join(f"{line}\n" for line in preferred), encoding="utf-8")
@@ -115,9 +111,9 @@ def lock_file(
     lines: list[str] = []
     projects: list[str] = []
     for line in _lines(file.read_text("utf-8")):
-        if (project := _local_project(line, root, source)) is None:
+        if source is None or (project := _local_project(line, root, source)) is None:
             lines.append(_checked(line, path))
-        elif project.partition(" ;")[0] != _path_below(source or root, root):
+        else:
             projects.append(project)
     return Locked(tuple(with_all_hashes(lines, tool.env)), tuple(sorted(projects)))
 
@@ -179,22 +175,17 @@ def _checked(line: str, path: str) -> str:
     return line
 
 
-def _local_project(line: str, root: Path, source: Path | None) -> str | None:
-    """The local project that a line of uv's names, as a path in the source with its marker; None for anything else.
-
-    Without a `source` it is the project in `root` alone, whose code is in the bundle.
+def _local_project(line: str, root: Path, source: Path) -> str | None:
+    """The local project (or the archive of one) that a line of uv's names, as a path in the `source` with its marker;
+    None for anything else.
     """
-    found = _LOCAL.fullmatch(_HASH.sub("", line).strip())
-    if found is None:
-        return None
-    place = unquote(found["place"].removeprefix("file://").removeprefix("file:"))
-    path = _path_below(source or root, Path(os.path.normpath(root / place)))
-    if path is None or (source is None and path != "."):
-        return None
-    return f"{path} ; {found['marker']}" if found["marker"] else path
+    said, _, marker = _HASH.sub("", line).strip().partition(" ; ")
+    place = local_place(said)
+    path = None if place is None else path_below(source, Path(os.path.normpath(root / place)))
+    return f"{path} ; {marker}" if path is not None and marker else path
 
 
-def _path_below(source: Path, folder: Path) -> str | None:
+def path_below(source: Path, folder: Path) -> str | None:
     """The path of `folder` in `source`, or None where it is outside of it."""
     real = (source.resolve(), folder.resolve())
     return real[1].relative_to(real[0]).as_posix() if real[1].is_relative_to(real[0]) else None
