@@ -10,7 +10,7 @@ import pytest
 from factory_cdk.bundle import Bundle
 from factory_cdk.install.environments import Project, build_all, environment, with_project
 from factory_cdk.pack import PackedBot
-from factory_cdk.pack.requirements.outside import facts_of
+from factory_cdk.pack.requirements.outside import SOURCE, facts_of
 
 BACKEND = """
 import os, zipfile
@@ -84,7 +84,7 @@ def site_packages(
     bundle = packed.bundle
     assert isinstance(bundle, Bundle) and bundle.archive is not None
     with archive(packed) as file:
-        facts = facts_of(file.read(".factory_cdk/source.json"))
+        facts = facts_of(file.read(SOURCE) if SOURCE in file.namelist() else None)
     one = Project(Path(bundle.archive), bundle.digest, bundle.layout.project, (home,), facts)
     wanted = with_project(environment(home, bundle.requirements, None), one)
     build_all([wanted], lambda _: None)
