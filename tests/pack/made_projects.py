@@ -47,10 +47,10 @@ def built(name: str, *needs: str, version: str = "VERSION", uses_git: bool = Fal
     """The files of a project with that backend: its version is in the file `version`, or comes from git."""
     values = f"NAME, NEEDS, VERSION, USES_GIT = {name!r}, {list(needs)!r}, {version!r}, {uses_git!r}\n"
     listed = "".join(f"{need!r}, " for need in needs)
-    comment = "# setuptools-scm\n" if uses_git else ""
+    table = "[tool.setuptools_scm]\n" if uses_git else ""
     pyproject = (
-        f"{comment}[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        f"[project]\nname = {name!r}\ndynamic = ['version']\ndependencies = [{listed}]\n{more}"
+        f"[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        f"[project]\nname = {name!r}\ndynamic = ['version']\ndependencies = [{listed}]\n{table}{more}"
     )
     return {
         "pyproject.toml": pyproject,

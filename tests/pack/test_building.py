@@ -24,6 +24,10 @@ STATIC = f"{SCM}[project]\nname = 'app'\nversion = '9.1'\n"
         ({"pyproject.toml": "[project]\nname = 'hatch-vcs'\nversion = '1'\n"}, None),
         ({"a/pyproject.toml": "[project]\nversion = '1'\ndependencies = ['pbr']\n"}, None),
         ({"pyproject.toml": "[build-system]\nrequires=['hatch-vcs']\n[project]\ndynamic=['version']\n"}, "hatch-vcs"),
+        ({"pyproject.toml": "[build-system]\nrequires=['poetry-core']\n[tool.poetry]\nversion='1'\n"
+                            "name='poetry-dynamic-versioning'\n"}, None),
+        ({"pyproject.toml": "[tool.pdm.version]\nsource='scm'\n"}, "pdm-backend"),
+        ({"setup.cfg": "[options]\nsetup_requires = pbr\n"}, "pbr"),
         ({"setup.py": "setup(use_scm_version=True)"}, "setuptools-scm"),
         ({"backend.py": "# setuptools-scm"}, None),
         ({"pyproject.toml": "[tool.poetry]\nversion = '0'\n[tool.poetry-dynamic-versioning]\n"},
@@ -38,7 +42,7 @@ def test_only_tools_that_are_used_are_told_a_version(tmp_path: Path) -> None:
     plain = write_files(tmp_path / "plain", {"pyproject.toml": STATIC, "requirements.txt": "one\n"})
     assert build_variables(plain, "1.2") == {"GIT_CEILING_DIRECTORIES": str(tmp_path)}
     beside = write_files(
-        tmp_path / "two", {"app/pyproject.toml": STATIC, "lib/setup.cfg": "[metadata]\nname=l\n# pbr\n"}
+        tmp_path / "two", {"app/pyproject.toml": STATIC, "lib/setup.cfg": "[options]\nsetup_requires=pbr\n"}
     )
     assert build_variables(beside, "1.2") == {"PBR_VERSION": "1.2", "GIT_CEILING_DIRECTORIES": str(tmp_path)}
 

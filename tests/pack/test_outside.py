@@ -190,7 +190,7 @@ def test_without_git_a_version_from_git_is_said_to_be_unknown(tmp_path: Path, en
 @pytest.mark.parametrize("tool", ["versioneer", "versioningit", "setuptools-git-versioning"])
 def test_a_tool_that_cannot_be_told_a_version_is_named(tool: str, tmp_path: Path, env: dict[str, str]) -> None:
     files = {**built("app", "one"), "VERSION": "1"}
-    code = write_files(tmp_path / "code", {**files, "pyproject.toml": f"# {tool}\n{files['pyproject.toml']}"})
+    code = write_files(tmp_path / "code", {**files, "pyproject.toml": f"{files['pyproject.toml']}[tool.{tool}]\n"})
     packed = pack_one(tmp_path, bot(at_path(code), "app:run"), env)
     assert any(tool in note for note in packed.notes), packed
 

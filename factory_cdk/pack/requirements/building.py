@@ -17,7 +17,7 @@ _FROM_GIT: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
         ("SETUPTOOLS_SCM_PRETEND_VERSION",),
     ),
     "hatch-vcs": (re.compile(r"\bhatch[-_]vcs\b"), ("SETUPTOOLS_SCM_PRETEND_VERSION",)),
-    "pdm-backend": (re.compile(r"\bsource\s*=\s*[\"']scm[\"']"), ("PDM_BUILD_SCM_VERSION",)),
+    "pdm-backend": (re.compile(r"'source': 'scm'"), ("PDM_BUILD_SCM_VERSION",)),
     "pbr": (re.compile(r"\bpbr\b"), ("PBR_VERSION",)),
     "poetry-dynamic-versioning": (
         re.compile(r"\bpoetry[-_]dynamic[-_]versioning\b"),
@@ -57,10 +57,21 @@ def versioned_by(texts: Mapping[str, str]) -> str | None:
     built_by = {path: text for path, text in texts.items() if path.rpartition("/")[2] in BUILD_FILES}
     if any(_has_version(toml_of(text)) for path, text in built_by.items() if path.endswith("pyproject.toml")):
         return None
-    for tool, (named, _) in _FROM_GIT.items():
-        if any(named.search(text) for text in built_by.values()):
-            return tool
-    return None
+    said = [_build_tools(path, text) for path, text in built_by.items()]
+    return next((tool for tool, (named, _) in _FROM_GIT.items() if any(named.search(text) for text in said)), None)
+
+
+def _build_tools(path: str, text: str) -> str:
+    """What of a build file names the tools that it is built with: all of it, but of a pyproject.toml, which names a lot
+    of others, what its build requires, the tables of tools and where some of them say that the version is.
+    """
+    if not path.endswith("pyproject.toml"):
+        return text
+    said = toml_of(text)
+    tool = said.get("tool")
+    tables = tool if isinstance(tool, Mapping) else {}
+    versions = [table.get("version") for table in tables.values() if isinstance(table, Mapping)]
+    return repr([said.get("build-system"), list(tables), versions])
 
 
 def can_be_told(tool: str) -> bool:
