@@ -23,7 +23,7 @@ from factory_cdk.home import disk, make_private
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
 from factory_cdk.pack.paths import native
-from factory_cdk.pack.requirements.building import build_variables, make_all_buildable
+from factory_cdk.pack.requirements.building import build_variables, make_all_buildable, place_for_uv
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
 from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts, lay_out_source
 from factory_cdk.state.locks import holding, take_lock
@@ -218,7 +218,8 @@ def _install_lines(wanted: Environment, tool: Uv) -> None:
     hashed = all("--hash" in line for line in wanted.lines)
     check = "--require-hashes" if hashed else "--verify-hashes"
     install = ["pip", "install", "--no-deps", check, "--python", str(wanted.python), "-r", str(lock)]
-    _uv(tool, install, wanted, wanted.context or wanted.folder)
+    scratch = wanted.folder / "configuration"
+    _uv(tool, install, wanted, place_for_uv(wanted.context, scratch) if wanted.context else wanted.folder)
 
 
 def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:

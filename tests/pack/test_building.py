@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_projects import built, site_packages
-from pack_sources import at_path, bot, git, pack_one, sdist, write_files
+from made_projects import built, installed, site_packages
+from pack_sources import at_path, bot, git, pack_one, sdist, wheel, write_files
 
-from factory_cdk.pack.requirements.building import build_variables, make_all_buildable, versioned_by
+from factory_cdk.install.bundles import lay_out
+from factory_cdk.install.environments import build_all, environment
+from factory_cdk.pack.requirements.building import (
+    build_variables,
+    make_all_buildable,
+    versioned_by,
+    without_required_uv,
+)
 
 SCM = "[build-system]\nrequires = ['setuptools>=64', 'setuptools-scm>=8']\nbuild-backend = 'setuptools.build_meta'\n"
 DYNAMIC = f"{SCM}[project]\nname = 'app'\ndynamic = ['version']\n[tool.setuptools_scm]\n"
@@ -98,6 +106,50 @@ def test_a_build_does_not_see_the_repository_that_the_cache_is_in(tmp_path: Path
     code = write_files(tmp_path / "code", files)
     packed = pack_one(tmp_path, bot(at_path(code), "app:run"), env)
     assert packed.error is None, (packed.error.message, packed.error.remedy)
+
+
+ASKED = "required-version = '==0.0.1'"
+FILES = {
+    "a project": {**computed("app", "1"), "uv.toml": f"{ASKED}\n"},
+    "a project's own table": {
+        **{path: text for path, text in computed("app", "1").items() if path != "pyproject.toml"},
+        "pyproject.toml": f"[tool.ruff]\n{ASKED}\n[tool.uv]\n{ASKED} # ours\n{computed('app', '1')['pyproject.toml']}",
+    },
+    "requirements": {"app.py": "def run(p): return p\n", "uv.toml": ASKED, "requirements.txt": "one\n"},
+    "requirements below": {
+        "pyproject.toml": f"[tool.uv]\n{ASKED}\nno-index = true\n",
+        "app.py": "def run(p): return p\n",
+        "more/r.txt": "one\n",
+    },
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_the_version_of_uv_that_authors_use_is_not_asked_of_ours(
+    case: str, index: Path, tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(index, "one")
+    reads_configuration = {name: value for name, value in env.items() if name != "UV_NO_CONFIG"}
+    code = write_files(tmp_path / "code", FILES[case])
+    path = {"requirements_path": "more/r.txt"} if "more/r.txt" in FILES[case] else {}
+    packed = pack_one(tmp_path, bot(at_path(code), "app:run", **path), reads_configuration)
+    assert packed.error is None, (packed.error.message, packed.error.remedy)
+    assert packed.bundle is not None and packed.bundle.archive is not None
+    for name, value in reads_configuration.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UV_NO_CONFIG", raising=False)
+    root = lay_out(tmp_path / "home", packed.bundle)
+    manifest = root / str(packed.bundle.layout.requirements_file)
+    base = environment(tmp_path / "home", packed.bundle.requirements, None)
+    build_all([replace(base, context=manifest.parent)], lambda _: None)
+    if packed.bundle.layout.project is not None:
+        assert "app-1" in installed(packed, tmp_path / "home", monkeypatch, reads_configuration)
+
+
+def test_only_the_table_of_uv_is_asked(tmp_path: Path) -> None:
+    text = f"[tool.ruff]\n{ASKED}\n[tool.uv]\n{ASKED}\nno-index = true\n[tool.uv.sources]\na = {{path = 'b'}}\n"
+    said = f"[tool.ruff]\n{ASKED}\n[tool.uv]\n\nno-index = true\n[tool.uv.sources]\na = {{path = 'b'}}\n"
+    assert without_required_uv("pyproject.toml", text) == said
 
 
 ONLINE = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL", "HTTPS_PROXY")

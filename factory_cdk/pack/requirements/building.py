@@ -43,6 +43,11 @@ BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _LISTS_FILES = re.compile(r"\b(?:setuptools|flit)[-_]scm\b|\buse_scm_version\b|\bsetuptools[-_]git\b|\bpbr\b")
 """The tools by which setuptools takes every file that git has in a package for one of its data files."""
 
+UV_CONFIGURATIONS = frozenset({"uv.toml", "pyproject.toml"})
+
+_REQUIRED_UV = re.compile(r"(?m)^[ \t]*required-version[ \t]*=.*$")
+_UV_TABLE = re.compile(r"(?ms)^[ \t]*\[tool\.uv\].*?(?=^[ \t]*\[|\Z)")
+
 _RUNS_GIT = re.compile(
     r"[\"']git[\"']\s*,|[\"'`]git (?:-\w|describe|rev-parse|log|rev-list|show|tag|status|ls-files)"
     r"|(?m:^\s*(?:import|from) (?:git|dulwich|pygit2)\b)"
@@ -70,8 +75,9 @@ def _build_tools(path: str, text: str) -> str:
     said = toml_of(text)
     tool = said.get("tool")
     tables = tool if isinstance(tool, Mapping) else {}
-    versions = [table.get("version") for table in tables.values() if isinstance(table, Mapping)]
-    return repr([said.get("build-system"), list(tables), versions])
+    versions = (table.get("version") for table in tables.values() if isinstance(table, Mapping))
+    sources = [{"source": version.get("source")} for version in versions if isinstance(version, Mapping)]
+    return repr([said.get("build-system"), list(tables), sources])
 
 
 def can_be_told(tool: str) -> bool:
@@ -119,9 +125,38 @@ def make_buildable(folder: Path) -> None:
 
 
 def make_all_buildable(source: Path) -> None:
-    """`make_buildable` for every project in the folder `source`."""
+    """`make_buildable` for every project in the folder `source`, and no version of uv asked for that is not ours."""
     for files in list(_projects_in(source)):
         make_buildable(files[0].parent)
+    for folder, _, names in os.walk(source):
+        for name in UV_CONFIGURATIONS & {*names}:
+            file = Path(folder, name)
+            text = _read(file)
+            if (without := without_required_uv(name, text)) != text:
+                file.write_text(without, encoding="utf-8")
+
+
+def without_required_uv(name: str, text: str) -> str:
+    """The text of a uv.toml or pyproject.toml without the version of uv that it asks its authors to use."""
+    if name == "uv.toml":
+        return _REQUIRED_UV.sub("", text)
+    return _UV_TABLE.sub(lambda table: _REQUIRED_UV.sub("", table[0]), text)
+
+
+def place_for_uv(folder: Path, scratch: Path) -> Path:
+    """Where uv is run so that the configuration in `folder`, a bundle's, or in a folder above counts: there, or where
+    that asks for a version of uv, in the new folder `scratch`, with a copy of it that does not.
+    """
+    for one in (folder, *folder.parents):
+        for name in ("uv.toml", "pyproject.toml"):  # as uv looks for it: the first that there is
+            text = _read(one / name)
+            if (without := without_required_uv(name, text)) != text:
+                scratch.mkdir()
+                (scratch / name).write_text(without, encoding="utf-8")
+                return scratch
+            if (one / name).is_file() and (name == "uv.toml" or "uv" in toml_of(text).get("tool", {})):
+                return folder
+    return folder
 
 
 def toml_of(text: str) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def _version(
     version = context.locked.version if context.locked is not None and context.locked.commit else ask()
     if not can_be_told(tool):
         context.notes.append(
-            f"{found.path}: {tool} takes the version from git, which a bundle does not have: it is not "
-            f"{version or 'known'} where the bot runs"
+            f"{found.path}: {tool} takes the version from git, which a bundle does not have: where the bot runs it may "
+            f"not be {version or 'known'}; write it in a file of the source, or let setuptools-scm ask for it"
         )
         return None
     if version is None:
