@@ -74,7 +74,7 @@ def read_uv_error(text: str) -> UvError:
             current = None  # a warning, or uv's words outside of an error
         elif current is not None:
             said = line.strip(" │")
-            if _PRINTED.fullmatch(said) and current is not printed:
+            if _PRINTED.fullmatch(said):
                 current = printed
             elif current is printed:
                 printed.append(line.removeprefix(" " * 9))
@@ -147,7 +147,7 @@ def _build_kind(error: UvError) -> tuple[str, str] | None:
     for kind in BUILD_KINDS:
         for line in said:
             if found := kind.sentence.match(line):
-                what = next((value for value in found.groupdict().values() if value), "")
+                what = next((value for value in found.groupdict().values() if value), "").replace("CXX", "C++")
                 return kind.name, _filled(kind.remedy, {"what": what}, error)
     return None
 

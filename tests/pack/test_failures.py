@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,18 @@ def test_a_package_for_a_newer_python_is_told_with_the_python_that_it_needs(
     one = bot(at_path(code))
     packed = pack(plan_of(tmp_path, one, python="3.8"), [one], cache=tmp_path / "cache", env=env).bots[0]
     assert "networkx==3.2 needs Python >=3.9" in refusal(packed)
+
+
+def test_a_project_whose_toolchain_is_missing_is_told_which(tmp_path: Path, env: dict[str, str]) -> None:
+    backend = "import subprocess\ndef get_requires_for_build_wheel(config_settings=None):\n    subprocess.check_call(["
+    project = "[build-system]\nrequires=[]\nbuild-backend='backend'\nbackend-path=['.']\n[project]\nname='b'\n"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").symlink_to(str(shutil.which("git")))
+    for program, remedy in (("cargo", "needs Rust"), ("cmake", "needs CMake"), ("gcc", "a compiler (gcc)")):
+        files = {
+            "backend.py": f"{backend}{program!r}])\n",
+            "pyproject.toml": f"{project}dynamic=['version','dependencies']\n",
+        }
+        code = write_files(tmp_path / program, {**BOT, **files})
+        assert remedy in refusal(pack_one(tmp_path, bot(at_path(code)), {**env, "PATH": str(programs)}))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_projects import built
 from pack_sources import BOT, TARGET, at_path, bot, names, pack_all, pack_one, refusal, wheel, write_files
 
-from factory_cdk.bundle import missed
+from factory_cdk.bundle import Bundle, Layout, missed, told_as_not_installed
 from factory_cdk.pack import PackedBot
 from factory_cdk.pack.left_out import LeftOut, summary
 
@@ -333,6 +334,25 @@ def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_p
         pytest.skip("no index can be reached from here")
     report.refuse_failures()
     assert required(report.bots[0]) == ["six"]
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ("ModuleNotFoundError: No module named 'pkg.more'", "src/pkg/more.py"),
+        ("ModuleNotFoundError: No module named 'pkg.sub'", "src/pkg/sub/__init__.py"),
+        ("[Errno 2] No such file or directory: '/e/lib/python3.11/site-packages/pkg/a.json'", "src/pkg/a.json"),
+        ("[Errno 2] No such file or directory: '/e/lib/python3.11/site-packages/pkg/b.json'", None),
+        ("[Errno 2] No such file or directory: 'a.json'", None),
+        ("ModuleNotFoundError: No module named 'other'", None),
+    ],
+)
+def test_what_is_in_the_source_and_not_in_what_is_installed_is_named(message: str, path: str | None) -> None:
+    files = ["src/pkg/__init__.py", "src/pkg/more.py", "src/pkg/sub/__init__.py", "src/pkg/a.json"]
+    bundle = Bundle("b", "0", True, "path", "code", layout=Layout(("src", ""), "pyproject.toml", project=""))
+    said = told_as_not_installed(bundle, files, message)
+    assert said is None if path is None else said is not None and said.startswith(f"{path} is in the source of b")
+    assert told_as_not_installed(replace(bundle, layout=Layout(("src", ""))), files, message) is None
 
 
 def test_modules_with_the_name_of_a_standard_one_are_named(tmp_path: Path, env: dict[str, str]) -> None:

@@ -308,7 +308,7 @@ Caused by:
     ),
     (
         "compiler",
-        "(CXX)",
+        "(C++)",
         """
 [stdout]
 *** scikit-build-core 1.1.2 using CMake 4.4.5 (wheel)
