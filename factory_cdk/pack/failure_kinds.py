@@ -34,7 +34,7 @@ _BECAUSE = r"(?:.*\b(?:because|Because|and|that) |)"
 """The beginning of an explanation of uv's resolver, a chain of `Because … and …, we can conclude that …`."""
 
 _CREDENTIALS = "the index wants credentials: give them to uv (UV_INDEX_<NAME>_PASSWORD, netrc, a keyring) or to pip"
-_OUTSIDE = "what a bot needs has to be inside its source: move it there, or name the folder around both as the source"
+OUTSIDE = "what a bot needs has to be inside its source: move it there, or name the folder around both as the source"
 _NEWER = "{of} needs Python {needs}: name such a `python` for the bot's sectors in the plan, or require another {name}"
 _RELEASES = "see the releases of {name} (`pip index versions {name}`)"
 _ACCESS = r"fatal: unable to access '[^']*': "
@@ -85,7 +85,7 @@ UV_KINDS: tuple[Kind, ...] = (
             "Distribution not found at: file:",
             r"`[^`]+` references a workspace in `tool\.uv\.sources`.* is not a workspace member",
         ),
-        _OUTSIDE,
+        OUTSIDE,
     ),
     _kind(
         "no such Python",

@@ -59,6 +59,28 @@ SHAPES = {
         "app",
         {"lib-2.0"},
     ),
+    "a folder that requires another one by its own path": (
+        {
+            **below("app", PLAIN),
+            "app/requirements.txt": "-e ../libs/far/a\n",
+            **below("libs/far/a", built("a", "lib", more="[tool.uv.sources]\nlib = {path = '../../lib'}\n")),
+            "libs/far/a/VERSION": "5.0",
+            **LIB,
+        },
+        "app",
+        {"a-5.0", "lib-2.0"},
+    ),
+    "a folder of the subdirectory that requires another one": (
+        {
+            "requirements.txt": "./libs/a\n",
+            **PLAIN,
+            **below("libs/a", built("a", "lib", more="[tool.uv.sources]\nlib = {path = '../lib'}\n")),
+            "libs/a/VERSION": "5.0",
+            **LIB,
+        },
+        None,
+        {"a-5.0", "lib-2.0"},
+    ),
     "a folder that reads a file beside itself": (
         {
             **below("app", PLAIN),
@@ -97,6 +119,14 @@ def test_projects_that_a_requirements_file_names_are_installed(
     assert again.error is None, again.error
     assert again.bundle is not None and packed.bundle is not None
     assert again.bundle.layout == packed.bundle.layout
+
+
+def test_a_folder_that_requires_one_outside_of_the_source_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
+    write_files(tmp_path, LIB)
+    more = "[tool.uv.sources]\nlib = {path = '../../libs/lib'}\n"
+    files = {**PLAIN, "requirements.txt": "./a\n", **below("a", built("a", "lib", more=more)), "a/VERSION": "1"}
+    said = refusal(pack_one(tmp_path, bot(at_path(write_files(tmp_path / "code", files)), "b:run"), env))
+    assert "what a bot needs has to be inside its source" in said
 
 
 def test_a_wheel_in_the_source_is_installed(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import threading
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.failure_kinds import OUTSIDE
 from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.paths import native
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
@@ -23,6 +24,7 @@ from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
 _PACKAGE = "package-of-the-plan.in"
+_PYLOCK = "pylock.toml"
 _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
 
 
@@ -108,14 +110,37 @@ def lock_file(
     )  # fmt: skip
     if said.code:
         raise tool.failure(said, f"the requirements{of} in {path} cannot be locked for Python {python} and later")
-    lines: list[str] = []
-    projects: list[str] = []
-    for line in _lines(file.read_text("utf-8")):
-        if source is None or (project := _local_project(line, root, source)) is None:
-            lines.append(_checked(line, path))
-        else:
-            projects.append(project)
-    return Locked(tuple(with_all_hashes(lines, tool.env)), tuple(sorted(projects)))
+    lines = _lines(file.read_text("utf-8"))
+    local = [line for line in lines if source is not None and local_place(_without_hashes(line)) is not None]
+    checked = [_checked(line, path) for line in lines if line not in local]
+    projects = _local_projects(tool, root, path, python, workspace, source) if local and source is not None else ()
+    return Locked(tuple(with_all_hashes(checked, tool.env)), projects)
+
+
+def _local_projects(tool: Uv, root: Path, path: str, python: str, workspace: Path, source: Path) -> tuple[str, ...]:
+    """The local projects, and archives of some, that the manifest at `path` below `root` comes to, as paths in the
+    `source` with their markers.
+
+    A requirements file cannot say where they are: a project that another one requires is named there by its path from
+    that one. FactoryError for one that is outside of the source.
+    """
+    file = workspace / _PYLOCK
+    said = tool.say(
+        ["pip", "compile", "--quiet", "--universal", "--no-header", "--format", "pylock.toml",
+         "--python-version", python, "--python", sys.executable, "--output-file", str(file), "--", path],
+        root,
+    )  # fmt: skip
+    if said.code:
+        raise tool.failure(said, f"the local projects in {path} cannot be told")
+    found = []
+    for one in tomllib.loads(file.read_text("utf-8")).get("packages", ()):
+        place = (one.get("directory") or one.get("archive") or {}).get("path")
+        if place is None:
+            continue
+        if (below := path_below(source, workspace / place)) is None:
+            raise FactoryError(f"{path}: the project {one['name']} is outside of the source", OUTSIDE)
+        found.append(f"{below} ; {one['marker']}" if "marker" in one else below)
+    return tuple(sorted(found))
 
 
 def lock_package(
@@ -175,14 +200,8 @@ def _checked(line: str, path: str) -> str:
     return line
 
 
-def _local_project(line: str, root: Path, source: Path) -> str | None:
-    """The local project (or the archive of one) that a line of uv's names, as a path in the `source` with its marker;
-    None for anything else.
-    """
-    said, _, marker = _HASH.sub("", line).strip().partition(" ; ")
-    place = local_place(said)
-    path = None if place is None else path_below(source, Path(os.path.normpath(root / place)))
-    return f"{path} ; {marker}" if path is not None and marker else path
+def _without_hashes(line: str) -> str:
+    return _HASH.sub("", line).strip()
 
 
 def path_below(source: Path, folder: Path) -> str | None:
