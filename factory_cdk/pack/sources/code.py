@@ -146,7 +146,7 @@ def _key(context: PackContext, identity: Mapping[str, object], locked: Requireme
     """What the outcome depends on: the code, the plan, and the locked requirements or whom they are asked of."""
     return json_digest(
         {
-            "format": 3,
+            "format": 4,
             "identity": identity,
             "bot_path": context.bot.bot_path,
             "requirements_path": context.bot.requirements_path,

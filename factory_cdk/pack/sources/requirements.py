@@ -30,6 +30,9 @@ from factory_cdk.plan.model import Bot
 
 _NO_VERSION = "0+unknown"
 
+_FORMAT = 2
+"""Part of the key of what was locked: another one locks again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
@@ -102,7 +105,7 @@ def locked_requirements(
     if locked is not None:
         context.outdated([f"{manifest.path} changed"])
     python = context.python or default_python(manifest.floor)
-    key = json_digest([manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
+    key = json_digest([_FORMAT, manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
     known = None if context.fresh else context.cache.read_record("requirements", key)
     if known is None:
         context.about_to_fetch("locking", manifest.path)
