@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_projects import archive, below, built, installed
-from pack_sources import Repository, at_path, bot, git, git_source, pack_one, refusal, wheel, write_files
+from pack_sources import Repository, at_path, bot, git, git_source, pack_one, package, refusal, wheel, write_files
 
 from factory_cdk.pack import Lock, PackedBot
 from factory_cdk.pack.requirements.policy import local_place
@@ -189,3 +189,9 @@ def test_a_folder_that_is_not_there_or_cannot_be_built_is_refused(
 )  # fmt: skip
 def test_what_is_a_folder_or_an_archive_is_told_from_names_and_addresses(line: str, place: str | None) -> None:
     assert local_place(line) == place
+
+
+def test_what_the_plan_adds_to_a_package_has_no_folders(tmp_path: Path, env: dict[str, str]) -> None:
+    write_files(tmp_path, {"more.txt": "one\n-r other.txt\n", "other.txt": "./libs/lib\n", **LIB})
+    said = refusal(pack_one(tmp_path, bot(package("one"), "one:run", requirements_path="more.txt"), env))
+    assert "other.txt: './libs/lib' is a folder or a file, and b comes from an index" in said

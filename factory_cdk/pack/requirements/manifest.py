@@ -213,7 +213,7 @@ def _is_right_in(path: str, starts: tuple[str, ...]) -> bool:
 def _includes_outside(tree: Tree, path: str, seen: set[str]) -> bool:
     seen.add(path)
     content = tree.at(path).read_bytes()
-    if any(_is_or_refers_outside(tree, posixpath.normpath(place)) for place in _local_places(content)):
+    if any(_is_or_refers_outside(tree, posixpath.normpath(place)) for place in local_places(content)):
         return True
     for file in _includes(content):
         inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), file.strip("\"'")))
@@ -310,7 +310,7 @@ def local_projects(tree: Tree, path: str, bot: Bot, subdirectory: str | None) ->
     return tuple(
         _local_project(tree, path_in_source(name, subdirectory), place, bot, subdirectory)
         for name, content in list(found)  # every line of all of them is checked first
-        for place in _local_places(content)
+        for place in local_places(content)
     )
 
 
@@ -375,7 +375,7 @@ def _includes(content: bytes) -> Iterator[str]:
             yield include["file"]
 
 
-def _local_places(content: bytes) -> Iterator[str]:
+def local_places(content: bytes) -> Iterator[str]:
     """The folders and archives of the source that a requirements file names as requirements."""
     for line in _logical_lines(content):
         if (place := local_place(line)) is not None:

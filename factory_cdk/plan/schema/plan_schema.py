@@ -137,7 +137,9 @@ BOT: Rules = {
             ),
         },
         "requirements_path": _text(
-            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+            "The requirements file, relative to the source, and nothing else is read then; of a pypi source "
+            "one relative to the plan's file, which adds to what the package declares",
+            "requirements.txt",
         ),
         **SETTINGS,
     },
