@@ -40,7 +40,7 @@ class Checkout:
     def review(self, ref: str, **more: Any) -> Report:
         file = str(self.folder / "factory-plan.yml")
         cache = self.top.parent / "cache"
-        after = side_of_plan(file, cache=cache, region=REGION)
+        after = side_of_plan(file, cache=cache, region=REGION, inside=self.top)
         with side_of_commit(file, ref, cache=cache, region=REGION) as before:
             return reviewed(file, before, after, **more)
 
@@ -150,6 +150,52 @@ def test_a_source_beside_the_repository_is_not_compared_and_said_so(tmp_path: Pa
     found = checkout.review("HEAD")
     assert not found.differs
     assert "the code of reader is outside of the repository, and not compared" in found.notes
+
+
+@pytest.mark.parametrize("path", ["{outside}", "../shared", "code/link"])
+def test_a_plan_under_review_cannot_have_folders_of_the_machine_read(path: str, tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "repository")
+    outside = tmp_path / "shared"
+    for name in ("a", "b"):
+        (outside / name).mkdir(parents=True)
+        (outside / name / f"{name}-private.py").write_text("def run(payload): return payload\n")
+    plans = []
+    for name in ("a", "b"):
+        plan = base()
+        plan["factory"]["bots"]["reader"]["source"] = {"path": f"{path.format(outside=outside)}/{name}"}
+        plans.append(plan)
+    checkout.save(plans[0])
+    (checkout.folder / "code" / "link").symlink_to(outside)
+    checkout.commit()
+    checkout.save(plans[1])
+    found = checkout.review("HEAD")
+    assert "private" not in repr(found)
+    assert stage(found).bots[0].files is None
+    assert not list((tmp_path / "cache").glob("bundles/*/*private*"))
+
+
+def test_a_plan_that_is_a_link_in_the_commit_is_not_followed(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "repository")
+    secret = tmp_path / "secret.yml"
+    secret.write_text("factory: {name: secret, token: abc}\n")
+    (checkout.folder / "factory-plan.yml").symlink_to(secret)
+    checkout.commit()
+    (checkout.folder / "factory-plan.yml").unlink()
+    checkout.save(base())
+    found = checkout.review("HEAD")
+    assert "symbolic link" in found.problems[0] and "token" not in repr(found)
+
+
+def test_requirements_beside_the_plan_are_those_of_the_commit(checkout: Checkout) -> None:
+    plan = base()
+    plan["factory"]["bots"]["writer"] = {
+        "source": {"pypi": "tool", "version": "1"},
+        "bot_path": "tool:run",
+        "requirements_path": "more/tool.txt",
+    }
+    checkout.save(plan, {"more/tool.txt": "-r base.txt\n", "more/base.txt": "six\n", "more/deep/x.txt": "\n"})
+    checkout.commit()
+    assert not checkout.review("HEAD").differs
 
 
 def test_a_source_that_moves_in_the_repository_is_read_where_it_was(checkout: Checkout) -> None:

@@ -137,8 +137,8 @@ BOT: Rules = {
             ),
         },
         "requirements_path": _text(
-            "The requirements file, relative to the source, and nothing else is read then; of a pypi source "
-            "one relative to the plan's file, which adds to what the package declares",
+            "The requirements file, relative to the source; nothing else is read then. For a package: relative to the "
+            "plan's file, and added to its own",
             "requirements.txt",
         ),
         **SETTINGS,
