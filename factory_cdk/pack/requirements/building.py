@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""What says how a project is built; a folder with one of them is one that can be."""
+
 _SETUP = "import setuptools\n\nsetuptools.setup()\n"
 
 _FROM_GIT: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
@@ -35,10 +38,6 @@ a version where there is no git (none: they cannot be told).
 _POETRY_TABLE = re.compile(r"(?m)^\s*\[tool\.poetry\][ \t]*(?:#.*)?$")
 _NO_PACKAGE = re.compile(r"(?m)^(\s*package-mode\s*=\s*)false\b")
 _NAME = "bot-dependencies"
-
-
-BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-"""What says how a project is built; a folder with one of them is one that can be."""
 
 _LISTS_FILES = re.compile(r"\b(?:setuptools|flit)[-_]scm\b|\buse_scm_version\b|\bsetuptools[-_]git\b|\bpbr\b")
 """The tools by which setuptools takes every file that git has in a package for one of its data files."""

@@ -44,7 +44,7 @@ def unread(tree: Tree, found: Located | None, module: str | None, read_too: Sequ
     instead = f"{found.path} says what is required" if found is not None else "no requirements were found"
     builds = "".join(_text(tree, path) for path in read | {f"{_folder(found)}{name}" for name in BUILD_FILES})
     notes = [*_not_installed(tree, found)]
-    if "pbr" in builds:
+    if re.search(r"\bpbr\b", builds):
         builds += "requirements.txt"  # which pbr reads
     for path, what_to_do in _candidates(tree, found, module):
         name = path.rpartition("/")[2]
