@@ -83,7 +83,8 @@ def check_properties(check: PropertyCheck, data: Mapping[str, Any], path: Path, 
     read_only = {pointer.rsplit("/", 1)[1] for pointer in check.schema.get("readOnlyProperties", ())}
     for name in read_only & data.keys():
         message = f"`{name}` is read-only: AWS sets it itself"
-        findings.at_key((*path, name), check.refused, message, "remove it")
+        hint = "remove it: the subnet decides (`SubnetId`)" if name == "VpcId" else "remove it"
+        findings.at_key((*path, name), check.refused, message, hint)
     _Walk(check, findings, path).object(data, check.schema, path)
 
 
@@ -177,7 +178,8 @@ class _Walk:
         """
         name = str(path[-1])
         alike = [one for one in properties if one.casefold() == name.casefold()]
-        elsewhere = None if alike else place_of(self.check.name, name)
+        holders = [part for part in path[len(self.start) : -1] if isinstance(part, str)]
+        elsewhere = None if alike else place_of(self.check.name, name, holders[-1] if holders else "")
         return elsewhere or self.findings.suggest_key(path, alike or properties, cutoff=CLOSE)
 
     def array(self, items: list[Any], schema: Mapping[str, Any], path: Path) -> None:
@@ -226,6 +228,9 @@ class _Walk:
             groups = name == "SecurityGroupIds" and "-" not in text
             hint = "names of groups belong under `SecurityGroups`" if groups else "check that the id is right"
             self.findings.at_value(path, "F510", message, hint)
+        elif name == "SecurityGroups" and found and found[1] == "sg":
+            message = f"`{shortened(text)}` is the id of a security group, not its name"
+            self.findings.at_value(path, "F510", message, "ids of groups belong under `SecurityGroupIds`")
         elif found and len(found[2]) not in (8, 17):
             message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS ids have 8 or 17"
             self.findings.at_value(path, "F510", message, "check that the whole id was copied")
