@@ -15,6 +15,19 @@ import botocore
 import cfnlint
 
 TYPES = {"AWS::EC2::Instance": "ec2-instance.json", "AWS::CloudWatch::Alarm": "cloudwatch-alarm.json"}
+UPDATED = (
+    "AWS::CloudFormation::WaitCondition",
+    "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::CloudWatch::Alarm",
+    "AWS::EC2::Instance",
+    "AWS::IAM::InstanceProfile",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::SQS::Queue",
+    "AWS::SSM::Parameter",
+    "AWS::SecretsManager::Secret",
+)
+"""The resources of our templates: which of their properties CloudFormation can change on one that exists."""
 FOLDER = Path(__file__).parent.parent / "factory_cdk" / "plan" / "aws"
 UNUSED = {"description", "handlers", "sourceUrl", "$schema", "tagging", "insertionOrder", "format", "default"}
 
@@ -24,6 +37,19 @@ def schema(resource_type: str) -> Any:
     folder = Path(cfnlint.__file__).parent / "data" / "schemas"
     names = json.loads((folder / "providers" / "us-east-1.json").read_text())
     return _without_prose(json.loads((folder / "resources" / f"{names[resource_type]}.json").read_text()))
+
+
+def update_behaviour() -> dict[str, Any]:
+    """For each of UPDATED the properties whose change replaces it, always and under conditions."""
+    prefix = "/properties/"
+    found = {}
+    for name in UPDATED:
+        full = schema(name)
+        found[name] = {
+            "replaces": sorted(one.removeprefix(prefix) for one in full.get("createOnlyProperties", ())),
+            "may_replace": sorted(one.removeprefix(prefix) for one in full.get("conditionalCreateOnlyProperties", ())),
+        }
+    return found
 
 
 def _without_prose(value: Any, *, names: bool = False) -> Any:
@@ -53,7 +79,10 @@ def regions() -> dict[str, Any]:
 
 def snapshot() -> dict[str, str]:
     """The text of every file of the snapshot by its name."""
-    content: dict[str, Any] = {file: schema(name) for name, file in TYPES.items()} | {"regions.json": regions()}
+    content: dict[str, Any] = {file: schema(name) for name, file in TYPES.items()} | {
+        "regions.json": regions(),
+        "update-behaviour.json": update_behaviour(),
+    }
     return {file: json.dumps(value, indent=1, sort_keys=True) + "\n" for file, value in content.items()}
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "pack",
     "lock",
     "synth",
+    "review",
     "build",
     "bot-start",
     "submit",

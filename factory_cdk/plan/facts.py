@@ -24,6 +24,16 @@ def resource_schema(name: str) -> Any:
 
 
 @cache
+def update_behaviour() -> dict[str, dict[str, list[str]]]:
+    """By resource type, for those of our templates: the properties whose change `replaces` a resource, and those whose
+    change `may_replace` it, from its CloudFormation resource schema (createOnlyProperties and
+    conditionalCreateOnlyProperties).
+    """
+    found: dict[str, dict[str, list[str]]] = json.loads(_read("update-behaviour.json"))
+    return found
+
+
+@cache
 def partitions() -> dict[str, str]:
     """The partition of every region (`{"eu-west-2": "aws", …}`)."""
     data = json.loads(_read("regions.json"))

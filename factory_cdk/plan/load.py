@@ -23,13 +23,15 @@ LOCK_NAME = "plan.lock"
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What loading a plan gave: the Plan (None when it was refused), every diagnostic in the order of the
-    file, and the file's text ("" when it could not be read) so that a writer can show the lines.
+    file, and the file's text ("" when it could not be read) so that a writer can show the lines. `readable` is what
+    could be read of a plan, refused or not; what is wrong is missing in it.
     """
 
     file: str
     plan: Plan | None
     diagnostics: tuple[Diagnostic, ...]
     text: str
+    readable: Plan | None = None
 
 
 def load_plan(file: str | Path) -> Loaded:
@@ -51,7 +53,7 @@ def load_plan(file: str | Path) -> Loaded:
     plan = read_factory(factory, defined.bots, findings)
     locked = Path(file).absolute().with_name(LOCK_NAME).is_file()
     check_references(plan, defined, findings, locked=locked)
-    return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "")
+    return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "", plan)
 
 
 def read_plan(file: str | Path) -> Plan:

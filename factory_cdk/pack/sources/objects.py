@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +37,17 @@ class Listing:
     modules: Mapping[str, str]
 
 
-def listing(git: Git, repository: Path, commit: str, shown: str) -> Listing:
-    """The whole tree of a commit, every path checked; FactoryError for a path that a bundle cannot hold.
+def listing(git: Git, repository: Path, commit: str, shown: str, only: Sequence[str] = ()) -> Listing:
+    """The tree of a commit, or the files and folders `only` of it, every path checked; FactoryError for a path that a
+    bundle cannot hold.
 
     A few objects can be a tree without end (folders that share their content), so no more of it is read than a
     bundle may hold.
     """
     try:
-        said = git.say(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], cwd=repository)
+        said = git.say(
+            ["--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", *only], cwd=repository
+        )
     except TooMuchError:
         bounded(MOST_FILES + 1, 0, shown)
         raise

@@ -1,0 +1,142 @@
+"""What the role of a sector may do, in words, and what of it is new or gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from factory_cdk.design.model import Resource
+from factory_cdk.plan.model import Json
+from factory_cdk.review.model import AccessReport
+from factory_cdk.review.sides.side import SectorSide, StackSide, StageSide
+
+ROLE = "AWS::IAM::Role"
+
+_RECEIVE = frozenset(
+    {
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    }
+)
+_SEND = frozenset({"sqs:SendMessage"})
+_LOOK_UP = frozenset({"sqs:GetQueueUrl"})
+"""Says nothing beside what else is allowed on the queue."""
+_PARAMETERS = frozenset({"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"})
+_LOGS = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
+_PHRASES: tuple[tuple[frozenset[str], str], ...] = (
+    (_RECEIVE | _SEND, "receive jobs from and send jobs to the queue {}"),
+    (_RECEIVE, "receive jobs from the queue {}"),
+    (_SEND, "send jobs to the queue {}"),
+    (_PARAMETERS, "read the parameters {}"),
+    (_PARAMETERS - {"ssm:GetParametersByPath"}, "read the parameter {}"),
+    (_LOGS, "write to the log group {}"),
+    (frozenset({"secretsmanager:GetSecretValue"}), "read the secret {}"),
+    (frozenset({"s3:GetObject"}), "read the object {}"),
+)
+"""What these actions, together and no others, are called."""
+
+_OWN_RELEASE = "its release"
+"""Stands for the objects of a release: another code has other keys, and that is no other permission."""
+
+
+def access_report(name: str, before: StageSide | None, after: StageSide | None) -> AccessReport | None:
+    """What the role of the sector `name` gains and loses; None where that is nothing."""
+    old, new = (_permissions(side, name) if side else set() for side in (before, after))
+    gains, loses = tuple(_sentences(new - old)), tuple(_sentences(old - new))
+    return AccessReport(name, gains, loses) if gains or loses else None
+
+
+Permission = tuple[str, str, str]
+"""Effect, action and resource."""
+
+
+def _permissions(stage: StageSide, sector: str) -> set[Permission]:
+    side = stage.sectors.get(sector)
+    role = role_of(stage, side) if side else None
+    return set(_of_role(role)) if role else set()
+
+
+def role_of(stage: StageSide, sector: SectorSide) -> Resource | None:
+    """The role of an aws sector's instance; None for a local one."""
+    stack: StackSide | None = stage.stacks.get(sector.stack or "")
+    if stack is None:
+        return None
+    return next((one for one in stack.resources.values() if one.type == ROLE and one.sector == sector.name), None)
+
+
+def _of_role(role: Resource) -> Iterator[Permission]:
+    for policy in role.properties.get("Policies", ()):
+        yield from _of_document(policy.get("PolicyDocument", {}))
+    for arn in role.properties.get("ManagedPolicyArns", ()):
+        yield "Allow", "everything in the policy", _text(arn)
+    for statement in _listed(role.properties.get("AssumeRolePolicyDocument", {}).get("Statement", ())):
+        for service in _listed(statement.get("Principal", {}).get("Service", ())):
+            yield "Trust", "taken", _text(service)
+    if "PermissionsBoundary" in role.properties:
+        yield "Boundary", "limited", _text(role.properties["PermissionsBoundary"])
+
+
+def _of_document(document: Mapping[str, Json]) -> Iterator[Permission]:
+    for statement in _listed(document.get("Statement", ())):
+        only = f" (if {_text(statement['Condition'])})" if statement.get("Condition") else ""
+        for resource in _listed(statement.get("Resource", ())):
+            for action in _listed(statement.get("Action", ())):
+                shown = _text(resource)
+                if action == "s3:GetObject" and "-assets-${AWS::AccountId}-" in shown:
+                    shown = _OWN_RELEASE
+                yield str(statement.get("Effect", "Allow")), str(action), shown + only
+
+
+def _sentences(changed: set[Permission]) -> Iterator[str]:
+    """`changed` in sentences, one for each resource."""
+    by_resource: dict[tuple[str, str], set[str]] = {}
+    for effect, action, resource in sorted(changed):
+        by_resource.setdefault((effect, resource), set()).add(action)
+    for (effect, resource), actions in by_resource.items():
+        if effect == "Trust":
+            yield f"be taken by {resource}"
+        elif effect == "Boundary":
+            yield f"be limited by the boundary {resource}"
+        else:
+            yield ("never " if effect == "Deny" else "") + _phrase(frozenset(actions), resource)
+
+
+def _phrase(actions: frozenset[str], resource: str) -> str:
+    name = _short(resource)
+    said = actions - _LOOK_UP or actions
+    phrase = next((phrase for known, phrase in _PHRASES if said == known), None)
+    return phrase.format(name) if phrase else f"{', '.join(sorted(said))} on {name}"
+
+
+_PART = r"(\$\{AWS::[A-Za-z]+\}|[^:${]*)"
+_ARN = re.compile(rf"arn:{_PART}:([a-z0-9-]+):{_PART}:{_PART}:(.+)")
+_PREFIXES = ("parameter", "log-group:", "secret:")
+
+
+def _short(resource: str) -> str:
+    """The part of an ARN that names the thing, where the rest says nothing: it is of the same account."""
+    found = _ARN.fullmatch(resource)
+    if found is None or found[4] not in ("", "${AWS::AccountId}"):
+        return resource
+    name = found[5]
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name.removesuffix(":*").removesuffix("-??????")
+
+
+def _listed(value: Json) -> Iterable[Json]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _text(value: Json) -> str:
+    """A value of a policy as text, intrinsics without their wrapping."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if key in ("Fn::Sub", "Ref") and isinstance(inner, str):
+            return inner
+        return f"{key} {_text(inner)}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)

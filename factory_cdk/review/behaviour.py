@@ -1,0 +1,97 @@
+"""What CloudFormation does when a property of a resource changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from factory_cdk.design.model import Resource
+from factory_cdk.plan.facts import update_behaviour
+from factory_cdk.plan.model import Json
+from factory_cdk.review.model import Effect
+from factory_cdk.review.values import differences
+
+INSTANCE = "AWS::EC2::Instance"
+
+_STOPS = frozenset(
+    {
+        "AdditionalInfo",
+        "Affinity",
+        "EbsOptimized",
+        "HostId",
+        "InstanceType",
+        "KernelId",
+        "PrivateDnsNameOptions",
+        "RamdiskId",
+        "Tenancy",
+        "UserData",
+    }
+)
+"""Properties for which CloudFormation stops an instance whose root volume is in EBS, changes it and starts it again;
+one whose root is an instance store is replaced (`Update requires: Some interruptions` in the documentation of
+AWS::EC2::Instance, https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-instance.html).
+"""
+
+_IN_PLACE = frozenset({"SecurityGroupIds"})
+"""Conditional in the schema for EC2-Classic, which ended in 2022; in a VPC they are changed without interruption."""
+
+
+def replacement(type_: str, name: str) -> str:
+    """Whether a change of the property `name` replaces a resource of `type_`, as a change set says it: True,
+    Conditional or False.
+    """
+    known = update_behaviour().get(type_, {})
+    if name in known.get("replaces", ()):
+        return "True"
+    return "Conditional" if name in known.get("may_replace", ()) else "False"
+
+
+def effect_of(resource: Resource, name: str, before: Json, after: Json) -> tuple[Effect, str]:
+    """What a change of the property `name` of `resource` from `before` to `after` does, and a sentence why."""
+    match replacement(resource.type, name):
+        case "True":
+            return Effect.REPLACE, f"{_word(resource)} that exists cannot get another {name}"
+        case "Conditional":
+            return _conditional(name, before, after)
+    return Effect.UPDATE, "changed without interruption"
+
+
+def _conditional(name: str, before: Json, after: Json) -> tuple[Effect, str]:
+    if name in _IN_PLACE:
+        return Effect.UPDATE, "changed without interruption"
+    if name in _STOPS:
+        return Effect.RESTART, "the instance stops and starts (with an instance store as its root: is replaced)"
+    if name == "BlockDeviceMappings":
+        # "you can modify only the DeleteOnTermination parameter […] without interrupting the instance"
+        changed = [path for path, _, _ in differences(before, after)]
+        if changed and all(path.endswith(".Ebs.DeleteOnTermination") for path in changed):
+            return Effect.UPDATE, "changed without interruption"
+        return Effect.REPLACE, "the volumes of an instance that exists cannot be changed"
+    return Effect.MAY_REPLACE, "CloudFormation decides when it updates whether it is replaced"
+
+
+def _word(resource: Resource) -> str:
+    return "an instance" if resource.type == INSTANCE else "a resource"
+
+
+def refers_to(value: Json, logical_ids: Mapping[str, object]) -> bool:
+    """Whether `value` has a Ref, Fn::GetAtt or Fn::Sub of one of `logical_ids` in it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "Ref" and item in logical_ids:
+                return True
+            if (
+                key == "Fn::GetAtt"
+                and (item[0] if isinstance(item, list | tuple) else item.split(".")[0]) in logical_ids
+            ):
+                return True
+            if key == "Fn::Sub" and any(_in_text(json.dumps(item), one) for one in logical_ids):
+                return True
+            if refers_to(item, logical_ids):
+                return True
+        return False
+    return isinstance(value, list | tuple) and any(refers_to(item, logical_ids) for item in value)
+
+
+def _in_text(text: str, logical_id: str) -> bool:
+    return f"${{{logical_id}}}" in text or f"${{{logical_id}." in text
