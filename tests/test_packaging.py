@@ -29,8 +29,9 @@ def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
     for needed in (
         "bootstrap_scripts/linux/user-data.sh.j2",
         "plan/aws/regions.json",
-        "py.typed",
         "prices/table.json",
+        "py.typed",
+        "review/report.schema.json",
         "worker/shim.py",
     ):
         assert f"factory_cdk/{needed}" in names

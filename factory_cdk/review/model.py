@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from factory_cdk.pack.requirements.changes import Dependency as Dependency
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.plan.model import Json
 
 FORMAT = 1
