@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.facts import update_behaviour
@@ -74,24 +74,39 @@ def _word(resource: Resource) -> str:
     return "an instance" if resource.type == INSTANCE else "a resource"
 
 
-def refers_to(value: Json, logical_ids: Mapping[str, object]) -> bool:
-    """Whether `value` has a Ref, Fn::GetAtt or Fn::Sub of one of `logical_ids` in it."""
+def references(value: Json) -> Iterator[tuple[str, bool]]:
+    """What `value` refers to by Ref, Fn::GetAtt or Fn::Sub: the name, and whether it is an attribute of it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key == "Ref" and item in logical_ids:
-                return True
-            if (
-                key == "Fn::GetAtt"
-                and (item[0] if isinstance(item, list | tuple) else item.split(".")[0]) in logical_ids
-            ):
-                return True
-            if key == "Fn::Sub" and any(_in_text(json.dumps(item), one) for one in logical_ids):
-                return True
-            if refers_to(item, logical_ids):
-                return True
-        return False
-    return isinstance(value, list | tuple) and any(refers_to(item, logical_ids) for item in value)
+            if key == "Ref" and isinstance(item, str):
+                yield item, False
+            elif key == "Fn::GetAtt":
+                yield (item.split(".") if isinstance(item, str) else item)[0], True
+            elif key == "Fn::Sub":
+                yield from _in_text(item if isinstance(item, str) else item[0])
+                yield from () if isinstance(item, str) else references(item[1])
+            else:
+                yield from references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
 
 
-def _in_text(text: str, logical_id: str) -> bool:
-    return f"${{{logical_id}}}" in text or f"${{{logical_id}." in text
+def _in_text(text: str) -> Iterator[tuple[str, bool]]:
+    for name in re.findall(r"\$\{([^!}][^}]*)\}", text):
+        logical_id, dot, _ = name.partition(".")
+        yield logical_id, bool(dot)
+
+
+def looked_up(value: Json, mappings: Mapping[str, Json]) -> Json:
+    """`value` with every Fn::FindInMap replaced by what it finds in `mappings`, as CloudFormation does before it
+    compares; one that finds nothing stays as it is.
+    """
+    if isinstance(value, Mapping):
+        if value.keys() == {"Fn::FindInMap"}:
+            found: Json = mappings
+            for key in value["Fn::FindInMap"]:
+                found = found.get(key) if isinstance(found, Mapping) and isinstance(key, str) else None
+            return value if found is None else found
+        return {key: looked_up(item, mappings) for key, item in value.items()}
+    return [looked_up(item, mappings) for item in value] if isinstance(value, list | tuple) else value
