@@ -32,6 +32,8 @@ one whose root is an instance store is replaced (`Update requires: Some interrup
 AWS::EC2::Instance, https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-instance.html).
 """
 
+_IN_PLACE_TEXT = "changed without interruption"
+
 _IN_PLACE = frozenset({"SecurityGroupIds"})
 """Conditional in the schema for EC2-Classic, which ended in 2022; in a VPC they are changed without interruption."""
 
@@ -48,30 +50,32 @@ def replacement(type_: str, name: str) -> str:
 
 def effect_of(resource: Resource, name: str, before: Json, after: Json) -> tuple[Effect, str]:
     """What a change of the property `name` of `resource` from `before` to `after` does, and a sentence why."""
+    if resource.type != INSTANCE:  # what is replaced then is not what runs the bots
+        replaced = replacement(resource.type, name) == "True"
+        return (
+            Effect.UPDATE,
+            f"one that exists cannot get another {name}: it is replaced" if replaced else _IN_PLACE_TEXT,
+        )
     match replacement(resource.type, name):
         case "True":
-            return Effect.REPLACE, f"{_word(resource)} that exists cannot get another {name}"
+            return Effect.REPLACE, f"an instance that exists cannot get another {name}"
         case "Conditional":
             return _conditional(name, before, after)
-    return Effect.UPDATE, "changed without interruption"
+    return Effect.UPDATE, _IN_PLACE_TEXT
 
 
 def _conditional(name: str, before: Json, after: Json) -> tuple[Effect, str]:
     if name in _IN_PLACE:
-        return Effect.UPDATE, "changed without interruption"
+        return Effect.UPDATE, _IN_PLACE_TEXT
     if name in _STOPS:
         return Effect.RESTART, "the instance stops and starts (with an instance store as its root: is replaced)"
     if name == "BlockDeviceMappings":
         # "you can modify only the DeleteOnTermination parameter […] without interrupting the instance"
         changed = [path for path, _, _ in differences(before, after)]
         if changed and all(path.endswith(".Ebs.DeleteOnTermination") for path in changed):
-            return Effect.UPDATE, "changed without interruption"
+            return Effect.UPDATE, _IN_PLACE_TEXT
         return Effect.REPLACE, "the volumes of an instance that exists cannot be changed"
     return Effect.MAY_REPLACE, "CloudFormation decides when it updates whether it is replaced"
-
-
-def _word(resource: Resource) -> str:
-    return "an instance" if resource.type == INSTANCE else "a resource"
 
 
 def references(value: Json) -> Iterator[tuple[str, bool]]:
@@ -80,11 +84,12 @@ def references(value: Json) -> Iterator[tuple[str, bool]]:
         for key, item in value.items():
             if key == "Ref" and isinstance(item, str):
                 yield item, False
-            elif key == "Fn::GetAtt":
+            elif key == "Fn::GetAtt" and item:
                 yield (item.split(".") if isinstance(item, str) else item)[0], True
-            elif key == "Fn::Sub":
-                yield from _in_text(item if isinstance(item, str) else item[0])
-                yield from () if isinstance(item, str) else references(item[1])
+            elif key == "Fn::Sub" and isinstance(item, str):
+                yield from _in_text(item)
+            elif key == "Fn::Sub" and item:
+                yield from (*_in_text(str(item[0])), *references(item[1:]))
             else:
                 yield from references(item)
     elif isinstance(value, list | tuple):

@@ -85,6 +85,7 @@ def _differences(
             moved = True
             yield Difference(what, was, now, Effect.REPLACE, _ELSEWHERE, new.line)
     yield from _of_bots(old, new)
+    yield from _of_queue_regions(before, after, old, new)
     yield from _of_resources(before, after, old, new, () if moved else changes)
 
 
@@ -106,6 +107,21 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
     order = list(old.bots), list(new.bots)
     if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
         yield Difference("bots", *order, why="their order in the release", line=new.line)
+
+
+def _of_queue_regions(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
+    """Queues of the sector's bots that are in another region afterwards; their names are the same there."""
+    for name, bot in new.bots.items():
+        if name in old.bots:
+            was, now = _queue_region(before, old.bots[name]), _queue_region(after, bot)
+            if was != now:
+                yield Difference(f"bots.{name}.queue-region", was, now, why="it reads another queue", line=new.line)
+
+
+def _queue_region(stage: StageSide, bot: SectorBot) -> str | None:
+    queue = stage.queues.get(bot.release.queue)
+    stack = stage.stacks.get(queue.stack or "") if queue else None
+    return stack.region if stack else None
 
 
 def _queue(bot: SectorBot | None) -> Json:

@@ -89,9 +89,7 @@ def real_cdk_diff(old: Path, assembly: Path, stack: str, home: Path) -> str:
     """What the command `cdk diff` itself prints of `stack` in `assembly` against the template in the file `old`."""
     command = [str(wheel_node()), str(CLI / "bin" / "cdk"), "diff", stack, "--exclusively", "--app", str(assembly)]
     command += ["--method=template", "--template", str(old), "--no-color"]
-    ran = subprocess.run(
-        command, cwd=home, env=_quiet(), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    ran = subprocess.run(command, cwd=home, env=_quiet(), capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout + ran.stderr
 

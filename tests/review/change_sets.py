@@ -22,7 +22,9 @@ def deploy(aws: Emulator, made: Made) -> None:
     for stack in made.templates:
         client = aws.client("cloudformation", made.region(stack))
         _publish(aws, made, stack)
-        client.create_stack(StackName=stack, TemplateBody=_text(made, stack), Capabilities=CAPABILITIES, Tags=_tags(made, stack))
+        client.create_stack(
+            StackName=stack, TemplateBody=_text(made, stack), Capabilities=CAPABILITIES, Tags=_tags(made, stack)
+        )
         status = _ended(aws, made, stack)
         assert status == "CREATE_COMPLETE", events(aws, made, stack)
 
@@ -75,7 +77,9 @@ def delete(aws: Emulator, made: Made) -> None:
 def events(aws: Emulator, made: Made, stack: str) -> list[str]:
     """Why `stack` is as it is, the newest first."""
     found = aws.client("cloudformation", made.region(stack)).describe_stack_events(StackName=stack)["StackEvents"]
-    return [f"{one['LogicalResourceId']} {one['ResourceStatus']} {one.get('ResourceStatusReason', '')}" for one in found]
+    return [
+        f"{one['LogicalResourceId']} {one['ResourceStatus']} {one.get('ResourceStatusReason', '')}" for one in found
+    ]
 
 
 def _fact(change: Mapping[str, Any]) -> Fact:
@@ -139,5 +143,3 @@ def _tags(made: Made, stack: str) -> list[dict[str, str]]:
 
 def _text(made: Made, stack: str) -> str:
     return (made.assembly / f"{stack}.template.json").read_text(encoding="utf-8")
-
-

@@ -98,7 +98,9 @@ class Version:
     @property
     def key(self) -> str:
         """The same for versions that are the same."""
-        return hashlib.sha256(repr((json.dumps(self.plan), self.code, self.requirements, self.pinned, self.script)).encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            repr((json.dumps(self.plan), self.code, self.requirements, self.pinned, self.script)).encode()
+        ).hexdigest()[:16]
 
 
 Edit = Callable[[Version], Version]
