@@ -1,4 +1,4 @@
-"""The difference of two templates as the CDK CLI tells it: `cdk diff` itself, or what it prints by the same function."""
+"""The difference of two templates as the CDK CLI tells it: `cdk diff` itself, or the function that it calls."""
 
 from __future__ import annotations
 

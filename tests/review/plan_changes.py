@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from versions import Edit, Version, base, code, drop, edited, locked, pinned, put, rename, script, turn
@@ -216,7 +216,7 @@ def _nested() -> Iterator[PlanChange]:
         (drop(f"{NET} parameters NetworkInterfaces"), put(f"{NET} parameters SubnetId", "subnet-0123456789abcdef0")),
     )
     yield PlanChange(
-        "the script of instances", {one: RESTARTED for one in AWS}, (script("# of another version\n"),), fast=True
+        "the script of instances", dict.fromkeys(AWS, RESTARTED), (script("# of another version\n"),), fast=True
     )
 
 
@@ -396,7 +396,7 @@ def _stage() -> Iterator[PlanChange]:
     }
     yield PlanChange("sector added", {"new": ADDED}, (put("stages dev new", new),), fast=True)
     yield PlanChange(
-        "sector added in a new region", {"new": ADDED}, (put("stages dev new", {**new, "region_name": "us-east-1"}),)
+        "sector added in a new region", {"new": ADDED}, (put("stages dev new", {**new, "region_name": "eu-central-1"}),)
     )
     yield PlanChange("sector added, Windows", {"new": ADDED}, (put("stages dev new", {**new, "platform": "windows"}),))
     yield PlanChange(
@@ -412,7 +412,7 @@ def _stage() -> Iterator[PlanChange]:
     yield PlanChange(
         "sector to another region with a stack", {"far": REPLACED}, (put(f"{FAR} region_name", "eu-west-2"),), fast=True
     )
-    yield PlanChange("sector to a new region", {"net": REPLACED}, (put(f"{NET} region_name", "us-east-1"),))
+    yield PlanChange("sector to a new region", {"net": REPLACED}, (put(f"{NET} region_name", "eu-central-1"),))
     yield PlanChange(
         "sector to this machine", {"far": REPLACED}, (put(FAR, {"type": "local", "bots": {"third": {}}}),), fast=True
     )

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from stack_templates import Template, synthesized
 
 from factory_cdk.bundle import Bundle, unpacked
 from factory_cdk.design.designing import design_stage
-from factory_cdk.design.model import StageDesign
+from factory_cdk.design.model import StackDesign, StageDesign
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Json, StagePlan
 from factory_cdk.plan.stage import resolve_stage
@@ -98,9 +99,8 @@ class Version:
     @property
     def key(self) -> str:
         """The same for versions that are the same."""
-        return hashlib.sha256(
-            repr((json.dumps(self.plan), self.code, self.requirements, self.pinned, self.script)).encode()
-        ).hexdigest()[:16]
+        said = repr((json.dumps(self.plan), self.code, self.requirements, self.pinned, self.script))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 Edit = Callable[[Version], Version]
@@ -202,27 +202,35 @@ def script(text: str) -> Edit:
 
 @dataclass(frozen=True)
 class Made:
-    """A version designed, as a side of a review, and synthesized. `tags` are the stacks' own, as `cdk deploy` passes
-    them on.
-    """
+    """A version designed, as a side of a review; its cloud assembly and templates are made when they are asked for."""
 
+    key: str
     design: StageDesign
     side: StageSide
-    assembly: Path
-    templates: Mapping[str, Template]
+    folder: Path
+
+    @cached_property
+    def templates(self) -> Mapping[str, Template]:
+        """The templates by stack."""
+        return synthesized(self.design, self.assembly)
+
+    @property
+    def assembly(self) -> Path:
+        """The folder of the cloud assembly, once the templates have been asked for."""
+        return self.folder / "cdk.out"
 
     def region(self, stack: str) -> str:
         """The region of `stack`."""
         return self.side.stacks[stack].region
 
     def tags(self, stack: str) -> dict[str, str]:
-        """The tags of `stack`."""
+        """The tags of `stack`, which `cdk deploy` passes on."""
         return next(dict(one.tags) for one in self.design.stacks if one.name == stack)
 
 
 def made(version: Version, folder: Path) -> Made:
-    """`version` with every bot packed, in `folder`, which is made."""
-    folder.mkdir(parents=True)
+    """`version` with every bot packed, in `folder`, which is made. PlanError when the plan is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "factory-plan.yml"
     file.write_text(yaml.safe_dump(version.plan, sort_keys=False), encoding="utf-8")
     plan = read_plan(file)
@@ -232,12 +240,11 @@ def made(version: Version, folder: Path) -> Made:
     design = design_stage(stage, _bundles(version, stage, folder), pinned=stacks)
     if version.script:
         design = replace(design, stacks=tuple(_with_script(one, version.script) for one in design.stacks))
-    assembly = folder / "cdk.out"
-    return Made(design, side_of_design(plan, design), assembly, synthesized(design, assembly))
+    return Made(version.key, design, side_of_design(plan, design), folder)
 
 
-def _with_script(stack: Any, text: str) -> Any:
-    mappings = copy.deepcopy(dict(stack.mappings))
+def _with_script(stack: StackDesign, text: str) -> StackDesign:
+    mappings: dict[str, Any] = copy.deepcopy(dict(stack.mappings))
     for mapping in mappings.values():
         for values in mapping.values():
             values["shared"] += text
