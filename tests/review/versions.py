@@ -212,11 +212,12 @@ class Made:
     @cached_property
     def templates(self) -> Mapping[str, Template]:
         """The templates by stack."""
-        return synthesized(self.design, self.assembly)
+        return synthesized(self.design, self.folder / "cdk.out")
 
     @property
     def assembly(self) -> Path:
-        """The folder of the cloud assembly, once the templates have been asked for."""
+        """The folder of the cloud assembly."""
+        assert self.templates is not None
         return self.folder / "cdk.out"
 
     def region(self, stack: str) -> str:
