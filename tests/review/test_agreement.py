@@ -7,13 +7,15 @@ behaviour of the types that it does not know (`tests/emulator_server.py`); that 
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cdk_diff import CdkDiff, cdk_diff_process, needs_cdk_cli, read, real_cdk_diff
+from cdk_diff import CLI, CdkDiff, cdk_diff_process, needs_cdk_cli, read, real_cdk_diff
 from change_sets import change_set, deploy, physical_ids
 from deviations import CDK_DIFF, CHANGE_SET, DEVIATIONS, REVIEW, Deviation, Facts, Pair, levelled
 from emulator import Emulator
@@ -23,7 +25,7 @@ from versions import STAGE, Made, Version, base, made
 
 from factory_cdk.design.model import SectorDesign
 from factory_cdk.diagnostics import PlanError
-from factory_cdk.plan.facts import resource_schema
+from factory_cdk.plan.facts import resource_schema, update_behaviour
 from factory_cdk.review.comparing import compared
 from factory_cdk.review.history import History
 from factory_cdk.review.model import StageReport
@@ -214,6 +216,17 @@ def test_every_property_that_a_plan_may_give_is_changed_once() -> None:
     refused = {"Arn", "Dimensions", "EvaluationCriteria", "EvaluationInterval", "ThresholdMetricId"}
     refused |= {"ActionConfiguration", "EvaluationWindow", "WarmUpConfiguration"}
     assert set(ALARM) | elsewhere >= set(alarm["properties"]) - refused
+
+
+@needs_cdk_cli
+def test_the_update_behaviour_that_we_ship_is_that_of_the_database_of_the_cdk() -> None:
+    with gzip.open(CLI / "db.json.gz") as packed:
+        found = json.load(packed)["schema"]["resource"]["entities"]
+    models = {one["cloudFormationType"]: one["properties"] for one in found}
+    for type_, ours in update_behaviour().items():
+        for said, key in (("yes", "replaces"), ("maybe", "may_replace")):
+            theirs = {name for name, one in models[type_].items() if one.get("causesReplacement") == said}
+            assert {*ours[key]} == theirs, type_
 
 
 # Agreement
