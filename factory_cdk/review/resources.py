@@ -88,7 +88,7 @@ def _compared(old: StackSide, new: StackSide, modified: Mapping[str, str | None]
             referring = {
                 key: effect
                 for key in keys
-                if key not in changed and (effect := _by_reference(now, key, modified)) is not None
+                if modified and key not in changed and (effect := _by_reference(now, key, modified)) is not None
             }
             if changed or referring:
                 worst = max((*changed.values(), *referring.values()), key=_REPLACEMENTS.index)
