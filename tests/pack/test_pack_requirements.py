@@ -31,6 +31,7 @@ from pack_sources import (
 
 from factory_cdk.pack import Lock, PackedBot, pack, stale
 from factory_cdk.pack.requirements.indexes import environment_for_uv, flags_for_uv
+from factory_cdk.plan.load import read_plan
 
 LOCKED = ".factory_cdk/requirements.txt"
 
@@ -344,3 +345,14 @@ def test_a_private_index_that_refuses_is_told_without_the_password(
     said = refusal(pack_one(tmp_path, bot(package("private"), "private:run"), env))
     assert "wrongwrong" not in said
     assert "credentials" in said
+
+
+def test_a_plan_may_add_requirements_to_a_package(tmp_path: Path) -> None:
+    """Validation accepts what packing can do."""
+    file = tmp_path / "factory-plan.yml"
+    file.write_text(
+        "factory:\n  name: f\n  bots:\n"
+        "    one: {source: {pypi: tool, version: '1'}, bot_path: 'tool:run', requirements_path: more.txt}\n"
+        "  stages: {dev: {here: {type: local, bots: {one: }}}}\n"
+    )
+    assert read_plan(file).bots["one"].requirements_path == "more.txt"

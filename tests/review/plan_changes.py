@@ -250,6 +250,7 @@ def _alarms() -> Iterator[PlanChange]:
         why="the emulator has no alarms with Metrics",
     )
     yield _of_box("alarm threshold as text", UNCHANGED, put("alarms idle Threshold", 5))
+    yield _of_box("alarm threshold as a decimal", UNCHANGED, put("alarms idle Threshold", 5.0))
     yield _of_box("alarm gone", CHANGED, drop(f"{BOX} alarm"), fast=True)
     yield PlanChange("alarm added", {"net": CHANGED}, (put(f"{NET} alarm", "busy"),), fast=True)
     yield _of_box("another alarm", CHANGED, put(f"{BOX} alarm", "busy"))
@@ -333,6 +334,21 @@ def _values() -> Iterator[PlanChange]:
     yield PlanChange("config of the stage", everywhere, (put("stages dev config", {"MODE": "x"}),))
     yield _of_box("config of a sector", CHANGED, put(f"{BOX} config", {"MODE": "x"}))
     yield _of_box("config of a bot", CHANGED, put("bots first config", {"MODE": "x"}))
+    for name, value in {"as text": "5", "as a decimal": 5.0, "in a list": [5]}.items():
+        first = (put("bots first config", {"COUNT": 5}),)
+        yield _of_box(f"config number {name}", CHANGED, put("bots first config COUNT", value), first=first)
+    flag = (put("bots first config", {"FLAG": True, "LIST": [{"Key": "a"}, {"Key": "b"}]}),)
+    yield _of_box("config true as 1", CHANGED, put("bots first config FLAG", 1), first=flag)
+    yield _of_box("config list in another order", CHANGED, turn("bots first config LIST"), first=flag)
+    yield _of_box(
+        "config null gone", CHANGED, drop("bots first config FLAG"), first=(*flag, put("bots first config FLAG", None))
+    )
+    yield _of_box(
+        "argument meta number as text",
+        CHANGED,
+        put("stages dev box bots first meta n", "1"),
+        first=(put("stages dev box bots first meta", {"n": 1}),),
+    )
     yield PlanChange("config gone", everywhere, (drop("config"),))
     yield _of_box("config over 4 KB", CHANGED, put(f"{BOX} config", large), fast=True)
     yield _of_box(
