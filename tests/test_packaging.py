@@ -26,8 +26,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    package_data = ("plan/aws/regions.json", "review/report.schema.json", "py.typed")
-    for needed in ("bootstrap_scripts/linux/user-data.sh.j2", *package_data, "worker/shim.py"):
+    for needed in (
+        "bootstrap_scripts/linux/user-data.sh.j2",
+        "plan/aws/regions.json",
+        "prices/table.json",
+        "py.typed",
+        "review/report.schema.json",
+        "worker/shim.py",
+    ):
         assert f"factory_cdk/{needed}" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
