@@ -1,11 +1,13 @@
-"""Seconds and memory of `validate` and `synth`, beside the least that could do the same, in one run.
+"""Seconds and memory of `validate`, `synth` and `review`, beside the least that could do the same, in one run.
 
     python benchmarks/compiler.py [--rounds 5] [--sectors 40 400] [--json FILE]
 
 Whole processes are measured, from the shell's point of view. `synth` of N one-bot sectors stands beside a bare CDK
 app of typed L1 constructs that emits as many resources and files (bare_l1_app.py), both with CDK's own validation
-off and the same Node; `validate` beside a Python that imports yaml, cerberus and click and ends. The contestants take
-turns, round by round, and ratios are those of their medians. Memory is the largest process of each (Python or Node).
+off and the same Node; `validate` beside a Python that imports yaml, cerberus and click and ends; `review` of a plan,
+one line of which differs from its last commit (at 400 sectors each sector), beside `validate` of it. The contestants
+take turns, round by round, and ratios are those of their medians. Memory is the largest process of each (Python or
+Node).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,15 +31,18 @@ from factory_cdk.stacks.node import wheel_node
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "plans" / "reference" / "factory-plan.yml"
 IMPORTS = "import yaml, cerberus, click"
+REVIEWED = 400
+"""Sectors of the plan that is reviewed, beside the reference plan."""
 VALIDATED = (500, 1000, 2000)
 """Sectors of the plans that are validated: twice as many must take twice as long."""
 
 
 @dataclass
 class Contestant:
-    """A command that is run once a round, and what its runs took."""
+    """A command that is run once a round and ends with the code `status`, and what its runs took."""
 
     command: list[str]
+    status: int = 0
     seconds: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
 
@@ -54,7 +60,7 @@ class Contestant:
         process.returncode = os.waitstatus_to_exitcode(status)
         self.seconds.append(time.perf_counter() - start)
         self.megabytes.append(usage.ru_maxrss / 1024)
-        if process.returncode:
+        if process.returncode != self.status:
             sys.exit(f"{' '.join(self.command)} failed: {said.decode()[-2000:]}")
 
     @property
@@ -96,6 +102,13 @@ def contestants(folder: Path, sizes: list[int]) -> dict[str, Contestant]:
             [*ours, "synth", "-q", "--plan", str(REFERENCE), "--stage", "dev", "-o", str(folder / "reference")]
         ),
     }
+    for name, text, was, now in (
+        ("reference", REFERENCE.read_text(), "InstanceType: t2.nano", "InstanceType: t2.micro"),
+        (str(REVIEWED), plan(REVIEWED), "t3.micro", "t3.small"),
+    ):
+        file = committed(folder / f"review-{name}", text, was, now)
+        found[f"validate reviewed {name}"] = Contestant([*ours, "validate", "-q", "--plan", str(file)])
+        found[f"review {name}"] = Contestant([*ours, "review", "--plan", str(file), "--against", "HEAD"], status=2)
     for count in VALIDATED:
         found[f"validate {count}"] = Contestant([*ours, "validate", "--plan", str(folder / f"{count}.yml")])
     for count in sizes:
@@ -105,6 +118,18 @@ def contestants(folder: Path, sizes: list[int]) -> dict[str, Contestant]:
         command = [*ours, "synth", "-q", "--plan", str(folder / f"{count}.yml"), "--stage", "dev", "-o", str(out)]
         found[f"synth {count}"] = Contestant(command)
     return found
+
+
+def committed(folder: Path, text: str, was: str, now: str) -> Path:
+    """A git work tree whose last commit holds the plan `text`, in which `was` is then replaced by `now`; its file."""
+    folder.mkdir()
+    file = folder / "factory-plan.yml"
+    file.write_text(text)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a plan"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    file.write_text(text.replace(was, now))
+    return file
 
 
 def contents(folder: Path) -> str:
@@ -139,6 +164,7 @@ def figures(measured: dict[str, Contestant], sizes: list[int], folder: Path) -> 
             beside="linear would be 1x",
         ),
         Figure("`synth`, reference plan's stage dev", measured["synth"].median, "s"),
+        *reviews(measured),
     ]
     for count in sizes:
         own, bare = measured[f"synth {count}"], measured[f"bare {count}"]
@@ -161,6 +187,22 @@ def figures(measured: dict[str, Contestant], sizes: list[int], folder: Path) -> 
             ),
         ]
     return found
+
+
+def reviews(measured: dict[str, Contestant]) -> Iterator[Figure]:
+    """What the README says of `review`."""
+    for name, what, sides, goal in (
+        ("reference", "reference plan against its last commit", 1, 3),
+        (str(REVIEWED), f"{REVIEWED} sectors that all differ, beside validating both", 2, 2),
+    ):
+        one, beside = measured[f"review {name}"], measured[f"validate reviewed {name}"]
+        yield Figure(
+            f"`review`, {what}",
+            one.median / (sides * beside.median),
+            "x",
+            goal,
+            beside=f"{one.median:.2f} s and {one.peak:.0f} MB; `validate` takes {beside.median:.2f} s",
+        )
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from factory_cdk.cli.output.report import printable
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.verbs import Factory, list_factories
+from factory_cdk.plain_text import printable
 from factory_cdk.views.problem import problem_of
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, Layout, kind_of, origin_of
+from factory_cdk.home import disk
 from factory_cdk.pack.cache import BundleCache, CachedBundle
 from factory_cdk.pack.left_out import LeftOut
 from factory_cdk.pack.lockfile import LockedBot
@@ -31,7 +32,8 @@ class NotAtHand(Exception):
 
 @dataclass(slots=True)
 class PackContext:
-    """One bot's packing. `folder` is that of the plan. `locked` is what plan.lock says of it where that still holds;
+    """One bot's packing. `scratch` is a private folder of it, made when it is first needed (see `workspace`), `folder`
+    that of the plan. `locked` is what plan.lock says of it where that still holds;
     `older` what an outdated lock said, whose versions are preferred; `fresh` asks remotes and indexes anew; `offline`
     forbids to ask them at all (`NotAtHand`). `fetched`, `notes`, what was `left_out` and which files were
     `read` for the requirements tell in the end what happened.
@@ -42,7 +44,7 @@ class PackContext:
     cache: BundleCache
     git: Git
     uv: Uv
-    workspace: Path
+    scratch: Path
     folder: Path
     on_progress: OnProgress
     locked: LockedBot | None = None
@@ -54,6 +56,13 @@ class PackContext:
     left_out: tuple[LeftOut, ...] = ()
     read: tuple[str, ...] = ()
     version: str | None = None
+
+    @property
+    def workspace(self) -> Path:
+        """A private folder for what is made on the way."""
+        with disk(self.scratch):
+            self.scratch.mkdir(exist_ok=True)
+        return self.scratch
 
     def tell(self, step: Step, detail: str = "", share: float | None = None) -> None:
         """Say how far it is."""

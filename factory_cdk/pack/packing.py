@@ -86,7 +86,12 @@ def bundles_at_hand(
     said = dict(os.environ if env is None else env)
     stop = threading.Event()
     work = _work(plan, cache, said, stop, None)
-    return {bot.name: work.at_hand(bot, lock) for bot in bots}
+    try:
+        work.cache.prepare()
+        with work.cache.workspace() as workspace:
+            return {bot.name: work.at_hand(bot, lock, workspace / bot.name) for bot in bots}
+    except FactoryError:  # a dry run shows what it can; `pack` tells what is wrong
+        return {bot.name: work.of_lock(bot, lock) for bot in bots}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +129,17 @@ class _Work:
         self.on_progress(last)
         return replace(made, seconds=time.monotonic() - started)
 
-    def at_hand(self, bot: Bot, lock: Lock | None) -> Bundle:
-        """The bundle of one bot without asking anybody."""
-        covered = lock.bots[bot.name] if lock is not None and not changes_of(lock, self.plan, bot) else None
+    def at_hand(self, bot: Bot, lock: Lock | None, workspace: Path) -> Bundle:
+        """The bundle of one bot without asking anybody; `workspace` is a folder to make where one is needed."""
         try:
-            self.cache.prepare()
-            with self.cache.workspace() as workspace:
-                return _packed(self._context(bot, lock, workspace, offline=True))[0]
+            return _packed(self._context(bot, lock, workspace, offline=True))[0]
         except (NotAtHand, FactoryError):  # a dry run shows what it can; `pack` tells what is wrong
-            return unpacked(bot) if covered is None else _of_lock(bot, covered)
+            return self.of_lock(bot, lock)
+
+    def of_lock(self, bot: Bot, lock: Lock | None) -> Bundle:
+        """The bundle that `lock` names where it still holds, else the stand-in for one."""
+        covered = lock.bots[bot.name] if lock is not None and not changes_of(lock, self.plan, bot) else None
+        return unpacked(bot) if covered is None else _of_lock(bot, covered)
 
     def _context(
         self, bot: Bot, lock: Lock | None, workspace: Path, *, fresh: bool = False, offline: bool = False

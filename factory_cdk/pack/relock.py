@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from factory_cdk.pack.lockfile import Lock, LockedBot
 from factory_cdk.pack.report import PackReport
+from factory_cdk.pack.requirements.changes import dependency_changes
 from factory_cdk.pack.staleness import Change
 from factory_cdk.plan.model import Plan
 
@@ -31,7 +32,9 @@ def differences(before: Lock | None, after: Lock) -> tuple[Change, ...]:
             found.append(Change(name, "removed"))
         elif name not in was:
             bot = after.bots[name]
-            what = f"commit {bot.commit[:12]}" if bot.commit else f"{len(bot.requirements)} requirements"
+            count = len(bot.requirements)
+            requirements = f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}"
+            what = f"commit {bot.commit[:12]}" if bot.commit else requirements
             found.append(Change(name, f"new: {what}"))
         elif was[name] != after.bots[name]:
             found += [Change(name, what) for what in _of_bot(was[name], after.bots[name])]
@@ -42,17 +45,7 @@ def _of_bot(was: LockedBot, now: LockedBot) -> list[str]:
     found = []
     if was.commit != now.commit and was.commit and now.commit:
         found.append(f"commit {was.commit[:12]} → {now.commit[:12]}")
-    older, newer = _versions(was.requirements), _versions(now.requirements)
-    for name in sorted({*older, *newer}):
-        if older.get(name) != newer.get(name):
-            found.append(f"{name} {older.get(name, 'new')} → {newer.get(name, 'removed')}")
+    for one in dependency_changes(was.requirements, now.requirements):
+        if one.before != one.after:
+            found.append(f"{one.name} {one.before or 'new'} → {one.after or 'removed'}")
     return found or ["its entry changed"]
-
-
-def _versions(lines: tuple[str, ...]) -> dict[str, str]:
-    """The versions of locked lines by package; several, for different platforms, in one text."""
-    found: dict[str, str] = {}
-    for line in lines:
-        name, _, version = line.partition(" ")[0].partition("==")
-        found[name] = f"{found[name]}, {version}" if name in found else version or line.partition(" --hash")[0]
-    return found

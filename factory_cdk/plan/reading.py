@@ -24,7 +24,6 @@ from factory_cdk.plan.model import (
     PathSource,
     Plan,
     Platform,
-    PypiSource,
     Sector,
     SectorBot,
     SectorType,
@@ -120,10 +119,6 @@ def _bot(name: str, data: Mapping[str, Any], path: Path, folder: FilePath, findi
         hint = f"did you mean `{dotted}`?" if len(dotted) <= MAX_SHOWN and is_target(dotted) else hint
         findings.at_value((*path, "bot_path"), "F215", message, hint)
     requirements = read_inner_path(data.get("requirements_path"), (*path, "requirements_path"), findings)
-    if isinstance(source, PypiSource) and "requirements_path" in data:
-        message = "`requirements_path` can be used with `url` or `path`, not with `pypi`"
-        hint = "remove it: a package declares its requirements itself"
-        findings.at_key((*path, "requirements_path"), "F210", message, hint)
     settings = read_settings(data, path, findings)
     command = read_command(data.get("command"), (*path, "command"), source, findings)
     if source is None:

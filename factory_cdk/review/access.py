@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from factory_cdk.design.model import Resource
@@ -109,14 +110,20 @@ def _phrase(actions: frozenset[str], resource: str) -> str:
     return phrase.format(name) if phrase else f"{', '.join(sorted(said))} on {name}"
 
 
+_PART = r"(\$\{AWS::[A-Za-z]+\}|[^:${]*)"
+_ARN = re.compile(rf"arn:{_PART}:([a-z0-9-]+):{_PART}:{_PART}:(.+)")
+_PREFIXES = ("parameter", "log-group:", "secret:")
+
+
 def _short(resource: str) -> str:
-    """The part of an ARN that names the thing, where the rest says nothing."""
-    if not resource.startswith("arn:"):
+    """The part of an ARN that names the thing, where the rest says nothing: it is of the same account."""
+    found = _ARN.fullmatch(resource)
+    if found is None or found[4] not in ("", "${AWS::AccountId}"):
         return resource
-    service, region, account, name = [*resource.split(":", 5), "", "", "", "", "", ""][2:6]
-    plain = account in ("${AWS::AccountId}", "") and (service != "sqs" or region)
-    name = name.removeprefix("parameter").removeprefix("log-group:").removeprefix("secret:")
-    return name.removesuffix(":*").removesuffix("-??????") if plain and name else resource
+    name = found[5]
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name.removesuffix(":*").removesuffix("-??????")
 
 
 def _listed(value: Json) -> Iterable[Json]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.plan.model import Json
 
 FORMAT = 1
@@ -57,8 +58,8 @@ class Difference:
 class ResourceChange:
     """What CloudFormation will do to one resource, in the words of its change sets: `action` is Add, Modify or Remove,
     `replacement` (of a Modify) is True, Conditional or False as its resource schema has it, `properties` are the
-    top-level properties that differ and `references` those among them that differ only because they refer to a resource
-    that is replaced. `sector` is the plan's (None: a queue).
+    top-level properties that differ and `references` those among them that differ, or may, only because they refer to
+    a resource that changes. `sector` is the plan's (None: a queue).
     """
 
     stack: str
@@ -135,18 +136,6 @@ class Commit:
     id: str
     title: str
     author: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """A package among a bot's locked requirements; `change` is up, down, added, removed or changed (another hash or
-    source of the same version). Versions are None where it is not there.
-    """
-
-    name: str
-    change: str
-    before: str | None = None
-    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +269,14 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A reason of `--fail-on` that holds: its name (`replace`, `cost`), the stage, and what it is about."""
+    """A reason of `--fail-on` that holds: its name (`replace`, `cost`), the stage, and what it is about; `line` is that
+    of the new plan which the reader should look at.
+    """
 
     reason: str
     stage: str
     text: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
 from factory_cdk.review.sides.side import SectorBot, SectorSide, StageSide
-from factory_cdk.review.values import differences, same
+from factory_cdk.review.values import differences, exact_differences, same
 
 ALARM = "AWS::CloudWatch::Alarm"
 _PARAMETER = "AWS::SSM::Parameter"
@@ -85,6 +85,7 @@ def _differences(
             moved = True
             yield Difference(what, was, now, Effect.REPLACE, _ELSEWHERE, new.line)
     yield from _of_bots(old, new)
+    yield from _of_queue_regions(before, after, old, new)
     yield from _of_resources(before, after, old, new, () if moved else changes)
 
 
@@ -101,11 +102,26 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         if was is None or now is None:
             said = "the bot runs here, too" if was is None else "the bot no longer runs here"
             yield Difference(f"bots.{name}", _queue(was), _queue(now), why=said, line=new.line)
-        else:
+        elif was != now:
             yield from _of_bot(name, was, now, new.line)
     order = list(old.bots), list(new.bots)
     if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
         yield Difference("bots", *order, why="their order in the release", line=new.line)
+
+
+def _of_queue_regions(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
+    """Queues of the sector's bots that are in another region afterwards; their names are the same there."""
+    for name, bot in new.bots.items():
+        if name in old.bots:
+            was, now = _queue_region(before, old.bots[name]), _queue_region(after, bot)
+            if was != now:
+                yield Difference(f"bots.{name}.queue-region", was, now, why="it reads another queue", line=new.line)
+
+
+def _queue_region(stage: StageSide, bot: SectorBot) -> str | None:
+    queue = stage.queues.get(bot.release.queue)
+    stack = stage.stacks.get(queue.stack or "") if queue else None
+    return stack.region if stack else None
 
 
 def _queue(bot: SectorBot | None) -> Json:
@@ -123,16 +139,20 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
     for key in dict.fromkeys((*old, *new)):
         if key in _CODE_KEYS or key in ("config", "secrets"):
             continue
-        path = prefix if key == "arguments" else f"{prefix}.{key.replace('_', '-')}"
+        if key == "arguments":
+            for where, one, other in exact_differences(old.get(key, {}), new.get(key, {}), prefix):
+                yield Difference(where, one, other, why="its workers restart with it", line=line)
+            continue
+        path = f"{prefix}.{key.replace('_', '-')}"
         if key == "successors":
             olds, news = (_successors(side.get(key)) for side in (old, new))
             if olds != news:
                 yield Difference(path, olds, news, why="jobs that it finishes go elsewhere", line=line)
             continue
-        for where, one, other in differences(old.get(key), new.get(key), path):
+        for where, one, other in exact_differences(old.get(key), new.get(key), path):
             why = "it reads another queue" if key == "queue" else "its workers restart with it"
             yield Difference(where, one, other, why=why, line=line)
-    for where, one, other in differences(was.config, now.config, f"config.{name}"):
+    for where, one, other in exact_differences(was.config, now.config, f"config.{name}"):
         yield Difference(where, one, other, why="its workers restart with it", line=line)
     for where, one, other in differences(secret_sources(was), secret_sources(now), f"secrets.{name}"):
         yield Difference(where, one, other, why="where its value comes from", line=line)

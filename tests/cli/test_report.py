@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from factory_cdk.cli.output.report import harmless, printable
+from factory_cdk.cli.output.report import harmless
 from factory_cdk.cli.output.table import print_table
+from factory_cdk.plain_text import printable
 
 
 def test_no_line_of_a_message_starts_as_a_workflow_command_of_github() -> None:

@@ -31,6 +31,7 @@ from pack_sources import (
 
 from factory_cdk.pack import Lock, PackedBot, pack, stale
 from factory_cdk.pack.requirements.indexes import environment_for_uv, flags_for_uv
+from factory_cdk.plan.load import read_plan
 
 LOCKED = ".factory_cdk/requirements.txt"
 
@@ -156,7 +157,8 @@ def test_requirements_are_resolved_once_and_again_when_they_change_or_are_asked_
         ("one @@ nonsense", "cannot be locked"),
         ("https://user:hunter2@127.0.0.1:1/x-1.0-py3-none-any.whl", "a url with credentials"),
         ("-i https://user:hunter2@127.0.0.1:1/simple", "a url with credentials"),
-        ("./libs/inner", "neither a hash nor a commit"),
+        ("https://127.0.0.1:1/one-1.0-py3-none-any.whl", "cannot be locked"),
+        ("./libs/other", "'./libs/other' is not in the source"),
         ("-r gone.txt", "gone.txt"),
     ],
 )
@@ -344,3 +346,14 @@ def test_a_private_index_that_refuses_is_told_without_the_password(
     said = refusal(pack_one(tmp_path, bot(package("private"), "private:run"), env))
     assert "wrongwrong" not in said
     assert "credentials" in said
+
+
+def test_a_plan_may_add_requirements_to_a_package(tmp_path: Path) -> None:
+    """Validation accepts what packing can do."""
+    file = tmp_path / "factory-plan.yml"
+    file.write_text(
+        "factory:\n  name: f\n  bots:\n"
+        "    one: {source: {pypi: tool, version: '1'}, bot_path: 'tool:run', requirements_path: more.txt}\n"
+        "  stages: {dev: {here: {type: local, bots: {one: }}}}\n"
+    )
+    assert read_plan(file).bots["one"].requirements_path == "more.txt"

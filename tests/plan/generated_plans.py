@@ -294,9 +294,6 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
         ),
         **draw(SETTINGS),
     }
-    for bot in factory["bots"].values():
-        if "pypi" in bot["source"]:
-            bot.pop("requirements_path", None)  # a package declares its own
     at_home(factory)
     order = draw(st.permutations(list(factory)))
     return {"factory": {key: factory[key] for key in order}, **draw(optional(**{"x-mine": JSON}))}

@@ -6,11 +6,12 @@ from dataclasses import asdict
 
 import click
 
-from factory_cdk.cli.output.report import print_json, printable
+from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.shared_options import built_stage_option, confirmed, format_option, name_option, say
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle.local import rescue as rescuing
+from factory_cdk.plain_text import printable
 from factory_cdk.queues.repair import Rescue
 from factory_cdk.state.stages import find
 

@@ -6,10 +6,11 @@ import click
 
 from factory_cdk.cli.options import plan_option, quiet_option, region_option
 from factory_cdk.cli.output.pack_progress import packed, print_packed
-from factory_cdk.cli.output.report import coloured, printable
+from factory_cdk.cli.output.report import coloured
 from factory_cdk.compile import pinned_anew
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack import differences, lock_path, locked_anew, read_lock, write_lock
+from factory_cdk.plain_text import printable
 from factory_cdk.plan.load import read_plan
 
 EXAMPLES = """\b
@@ -55,5 +56,6 @@ def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | 
             click.echo(f"{coloured('warning', to_stderr=True, fg='yellow', bold=True)}: {printable(text)}", err=True)
         for change in differences(before, after):
             click.echo(printable(f"{change.bot}: {change.what}"))
-        click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {len(after.bots)} bots")
+        count = f"{len(after.bots)} {'bot' if len(after.bots) == 1 else 'bots'}"
+        click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {count}")
     return 0

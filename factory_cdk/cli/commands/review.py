@@ -131,10 +131,11 @@ def _report(
     from factory_cdk.review.history import history_here  # noqa: PLC0415 - with the plan's modules
     from factory_cdk.review.reviewing import reviewed  # noqa: PLC0415
     from factory_cdk.review.sides.of_assembly import side_of_assembly  # noqa: PLC0415
-    from factory_cdk.review.sides.of_git import side_of_commit  # noqa: PLC0415
+    from factory_cdk.review.sides.of_git import side_of_commit, top_of  # noqa: PLC0415
     from factory_cdk.review.sides.of_plan import side_of_plan  # noqa: PLC0415
 
-    after = side_of_plan(plan_file, cache=cache, region=region)
+    inside = top_of(plan_file) if against is not None else None
+    after = side_of_plan(plan_file, cache=cache, region=region, inside=inside)
 
     def held_against(before: PlanSide) -> Report:
         history = history_here(plan_file)

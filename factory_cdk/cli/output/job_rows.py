@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from factory_cdk.cli.output.report import coloured, one_line_json, print_json, print_json_rows, printable
+from factory_cdk.cli.output.report import coloured, one_line_json, print_json, print_json_rows
 from factory_cdk.cli.output.table import print_table
+from factory_cdk.plain_text import printable
 from factory_cdk.queues.client import BotStatistics
 from factory_cdk.views.jobs import JobDetail, JobRow
 from factory_cdk.views.plain import as_json

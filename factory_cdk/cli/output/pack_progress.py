@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 
-from factory_cdk.cli.output.report import coloured, printable
+from factory_cdk.cli.output.report import coloured
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.pack import Lock, PackedBot, PackReport, Progress, pack
 from factory_cdk.pack.report import OnProgress
+from factory_cdk.plain_text import printable
 from factory_cdk.plan.model import Bot, Plan
 
 PACK_DIR = "FACTORY_PACK_DIR"

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,7 +17,9 @@ import click
 
 from factory_cdk.codes import HOLDS_SECRET
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
+from factory_cdk.plain_text import cells_of, printable
 from factory_cdk.plan.yaml.text import split_lines
+from factory_cdk.workflow_commands import annotation
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 
@@ -53,17 +54,6 @@ def print_diagnostic(found: Diagnostic) -> None:
     click.echo(as_text(found, None, to_stderr=True), err=True)
 
 
-def printable(text: str) -> str:
-    """`text` with escapes for control and invisible characters, which could rewrite a terminal or turn what is
-    read round; line breaks and tabs stay. A line cannot start as a workflow command of GitHub (`::error::`),
-    which obeys them in any output of a job, indented or not.
-    """
-    if text.isprintable() and not text.lstrip().startswith("::"):
-        return text
-    shown = "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
-    return re.sub(r"^(\s*):(?=:)", r"\1: ", shown, flags=re.MULTILINE)
-
-
 def print_log_line(line: str) -> None:
     """A line of a log on stdout, harmless where that is a terminal."""
     click.echo(harmless(line) if sys.stdout.isatty() else line)
@@ -76,11 +66,6 @@ def harmless(line: str) -> str:
     parts = _COLOUR.split(line)  # every second one is a colour
     shown = "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))
     return f"{shown}\x1b[0m" if len(parts) > 1 else shown
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def lines_to_show(text: str, found: Iterable[Diagnostic]) -> list[str | None]:
@@ -124,33 +109,10 @@ def _excerpt(line: str, column: int) -> tuple[str, int]:
     return before + after, cells_of(before)
 
 
-def cells_of(text: str) -> int:
-    """How many cells of a terminal `text`, which is printable, takes."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
-
-
-def _cells(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
-
-
 def as_github(found: Diagnostic) -> str:
-    """A diagnostic as a workflow command, which GitHub shows at the line in a pull request.
-
-    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
-    """
-    text = printable(found.message + (f" ({found.hint})" if found.hint else ""))
-    place = f"file={_property(printable(found.file))},line={found.line},col={found.column},title={found.code}"
-    return f"::{found.severity} {place}::{_data(text)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    """A diagnostic as a workflow command, which GitHub shows at the line in a pull request."""
+    text = found.message + (f" ({found.hint})" if found.hint else "")
+    return annotation(found.severity, text, file=found.file, line=found.line, column=found.column, title=found.code)
 
 
 def summary(found: Iterable[Diagnostic]) -> str:

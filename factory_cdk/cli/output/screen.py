@@ -8,9 +8,9 @@ from rich.console import ConsoleDimensions, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from factory_cdk.cli.output.fitting import GAP, columns_of, fitting
-from factory_cdk.cli.output.report import printable
 from factory_cdk.cli.output.top_rows import COLUMNS, LEAST_WANTED, cells, failures, title
+from factory_cdk.columns import GAP, columns_of, fitting
+from factory_cdk.plain_text import printable
 from factory_cdk.views.overview import BotView, StageView
 
 _STATES = {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Sequence
 
 import click
 
-from factory_cdk.cli.output.fitting import GAP, Column, columns_of, fitting, width_of
-from factory_cdk.cli.output.report import cells_of, coloured
+from factory_cdk.cli.output.report import coloured
+from factory_cdk.columns import Column, columns_of, fitting, lines_of, width_of
 
 
 def print_table(
@@ -56,28 +55,8 @@ def _room() -> int | None:
 
 def _print(columns: Sequence[Column]) -> None:
     """Every cell in as many lines as its column makes it take."""
-    for number, row in enumerate(zip(*((one.name, *one.cells) for one in columns), strict=True)):
-        cells = [_lines(cell, one.width) for cell, one in zip(row, columns, strict=True)]
-        for parts in itertools.zip_longest(*cells, fillvalue=""):
-            padded = [
-                _padding(part, one.width) + part if one.on_right else part + _padding(part, one.width)
-                for part, one in zip(parts, columns, strict=True)
-            ]
-            line = (" " * GAP).join(padded).rstrip()
-            click.echo(coloured(line, bold=True) if number == 0 else line)
-
-
-def _lines(cell: str, width: int) -> list[str]:
-    if cells_of(cell) <= width and "\n" not in cell:
-        return [cell]
-    from rich.console import Console  # noqa: PLC0415 - 60 ms that only a narrow terminal pays
-    from rich.text import Text  # noqa: PLC0415
-
-    return [str(line).rstrip() for line in Text(cell).wrap(Console(), width, overflow="fold")]
-
-
-def _padding(cell: str, width: int) -> str:
-    return " " * (width - cells_of(cell))
+    for number, line in lines_of(columns):
+        click.echo(coloured(line, bold=True) if number == 0 else line)
 
 
 def duration(seconds: float) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from factory_cdk.cli.output.report import as_github, as_text, lines_to_show, print_json, printable, summary
+from factory_cdk.cli.output.report import as_github, as_text, lines_to_show, print_json, summary
 from factory_cdk.diagnostics import Diagnostic, Severity
+from factory_cdk.plain_text import printable
 from factory_cdk.plan.load import Loaded
 
 _REFUSING = {False: (Severity.ERROR,), True: (Severity.ERROR, Severity.WARNING)}

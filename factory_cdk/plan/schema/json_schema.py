@@ -175,8 +175,6 @@ def _refine_bots(definitions: dict[str, Schema]) -> None:
         if source["properties"][option]["type"] != "boolean":
             source["properties"][option]["pattern"] = "^(?!-)"
     bot["oneOf"] = [{"required": ["bot_path"]}, {"required": ["command"]}]
-    of_pypi = {"properties": {"source": {"required": ["pypi"]}}, "required": ["source"]}
-    bot["allOf"] = [{"if": of_pypi, "then": excluding("requirements_path")}]
     bot["properties"]["bot_path"]["pattern"] = _TARGET
     bot["properties"]["requirements_path"]["pattern"] = _INNER_PATH
 

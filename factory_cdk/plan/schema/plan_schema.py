@@ -137,7 +137,9 @@ BOT: Rules = {
             ),
         },
         "requirements_path": _text(
-            "The requirements file, relative to the source; nothing else is read then", "requirements.txt"
+            "The requirements file, relative to the source; nothing else is read then. For a package: relative to the "
+            "plan's file, and added to its own",
+            "requirements.txt",
         ),
         **SETTINGS,
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle, without_credentials
@@ -17,8 +17,8 @@ from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan, SectorType
 from factory_cdk.review.sides.side import CodeSide, QueueSide, SectorBot, SectorSide, StackSide, StageSide
 
 
-def side_of_design(plan: Plan, design: StageDesign, notes: Iterable[str] = ()) -> StageSide:
-    """`design`, which is that of a stage of `plan`, to be compared."""
+def side_of_design(plan: Plan, design: StageDesign, outside: Container[str] = ()) -> StageSide:
+    """`design`, which is that of a stage of `plan`, to be compared. The folders of the bots `outside` are not read."""
     names = Names(design.factory, design.stage)
     lines = {sector.name: sector.position.line for sector in plan.stages[design.stage].sectors}
     bots = {bot.name: bot for sector in design.sectors for bot in sector.bots}
@@ -40,9 +40,8 @@ def side_of_design(plan: Plan, design: StageDesign, notes: Iterable[str] = ()) -
         stacks={stack.name: _stack(stack) for stack in design.stacks},
         edges=tuple(edges),
         roots=design.roots,
-        code={name: _code(plan.bots[name], bot) for name, bot in bots.items()},
+        code={name: _code(plan.bots[name], bot, read=name not in outside) for name, bot in bots.items()},
         demolish_on_failure=design.demolish_on_failure,
-        notes=tuple(notes),
     )
 
 
@@ -72,7 +71,7 @@ def _stack(stack: StackDesign) -> StackSide:
     )
 
 
-def _code(bot: Bot, design: BotDesign) -> CodeSide:
+def _code(bot: Bot, design: BotDesign, *, read: bool) -> CodeSide:
     bundle = design.bundle
     source = bot.source
     return CodeSide(
@@ -84,7 +83,7 @@ def _code(bot: Bot, design: BotDesign) -> CodeSide:
         url=without_credentials(source.url) if isinstance(source, GitSource) else None,
         commit=bundle.commit,
         requirements=bundle.requirements if bundle.packed else None,
-        files=_files(bot, bundle),
+        files=_files(bot, bundle) if read else lambda: None,
     )
 
 

@@ -8,7 +8,7 @@ import posixpath
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
@@ -18,7 +18,7 @@ from factory_cdk.pack.sources.git import Git, git_with
 from factory_cdk.pack.sources.ignore import IGNORE_FILES
 from factory_cdk.pack.sources.objects import lay_out, listing
 from factory_cdk.plan.load import load_plan
-from factory_cdk.plan.model import Bot, PathSource, Plan
+from factory_cdk.plan.model import Bot, PathSource, Plan, PypiSource
 from factory_cdk.review.sides.of_plan import lines_of, plan_side
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
@@ -44,6 +44,11 @@ class Repository:
                 "or correct --against",
             )
         return said.stdout.decode().strip()
+
+
+def top_of(file: str) -> Path:
+    """The top folder of the work tree that the plan in `file` is in. FactoryError when it is in none."""
+    return repository_of(file).top
 
 
 def repository_of(file: str) -> Repository:
@@ -75,11 +80,11 @@ def side_of_commit(file: str, ref: str, *, cache: Path, region: str | None = Non
     label = f"{ref} ({commit[:9]})" if not commit.startswith(ref) else commit[:9]
     with tempfile.TemporaryDirectory(prefix="factory-cdk-review-") as folder:
         top = Path(folder).resolve() / "tree"
-        yield _Commit(repository, commit, label, top, cache, region).side()
+        yield Commit(repository, commit, label, top, cache, region).side()
 
 
 @dataclass(frozen=True, slots=True)
-class _Commit:
+class Commit:
     """A commit, and the folder `top` that what is read of it is laid out in."""
 
     repository: Repository
@@ -90,49 +95,69 @@ class _Commit:
     region: str | None
 
     def side(self) -> PlanSide:
+        """The plan as the commit has it."""
         self.top.mkdir()
         path = self.repository.path
-        lock = posixpath.join(posixpath.dirname(path), LOCK)
-        self._lay_out(path, lock)
+        self._lay_out(path, posixpath.join(posixpath.dirname(path), LOCK))
         file = self.top / native(path)
+        shown = f"{self.label.partition(' ')[0]}:{path}"
+        if any(one.is_symlink() for one in (file, file.with_name(LOCK))):
+            said = f"{shown}: the plan or its plan.lock is a symbolic link, which is not followed"
+            return PlanSide(self.label, None, (), _no_stage, problems=(said,))
         if not file.is_file():
             return PlanSide(self.label, None, (), _no_stage, missing=True)
         loaded = load_plan(file)
-        shown = f"{self.label.partition(' ')[0]}:{path}"
-        if loaded.readable is None:
-            return PlanSide(self.label, None, (), _no_stage, problems=lines_of(loaded, shown))
-        plan, notes = self._with_sources(loaded.readable)
         problems = lines_of(loaded, shown)
-        return plan_side(plan, self.label, cache=self.cache, region=self.region, problems=problems, notes=notes)
+        if loaded.readable is None:
+            return PlanSide(self.label, None, (), _no_stage, problems=problems)
+        return plan_side(
+            loaded.readable,
+            self.label,
+            cache=self.cache,
+            region=self.region,
+            inside=self.top,
+            problems=problems,
+            notes=self._lay_out_sources(loaded.readable),
+        )
 
-    def _lay_out(self, *paths: str) -> list[str]:
-        """Write the files at, and below, `paths` of the commit into the folder; returns those that git LFS keeps."""
-        git, top = self.repository.git, self.repository.top
-        found = listing(git, top, self.commit, self.label, paths)
-        new = [blob for blob in found.blobs if not os.path.lexists(self.top / native(blob.path))]
-        return lay_out(git, top, new, self.top, self.label)
-
-    def _with_sources(self, plan: Plan) -> tuple[Plan, tuple[str, ...]]:
-        """`plan` with its path sources laid out, and notes for people. A source outside of the repository is taken as
-        it is now: git does not have it.
+    def _lay_out(self, *paths: str, deep: bool = True) -> list[str]:
+        """Write the files at `paths` of the commit, and with `deep` all below them, else those in them alone, into the
+        folder; returns those that git LFS keeps.
         """
-        outside = {
-            bot.name: replace(bot, source=source) for bot in plan.bots.values() if (source := self._outside(bot))
+        git, top = self.repository.git, self.repository.top
+        try:
+            found = listing(git, top, self.commit, self.label, paths)
+            new = [
+                blob
+                for blob in found.blobs
+                if (deep or posixpath.dirname(blob.path) in paths) and not os.path.lexists(self.top / native(blob.path))
+            ]
+            return lay_out(git, top, new, self.top, self.label)
+        except FactoryError as error:
+            if "promisor" not in error.message:
+                raise
+            remedy = "this is a partial clone: clone without `--filter`, or fetch the commit with `git fetch --refetch`"
+            raise FactoryError(error.message, remedy) from error
+
+    def _lay_out_sources(self, plan: Plan) -> tuple[str, ...]:
+        """Lay out the path sources of `plan` and the requirements files beside it; returns notes for people."""
+        beside = {
+            posixpath.dirname(posixpath.normpath(posixpath.join(posixpath.dirname(self.repository.path), name)))
+            for bot in plan.bots.values()
+            if isinstance(bot.source, PypiSource) and (name := bot.requirements_path)
         }
+        if beside:
+            self._lay_out(*([] if "" in beside else sorted(beside)), deep=False)
         wanted = {path for bot in plan.bots.values() if (path := self._inside(bot)) is not None}
-        notes = [f"the code of {name} is outside of the repository, and not compared" for name in outside]
-        if wanted:
-            above = {
-                posixpath.join(folder, name) for path in wanted for folder in _above(path) for name in IGNORE_FILES
-            }
-            pointers = self._lay_out(*([] if "" in wanted else sorted(wanted | above)))
-            self._look_like_a_work_tree()
-            if pointers:
-                notes.append(
-                    f"{len(pointers)} files are in Git LFS, and not in the objects of {self.label}: "
-                    "their bots look changed"
-                )
-        return replace(plan, bots={**plan.bots, **outside}), tuple(notes)
+        if not wanted:
+            return ()
+        above = {posixpath.join(folder, name) for path in wanted for folder in _above(path) for name in IGNORE_FILES}
+        pointers = self._lay_out(*([] if "" in wanted else sorted(wanted | above)))
+        self._look_like_a_work_tree()
+        if not pointers:
+            return ()
+        said = f"{len(pointers)} files are in Git LFS, and not in the objects of {self.label}"
+        return (f"{said}: their bots look changed",)
 
     def _inside(self, bot: Bot) -> str | None:
         """The path in the repository of a bot's folder (`""`: its top); None for other sources and other places."""
@@ -143,14 +168,6 @@ class _Commit:
             return None
         relative = folder.relative_to(self.top).as_posix()
         return "" if relative == "." else relative
-
-    def _outside(self, bot: Bot) -> PathSource | None:
-        """A bot's folder where it is, when the plan names it by a relative path that leaves the repository."""
-        source = bot.source
-        if not isinstance(source, PathSource) or os.path.isabs(source.path) or self._inside(bot) is not None:  # noqa: PTH117
-            return None
-        plan_folder = (self.repository.top / native(self.repository.path)).parent
-        return replace(source, folder=Path(os.path.normpath(plan_folder / native(source.path))))
 
     def _look_like_a_work_tree(self) -> None:
         """Let git see the folder as a work tree of this commit: versions that it makes of tags are those of the commit,

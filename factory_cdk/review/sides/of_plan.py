@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +16,14 @@ from factory_cdk.review.sides.of_design import files_of_folder, side_of_design
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
 
-def side_of_plan(file: str, *, cache: Path, region: str | None = None, label: str | None = None) -> PlanSide:
-    """The plan in `file`; `region` is for aws sectors that name none. PlanError when it is refused."""
+def side_of_plan(file: str, *, cache: Path, region: str | None = None, inside: Path | None = None) -> PlanSide:
+    """The plan in `file`; `region` is for aws sectors that name none, `inside` as for `plan_side`. PlanError when it is
+    refused.
+    """
     loaded = load_plan(file)
     if loaded.plan is None:
         raise PlanError(loaded.diagnostics)
-    return plan_side(loaded.plan, label or file, cache=cache, region=region)
+    return plan_side(loaded.plan, file, cache=cache, region=region, inside=inside)
 
 
 def plan_side(
@@ -31,10 +32,14 @@ def plan_side(
     *,
     cache: Path,
     region: str | None = None,
+    inside: Path | None = None,
     problems: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> PlanSide:
-    """`plan` as a side, its stages read when they are asked for."""
+    """`plan` as a side, its stages read when they are asked for. With `inside`, path sources outside of that folder are
+    not read: git does not have them, and a plan that is reviewed may name any folder.
+    """
+    outside = {bot.name for bot in plan.bots.values() if inside is not None and _is_outside(bot, inside)}
 
     def stage(name: str) -> StageSide:
         if not problems:
@@ -46,11 +51,17 @@ def plan_side(
 
     def designed(name: str) -> StageSide:
         lock = stage_lock(plan, name)
-        found = bundles_at_hand(plan, stage_bots(plan, name), cache=cache, lock=lock)
+        read = [bot for bot in stage_bots(plan, name) if bot.name not in outside]
+        found = bundles_at_hand(plan, read, cache=cache, lock=lock)
         bundles = {bot: _bundle(plan.bots[bot], bundle) for bot, bundle in found.items()}
-        return side_of_design(plan, compile_stage(plan, name, bundles=bundles, lock=lock, region=region))
+        return side_of_design(plan, compile_stage(plan, name, bundles=bundles, lock=lock, region=region), outside)
 
-    return PlanSide(label, plan.name, tuple(plan.stages), stage, problems=problems, notes=notes)
+    not_read = tuple(f"the code of {name} is outside of the repository, and not compared" for name in sorted(outside))
+    return PlanSide(label, plan.name, tuple(plan.stages), stage, problems=problems, notes=(*notes, *not_read))
+
+
+def _is_outside(bot: Bot, folder: Path) -> bool:
+    return isinstance(bot.source, PathSource) and not bot.source.folder.resolve().is_relative_to(folder.resolve())
 
 
 def _bundle(bot: Bot, bundle: Bundle) -> Bundle:
@@ -70,11 +81,3 @@ def lines_of(loaded: Loaded, shown: str) -> tuple[str, ...]:
 
 def _line(found: Diagnostic, shown: str) -> str:
     return f"{shown}:{found.line}:{found.column}: {found.code} {found.message}"
-
-
-def stage_problem(error: FactoryError, shown: Mapping[str, str]) -> str:
-    """Why a stage cannot be designed, in one line; `shown` says what to print instead of the names of files."""
-    text = error.message
-    for file, name in shown.items():
-        text = text.replace(file, name)
-    return text

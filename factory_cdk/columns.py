@@ -1,12 +1,13 @@
-"""Columns of plain text, and which of them a line has room for, how wide each: for tables and for `top`."""
+"""Columns of plain text, which a line has room for, how wide each, and their lines: for tables and for `top`."""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from factory_cdk.cli.output.report import cells_of, printable
+from factory_cdk.plain_text import cells_of, printable
 
 GAP = 2
 """Cells of a terminal between two columns."""
@@ -84,3 +85,30 @@ def _shrunk(columns: Sequence[Column], room: int, names: Collection[str], least:
         widest = max(wide, key=lambda column: column.width)
         found[widest.name] = replace(widest, width=widest.width - 1)
     return list(found.values())
+
+
+def lines_of(columns: Sequence[Column]) -> Iterator[tuple[int, str]]:
+    """The lines of the table, each with the number of its row, 0 for the header: a cell takes as many lines as its
+    column makes it take.
+    """
+    for number, row in enumerate(zip(*((one.name, *one.cells) for one in columns), strict=True)):
+        cells = [_lines(cell, one.width) for cell, one in zip(row, columns, strict=True)]
+        for parts in itertools.zip_longest(*cells, fillvalue=""):
+            padded = [
+                _padding(part, one.width) + part if one.on_right else part + _padding(part, one.width)
+                for part, one in zip(parts, columns, strict=True)
+            ]
+            yield number, (" " * GAP).join(padded).rstrip()
+
+
+def _lines(cell: str, width: int) -> list[str]:
+    if cells_of(cell) <= width and "\n" not in cell:
+        return [cell]
+    from rich.console import Console  # noqa: PLC0415 - 60 ms that only a narrow terminal pays
+    from rich.text import Text  # noqa: PLC0415
+
+    return [str(line).rstrip() for line in Text(cell).wrap(Console(), width, overflow="fold")]
+
+
+def _padding(cell: str, width: int) -> str:
+    return " " * (width - cells_of(cell))
