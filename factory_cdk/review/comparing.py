@@ -125,6 +125,8 @@ def _no_update(sector: SectorReport) -> str | None:
         return f"sector {sector.name} is {sector.verdict}"
     for one in sector.why:
         parts = one.what.split(".")
-        if parts[0] == "secrets" or (parts[0] == "bots" and (len(parts) == 2 or parts[2] in ("queue", "successors"))):
+        if parts[0] == "secrets" or (
+            parts[0] == "bots" and (len(parts) == 2 or parts[2] in ("queue", "queue-region", "successors"))
+        ):
             return f"{one.what} differs"
     return None

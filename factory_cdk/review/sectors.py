@@ -13,7 +13,7 @@ from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
 from factory_cdk.review.sides.side import SectorBot, SectorSide, StageSide
-from factory_cdk.review.values import differences, same
+from factory_cdk.review.values import differences, exact_differences, same
 
 ALARM = "AWS::CloudWatch::Alarm"
 _PARAMETER = "AWS::SSM::Parameter"
@@ -85,6 +85,7 @@ def _differences(
             moved = True
             yield Difference(what, was, now, Effect.REPLACE, _ELSEWHERE, new.line)
     yield from _of_bots(old, new)
+    yield from _of_queue_regions(before, after, old, new)
     yield from _of_resources(before, after, old, new, () if moved else changes)
 
 
@@ -108,6 +109,21 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         yield Difference("bots", *order, why="their order in the release", line=new.line)
 
 
+def _of_queue_regions(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
+    """Queues of the sector's bots that are in another region afterwards; their names are the same there."""
+    for name, bot in new.bots.items():
+        if name in old.bots:
+            was, now = _queue_region(before, old.bots[name]), _queue_region(after, bot)
+            if was != now:
+                yield Difference(f"bots.{name}.queue-region", was, now, why="it reads another queue", line=new.line)
+
+
+def _queue_region(stage: StageSide, bot: SectorBot) -> str | None:
+    queue = stage.queues.get(bot.release.queue)
+    stack = stage.stacks.get(queue.stack or "") if queue else None
+    return stack.region if stack else None
+
+
 def _queue(bot: SectorBot | None) -> Json:
     return None if bot is None else f"reads {bot.release.queue}"
 
@@ -124,7 +140,7 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
         if key in _CODE_KEYS or key in ("config", "secrets"):
             continue
         if key == "arguments":
-            for where, one, other in differences(old.get(key, {}), new.get(key, {}), prefix):
+            for where, one, other in exact_differences(old.get(key, {}), new.get(key, {}), prefix):
                 yield Difference(where, one, other, why="its workers restart with it", line=line)
             continue
         path = f"{prefix}.{key.replace('_', '-')}"
@@ -133,10 +149,10 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
             if olds != news:
                 yield Difference(path, olds, news, why="jobs that it finishes go elsewhere", line=line)
             continue
-        for where, one, other in differences(old.get(key), new.get(key), path):
+        for where, one, other in exact_differences(old.get(key), new.get(key), path):
             why = "it reads another queue" if key == "queue" else "its workers restart with it"
             yield Difference(where, one, other, why=why, line=line)
-    for where, one, other in differences(was.config, now.config, f"config.{name}"):
+    for where, one, other in exact_differences(was.config, now.config, f"config.{name}"):
         yield Difference(where, one, other, why="its workers restart with it", line=line)
     for where, one, other in differences(secret_sources(was), secret_sources(now), f"secrets.{name}"):
         yield Difference(where, one, other, why="where its value comes from", line=line)

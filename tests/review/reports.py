@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.review.model import (
     AccessReport,
     BotReport,
     Commit,
     Cost,
     CostReport,
-    Dependency,
     Difference,
     Effect,
     Files,

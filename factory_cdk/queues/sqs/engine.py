@@ -89,7 +89,7 @@ class SqsQueues:
         self._delivery = delivery = Delivery(clients, location.queues, self._clock)
         self._table = table = JobTable(clients, location.table, location.keep, self._clock) if location.table else None
         self._bodies = Bodies(clients, location.bucket, INLINE_ITEM if table else INLINE_MESSAGE, self._together)
-        self._messages = Messages(delivery, self._bodies)
+        self._messages = Messages(delivery, self._bodies, point)
         self._hand = Hand()
         parts = Parts(delivery, self._messages, self._bodies, table, self._hand, self._clock, Places(), point)
         self._claims, self._sending = Claims(parts), Sending(parts)
@@ -235,7 +235,7 @@ class SqsQueues:
     def _release(self, leases: Sequence[Lease]) -> list[bool]:
         now = self._clock()
         released = self._changed(leases, lambda state, _: without_lease(state), now, 0.0)
-        self._point("released")
+        self._point("given back")
         returned = []
         for lease, state in released:
             if token := token_of(lease):

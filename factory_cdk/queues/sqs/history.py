@@ -135,7 +135,7 @@ class SqsHistory:
         """Make dead and cancelled jobs ready again, and send them."""
         states = self._listing.by_id(ids)
         wanted = [states[job_id] for job_id in dict.fromkeys(ids) if job_id in states]
-        dead = {state.queue for state in wanted if state.outcome is Outcome.DEAD}
+        dead = {state.queue for state in wanted if state.outcome is Outcome.DEAD or state.unsent}
         done = self._changed(wanted, self._ready_again)
         self._point("retry recorded")
         for queue in dict.fromkeys(state.queue for state in done.values()):

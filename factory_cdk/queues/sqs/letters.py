@@ -75,7 +75,9 @@ class Letters:
             dead = state.ended(Outcome.DEAD, self._places.next(now), now, **failure)
             if self._table and not self._table.write([Write(state, dead)])[0].done:
                 return False
+        self._point("death recorded")
         self._messages.bury([(one.handle, dead)])
+        self._point("buried anew")
         return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from factory_cdk.queues.sqs.bodies import SET_ASIDE, Bodies
 from factory_cdk.queues.sqs.delivery import LARGEST_BATCH, Delivery, Handle, Message, Received
@@ -21,10 +21,10 @@ Returned = tuple[Handle, JobState, float]
 
 
 class Messages:
-    """What becomes of messages in `delivery`."""
+    """What becomes of messages in `delivery`. `point` is told which point of the protocol is reached."""
 
-    def __init__(self, delivery: Delivery, bodies: Bodies) -> None:
-        self._delivery, self._bodies = delivery, bodies
+    def __init__(self, delivery: Delivery, bodies: Bodies, point: Callable[[str], None]) -> None:
+        self._delivery, self._bodies, self._point = delivery, bodies, point
 
     def send(self, queue: str, states: Sequence[JobState], delay: float = 0.0) -> None:
         """Send jobs. FactoryError; some may have been sent."""
@@ -41,6 +41,8 @@ class Messages:
         for queue in dict.fromkeys(handle.queue for handle, _, _ in returned):
             ours = [(state, delay) for handle, state, delay in returned if handle.queue == queue]
             self._delivery.send(queue, [Message(to_message(state, INLINE), delay) for state, delay in ours])
+        if returned:
+            self._point("sent anew")
         self._delivery.delete([handle for handle, _, _ in returned])
 
     def bury(self, dead: Sequence[tuple[Handle, JobState]]) -> None:
@@ -61,6 +63,7 @@ class Messages:
             self._bodies.put(key, text)
             text = f"object {key}"
         self._delivery.bury(received.queue, [Message(text, reason=f"set aside: {reason}")])
+        self._point("set aside")
         self._delivery.delete([received.handle])
 
 

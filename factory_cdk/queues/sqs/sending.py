@@ -32,10 +32,10 @@ class Sending:
                 job = forward.job._replace(payload=None, tags=dict(forward.job.tags))
                 states[key] = JobState(job, forward.queue, body, self._places.next(now), now, due)
         sent = self._recorded(list(states.values()))
-        self._point("children recorded")
+        self._point("jobs recorded")
         for queue in dict.fromkeys(state.queue for state in sent):
             self._messages.send(queue, [state for state in sent if state.queue == queue], delay)
-        self._point("children sent")
+        self._point("jobs sent")
 
     def _recorded(self, states: Sequence[JobState]) -> list[JobState]:
         """Those of `states` whose messages have to be sent."""

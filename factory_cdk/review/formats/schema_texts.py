@@ -163,7 +163,7 @@ PROPERTIES = {
         "action": "Add, Modify or Remove.",
         "replacement": "Of a Modify: True, Conditional or False; else null.",
         "properties": "The top-level properties that differ.",
-        "references": "Those of them that differ only because they refer to a resource that is replaced.",
+        "references": "Those of them that differ, or may, only because they refer to a resource that changes.",
         "sector": "The plan's sector; null for a queue.",
     },
     "Commit": {
