@@ -13,8 +13,12 @@ from patience import until
 
 from factory_cdk.agent.locations import queue_location
 from factory_cdk.agent.release import read_installed
+from factory_cdk.design.naming import Names
+from factory_cdk.design.store import store_resources
+from factory_cdk.plan.model import JobStore
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.queues.port import Job
+from factory_cdk.queues.sqs.table import table_request
 
 PLAN = """
 factory:
@@ -54,11 +58,25 @@ def on_sqs(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
     return instance
 
 
+def test_the_table_of_a_stage_is_the_one_that_the_engine_writes() -> None:
+    (table,) = (
+        one.properties
+        for one in store_resources(Names("agents", "prod"), REGION, JobStore(), {})
+        if one.type == "AWS::DynamoDB::Table"
+    )
+    wanted = table_request("agents.prod.jobs")
+    assert {key: value for key, value in table.items() if key in wanted} == {
+        **wanted,
+        "AttributeDefinitions": sorted(wanted["AttributeDefinitions"], key=lambda one: str(one["AttributeName"])),
+    }
+
+
 @pytest.mark.slow
-def test_jobs_pass_from_bot_to_bot_over_sqs(on_sqs: Instance, tmp_path: Path) -> None:
+@pytest.mark.parametrize("history", ["true", "false"])
+def test_jobs_pass_from_bot_to_bot_over_sqs(history: str, on_sqs: Instance, tmp_path: Path) -> None:
     done = tmp_path / "done"
     on_sqs.write("bots.py", BOTS.replace("FILE", str(done)))
-    on_sqs.build(PLAN.replace("HISTORY", "false"), "queues")
+    on_sqs.build(PLAN.replace("HISTORY", history), "queues")
     on_sqs.start()
     assert on_sqs.stack_ends() == "CREATE_COMPLETE", (on_sqs.reasons(), on_sqs.printed())
     installed = read_installed(on_sqs.root / "agent" / "installed.json")
