@@ -51,8 +51,8 @@ def pointer_from_text(text: str) -> ReleasePointer:
 
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
-    """A release whose bots are installed here: the SHA-256 of its manifest, the spec of its runner, its routes, and what
-    the stage's stores are called.
+    """A release whose bots are installed here: the SHA-256 of its manifest, the spec of its runner, its routes, and
+    what the stage's stores are called.
     """
 
     sha256: str

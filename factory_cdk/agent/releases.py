@@ -8,6 +8,7 @@ from typing import Protocol
 
 from factory_cdk.agent.installing import InstallFailedError
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer, pointer_from_text
+from factory_cdk.agent.trial import LoadingFailedError
 from factory_cdk.agent.wait_handle import Outcome, WaitHandleError, WaitHandles
 from factory_cdk.diagnostics import FactoryError
 
@@ -16,14 +17,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 PATIENCE = 300.0
 """Seconds for which it is tried: a role or a parameter that CloudFormation has just written is there after a while."""
-
-
-class LoadingFailedError(FactoryError):
-    """The bots of a release cannot be loaded. `log` is the end of what the worker printed."""
-
-    def __init__(self, reason: str, log: str = "") -> None:
-        super().__init__(reason, "correct the bot, and build again")
-        self.log = log
 
 
 class RunnerSwitch(Protocol):

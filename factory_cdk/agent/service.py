@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from factory_cdk.agent.aws import Aws
+from factory_cdk.agent.child import Children
 from factory_cdk.agent.folder import AgentFolder, agent_folder
 from factory_cdk.agent.following import EVERY, Followed, Follower, reader
 from factory_cdk.agent.gate import GateRequests
-from factory_cdk.agent.installing import Installer
+from factory_cdk.agent.installing import install
 from factory_cdk.agent.locations import queue_location
 from factory_cdk.agent.logs import CloudWatchStream, LogShipper, SpooledLogs
 from factory_cdk.agent.metadata import Metadata, MetadataError
 from factory_cdk.agent.presence import SpotPresence
-from factory_cdk.agent.release import InstalledRelease, read_installed, write_installed
+from factory_cdk.agent.release import InstalledRelease, ReleasePointer, read_installed, write_installed
 from factory_cdk.agent.releases import Releases
 from factory_cdk.agent.restarts import restart_of, restarted
 from factory_cdk.agent.secrets import SecretsManagerValues, secret_reader
@@ -28,6 +29,7 @@ from factory_cdk.agent.sector import InstanceSector, read_sector
 from factory_cdk.agent.session import Locate, RunnerSession, Surroundings
 from factory_cdk.agent.specs import ReleaseSpecs
 from factory_cdk.agent.status import RunnerIdentity, StatusTable, item_writer
+from factory_cdk.agent.trial import try_loading
 from factory_cdk.agent.wait_handle import WaitHandles
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
@@ -87,7 +89,7 @@ class Agent:
         self._gate = GateRequests(folder.home / "gate.json", self._changed.set)
         self._secrets = SecretsManagerValues(secret_reader(self._aws), self._say)
         self._presence = SpotPresence(self._metadata.get, self._say, lambda: self._gate.end("cold"))
-        self._installer = Installer(root, options.timings, guardian, self._say)
+        self._children = Children(root, guardian, self._say)
         self._around = Surroundings(
             self._gate, self._secrets, self, self._logs, self._presence, guardian, options.locate
         )
@@ -109,7 +111,7 @@ class Agent:
             self._instance_id = await self._instance()
             self._ship_logs()
             handles = WaitHandles(self._folder.signalled, self._instance_id)
-            releases = Releases(self._installer.install, self, handles, self._say, self._secrets.masked)
+            releases = Releases(self._install, self, handles, self._say, self._secrets.masked)
             self._releases = releases
             self._to_run = read_installed(self._folder.installed)
             read = reader(self._aws, self._sector)
@@ -215,6 +217,9 @@ class Agent:
         """The release that runs, or that is about to."""
         return self._session.specs.present if self._session else self._to_run
 
+    async def _install(self, pointer: ReleasePointer) -> InstalledRelease:
+        return await install(self._children, pointer, self._options.timings)
+
     async def loaded(self) -> None:
         """Return once all bots of the present release are loaded. LoadingFailedError."""
         while (session := self._session) is None:
@@ -241,6 +246,7 @@ class Agent:
             await session.change_to(installed.sha256, installed)
             return
         self._say(f"{reason}: all bots are started anew once what they have in hand is done", "INFO")
+        await try_loading(self._children, present.spec, installed.spec)
         self._start_from(installed)
         self._gate.end("warm")
 

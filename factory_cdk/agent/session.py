@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from factory_cdk.agent.gate import GateRequests
 from factory_cdk.agent.release import InstalledRelease
-from factory_cdk.agent.releases import LoadingFailedError
 from factory_cdk.agent.specs import ReleaseSpecs
+from factory_cdk.agent.trial import LoadingFailedError
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.opening import Location, open_queues
 from factory_cdk.runner.guardian import Guardian

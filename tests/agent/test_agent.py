@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from agent_works import Instance
 from bot_sources import make_wheel
+from patience import PATIENCE
 
 PLAN = """
 factory:
@@ -109,6 +110,35 @@ def test_a_route_that_changes_starts_the_bots_anew(instance: Instance) -> None:
     assert instance.stack_ends() == "UPDATE_COMPLETE", (instance.reasons(), instance.printed())
     instance.submit("r2", "first", "you")
     assert [one.result for one in instance.outcomes("r2")] == ["hello you info"]
+
+
+@pytest.mark.slow
+def test_a_bot_that_is_new_and_cannot_be_loaded_stops_none_of_the_others(instance: Instance) -> None:
+    alone = PLAN.replace("bots: {first: {}, second: {}}", "bots: {first: {}}").replace("{first: second}", "[first]")
+    built(instance, alone)
+    first = instance.pid_of("first")
+    instance.write(
+        "second/second.py", "import os\nassert 'SECOND' in os.environ, 'not here'\n\ndef run(payload): ...\n"
+    )
+    instance.build(PLAN)
+    assert instance.stack_ends() == "UPDATE_ROLLBACK_COMPLETE", (instance.reasons(), instance.printed())
+    assert "bot second of here" in instance.reasons() and "AssertionError: not here" in instance.reasons()
+    assert instance.pid_of("first") == first
+    instance.write("second/second.py", SECOND.replace("VERSION", "two"))
+    instance.build(PLAN)
+    assert instance.stack_ends() == "UPDATE_COMPLETE", (instance.reasons(), instance.printed())
+    instance.submit("r2", "first", "you")
+    assert instance.results("r2", "second") == ["two hello you info"]
+
+
+@pytest.mark.slow
+def test_a_spot_notice_ends_the_agent_warm(instance: Instance) -> None:
+    built(instance)
+    instance.metadata.answers["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-29T12:00:00Z"}'
+    assert instance.process is not None
+    assert instance.process.wait(PATIENCE) == 0
+    assert "this instance will be taken away: terminate" in instance.printed()
+    assert "ending warm" in instance.printed()
 
 
 @pytest.mark.slow
