@@ -43,6 +43,11 @@ class AgentFolder:
         return self.home / "work"
 
     @property
+    def users(self) -> Path:
+        """The users of bots (users.py)."""
+        return self.home / "users.json"
+
+    @property
     def spool(self) -> Path:
         """Log lines that CloudWatch does not have yet."""
         return self.home / "spool"

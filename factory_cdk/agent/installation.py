@@ -17,6 +17,7 @@ from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joine
 from factory_cdk.agent.folder import AgentFolder
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer
 from factory_cdk.agent.sector import InstanceSector
+from factory_cdk.agent.users import BotUsers
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.install.bundles import lay_out
@@ -43,9 +44,17 @@ class _Bot:
 
 
 def install_release(
-    pointer: ReleasePointer, sector: InstanceSector, folder: AgentFolder, aws: Aws, timings: Timings, say: Say
+    pointer: ReleasePointer,
+    sector: InstanceSector,
+    folder: AgentFolder,
+    aws: Aws,
+    timings: Timings,
+    users: BotUsers | None,
+    say: Say,
 ) -> InstalledRelease:
-    """Install what `pointer` names; `say` gets a line for each step. FactoryError that says why it cannot be."""
+    """Install what `pointer` names for the `users` of bots (None: they have none of their own); `say` gets a line for
+    each step. FactoryError that says why it cannot be.
+    """
     manifest = _manifest(fetch_text(aws, pointer.bucket, pointer.key, pointer.sha256))
     release = _release(manifest)
     if (release.factory, release.stage, release.sector) != (sector.factory, sector.stage, sector.sector):
@@ -56,10 +65,13 @@ def install_release(
         lay_out(folder.home, bot.bundle)
     build_all([bot.runtime.environment for bot in bots], say)
     pool_specs = tuple(
-        pool_spec(release, bot.release, bot.runtime, bot.config, folder.bytecode, folder.work) for bot in bots
+        pool_spec(release, bot.release, bot.runtime, bot.config, folder.bytecode / bot.release.name, folder.work)
+        for bot in bots
     )
     for one in pool_specs:
         make_working_folder(Path(one.folder), Path(one.bundle))
+        if users is not None:
+            users.give(one, folder.home)
     spec = RunnerSpec(
         factory=release.factory,
         stage=release.stage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from factory_cdk.agent.folder import agent_folder
 from factory_cdk.agent.installation import install_release
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer, installed_as_json, installed_from_json
 from factory_cdk.agent.sector import read_sector
+from factory_cdk.agent.users import BotUsers
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.state.records import from_json
 from factory_cdk.state.runner_spec import Timings
@@ -29,9 +31,14 @@ class InstallFailedError(FactoryError):
         self.passing = passing
 
 
-async def install(children: Children, pointer: ReleasePointer, timings: Timings) -> InstalledRelease:
-    """Install the release of `pointer`, whose runner has `timings`. InstallFailedError."""
-    asked = {"pointer": {**asdict(pointer), "signal": "", "booted": None}, "timings": asdict(timings)}
+async def install(
+    children: Children, pointer: ReleasePointer, timings: Timings, *, own_users: bool
+) -> InstalledRelease:
+    """Install the release of `pointer`, whose runner has `timings`, and whose bots have users of their own or not.
+    InstallFailedError.
+    """
+    plain = {**asdict(pointer), "signal": "", "booted": None}
+    asked = {"pointer": plain, "timings": asdict(timings), "own_users": own_users}
     said = await children.ask(__name__, asked)
     if "installed" in said:
         return installed_from_json(said["installed"])
@@ -41,14 +48,16 @@ async def install(children: Children, pointer: ReleasePointer, timings: Timings)
 def main() -> int:
     """Install what standard input asks for."""
     root, asked = Path(sys.argv[1]), json.load(sys.stdin)
+    os.umask(0o022)  # code and environments are for bots to read; all else is made private one by one
     try:
-        sector = read_sector(root)
+        sector, folder = read_sector(root), agent_folder(root)
         installed = install_release(
             ReleasePointer(**asked["pointer"]),
             sector,
-            agent_folder(root),
+            folder,
             Aws(sector.region),
             from_json(Timings, asked["timings"]),
+            BotUsers(folder.users) if asked["own_users"] else None,
             lambda line: tell(say=line),
         )
     except FactoryError as error:

@@ -30,10 +30,12 @@ from factory_cdk.agent.session import Locate, RunnerSession, Surroundings
 from factory_cdk.agent.specs import ReleaseSpecs
 from factory_cdk.agent.status import RunnerIdentity, StatusTable, item_writer
 from factory_cdk.agent.trial import try_loading
+from factory_cdk.agent.users import BotUsers, refuse_without_tools
 from factory_cdk.agent.wait_handle import WaitHandles
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
 from factory_cdk.runner.guardian import Guardian, guard
+from factory_cdk.runner.process import start_worker
 from factory_cdk.state.locks import holding, take_lock
 from factory_cdk.state.logs import RUNNER, ProcessLog
 from factory_cdk.state.runner_spec import RunnerSpec, Timings
@@ -52,17 +54,21 @@ START_PAUSE = 5.0
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     """How an agent runs, but for tests the same on every instance: where the queues of a release are, the runner's
-    times (leases of SQS are renewed by calls that cost), and how often the release is read, in seconds.
+    times (leases of SQS are renewed by calls that cost), how often the release is read, in
+    seconds, and whether bots have users of their own.
     """
 
     locate: Locate = queue_location
     timings: Timings = field(default_factory=lambda: Timings(lease_most=60.0))
     every: float = EVERY
+    own_users: bool = True
 
 
 def serve(root: Path, options: AgentOptions) -> None:
     """Be the agent of the instance whose files are in `root`, until it is ended. FactoryError."""
     sector, folder = read_sector(root), agent_folder(root)
+    if options.own_users:
+        refuse_without_tools()
     shut_memory()
     guardian = guard(pass_on=True)  # forks: before the lock is taken
     make_private(folder.home)
@@ -90,8 +96,9 @@ class Agent:
         self._secrets = SecretsManagerValues(secret_reader(self._aws), self._say)
         self._presence = SpotPresence(self._metadata.get, self._say, lambda: self._gate.end("cold"))
         self._children = Children(root, guardian, self._say)
+        start = BotUsers(folder.users).start if options.own_users else start_worker
         self._around = Surroundings(
-            self._gate, self._secrets, self, self._logs, self._presence, guardian, options.locate
+            self._gate, self._secrets, self, self._logs, self._presence, guardian, options.locate, start
         )
         self._to_run: InstalledRelease | None = None
         self._session: RunnerSession | None = None
@@ -218,7 +225,8 @@ class Agent:
         return self._session.specs.present if self._session else self._to_run
 
     async def _install(self, pointer: ReleasePointer) -> InstalledRelease:
-        return await install(self._children, pointer, self._options.timings)
+        options = self._options
+        return await install(self._children, pointer, options.timings, own_users=options.own_users)
 
     async def loaded(self) -> None:
         """Return once all bots of the present release are loaded. LoadingFailedError."""
@@ -246,7 +254,7 @@ class Agent:
             await session.change_to(installed.sha256, installed)
             return
         self._say(f"{reason}: all bots are started anew once what they have in hand is done", "INFO")
-        await try_loading(self._children, present.spec, installed.spec)
+        await try_loading(self._children, present.spec, installed.spec, own_users=self._options.own_users)
         self._start_from(installed)
         self._gate.end("warm")
 

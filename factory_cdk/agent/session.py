@@ -17,6 +17,7 @@ from factory_cdk.agent.trial import LoadingFailedError
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.opening import Location, open_queues
 from factory_cdk.runner.guardian import Guardian
+from factory_cdk.runner.ports import StartWorker
 from factory_cdk.runner.purge import tidy
 from factory_cdk.runner.runner import Runner
 from factory_cdk.state.logs import LogSink
@@ -38,6 +39,7 @@ class Surroundings:
     presence: Presence
     guardian: Guardian
     locate: Locate
+    start: StartWorker
 
 
 class RunnerSession:
@@ -73,6 +75,7 @@ class RunnerSession:
                 around.guardian,
                 tidy=functools.partial(tidy, location),
                 queues_are_shared=True,
+                start=around.start,
                 launcher=launcher,
             )
             await runner.run()

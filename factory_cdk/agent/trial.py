@@ -16,11 +16,15 @@ from typing import Any
 
 from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.child import Children, tell
+from factory_cdk.agent.folder import agent_folder
 from factory_cdk.agent.secrets import SecretsManagerValues, secret_reader
 from factory_cdk.agent.sector import read_sector
+from factory_cdk.agent.users import BotUsers
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.opening import MemoryLocation, open_queues
 from factory_cdk.runner.guardian import Guardian, guard
+from factory_cdk.runner.ports import StartWorker
+from factory_cdk.runner.process import start_worker
 from factory_cdk.runner.runner import Runner
 from factory_cdk.state.ports import RunnerPorts
 from factory_cdk.state.requests import RunnerRequest
@@ -38,12 +42,15 @@ class LoadingFailedError(FactoryError):
         self.log = log
 
 
-async def try_loading(children: Children, present: RunnerSpec, wanted: RunnerSpec) -> None:
-    """Return when each bot of `wanted` that differs from `present` was loaded. LoadingFailedError."""
+async def try_loading(children: Children, present: RunnerSpec, wanted: RunnerSpec, *, own_users: bool) -> None:
+    """Return when each bot of `wanted` that differs from `present` was loaded, with users of their own or without.
+    LoadingFailedError.
+    """
     pool_specs = tuple(replace(one, processes=1) for one in changed_pools(present, wanted))
     if not pool_specs:
         return
-    said = await children.ask(__name__, {"spec": spec_as_json(replace(wanted, pool_specs=pool_specs))})
+    asked = {"spec": spec_as_json(replace(wanted, pool_specs=pool_specs)), "own_users": own_users}
+    said = await children.ask(__name__, asked)
     if "loaded" not in said:
         raise LoadingFailedError(said["failed"], said.get("log", ""))
 
@@ -90,7 +97,7 @@ class _Outside:
         """It stays."""
 
 
-async def _load(spec: RunnerSpec, region: str, guardian: Guardian) -> dict[str, Any]:
+async def _load(spec: RunnerSpec, region: str, guardian: Guardian, start: StartWorker) -> dict[str, Any]:
     """What a runner of `spec` says first: `ready` or `trouble`."""
     secrets = SecretsManagerValues(secret_reader(Aws(region)), lambda *_: None)
     await secrets.refresh(spec)
@@ -98,7 +105,9 @@ async def _load(spec: RunnerSpec, region: str, guardian: Guardian) -> dict[str, 
     ports = RunnerPorts(outside, outside, outside, outside, outside, outside)
     ours, theirs = socket.socketpair()
     with ours, open_queues(MemoryLocation()) as queues:
-        runner = Runner(ports, spec, secrets.values(spec), queues, guardian, tidy=lambda *_: None, launcher=theirs)
+        runner = Runner(
+            ports, spec, secrets.values(spec), queues, guardian, tidy=lambda *_: None, launcher=theirs, start=start
+        )
         running = asyncio.ensure_future(runner.run())
         reader, writer = await asyncio.open_connection(sock=ours)
         said: dict[str, Any] = json.loads(await reader.readline())
@@ -109,11 +118,13 @@ async def _load(spec: RunnerSpec, region: str, guardian: Guardian) -> dict[str, 
 
 def main() -> int:
     """Try what standard input asks for."""
-    root, spec = Path(sys.argv[1]), spec_from_json(json.load(sys.stdin)["spec"])
+    root, asked = Path(sys.argv[1]), json.load(sys.stdin)
+    spec = spec_from_json(asked["spec"])
+    start = BotUsers(agent_folder(root).users).start if asked["own_users"] else start_worker
     shut_memory()
     guardian = guard(pass_on=True)
     try:
-        said = asyncio.run(_load(spec, read_sector(root).region, guardian))
+        said = asyncio.run(_load(spec, read_sector(root).region, guardian, start))
     except FactoryError as error:
         tell(failed=error.message)
         return 1

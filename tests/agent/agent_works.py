@@ -30,7 +30,7 @@ from factory_cdk.stacks.node import prepare_cdk
 
 REGION = "eu-west-2"
 SECTOR = "here"
-PROGRAM = Path(__file__).with_name("sqlite_agent.py")
+PROGRAM = Path(__file__).with_name("agent_program.py")
 INDEX_CLOSED = {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull}
 
 
@@ -151,7 +151,7 @@ class Instance:
     def start(self) -> None:
         """Start the agent."""
         environ = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PATH": f"{Path(self.command[0]).parent}:/usr/bin:/bin",
             "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata.url,
             "PIP_NO_INDEX": "1",

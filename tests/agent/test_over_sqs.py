@@ -1,9 +1,8 @@
-"""The agent as it is on an instance, its queues in an emulated SQS."""
+"""The agent with its queues in an emulated SQS."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -51,10 +50,10 @@ def second(payload):
 
 @pytest.fixture
 def on_sqs(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
-    """An instance whose agent is the program itself."""
+    """An instance whose queues are in SQS."""
     for name, value in instance.aws.environment.items():
         monkeypatch.setenv(name, value)
-    instance.command = [sys.executable, "-m", "factory_cdk.agent"]
+    instance.environ["ON_AWS"] = "1"
     return instance
 
 
