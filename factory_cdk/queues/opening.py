@@ -56,8 +56,8 @@ class Queues(RunnerQueues, ClientQueues, Protocol):
 
 
 def open_queues(location: Location, *, create: bool = True) -> Queues:
-    """The queues at `location`, made if need be. FactoryError; DamagedError without `create` when they, or a part of
-    them, are not there.
+    """The queues at `location`, made if need be (on AWS the stage's templates make them). FactoryError; DamagedError
+    without `create` when they, or a part of them, are not there.
     """
     match location:
         case SqliteLocation():

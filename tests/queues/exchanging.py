@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +46,7 @@ class InstantPool:
 @dataclass
 class Works:
     """An exchange over `queues` along `route` (which queue follows which); `done` are the jobs that were finished, in
-    order, `said` what the exchange has said.
+    order, `said` what the exchange has said. `ended` is told how many chains have come to their end, with each.
     """
 
     queues: RunnerQueues
@@ -57,6 +56,7 @@ class Works:
     done: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    ended: Callable[[int], object] = lambda _: None
 
     async def run(self, until: int) -> None:
         """Work until so many jobs are done and settled."""
@@ -93,13 +93,7 @@ class Works:
             forwards = [Forward(following, Job(f"{job.id}.{following}", following, job.payload, job.run, job.id))]
         self.exchange.settle(Finished(lease, forwards, job.payload))
         self.done.append(job.id)
+        if following is None:
+            self.ended(sum(one.endswith(lease.queue) for one in self.done))
         if len(set(self.done)) >= self.until:
             self.enough.set()
-
-
-@contextmanager
-def working(queues: RunnerQueues, route: Mapping[str, str | None], until: int, **more: Any) -> Iterator[Works]:
-    """What an exchange did until so many jobs were done."""
-    works = Works(queues, route, **more)
-    asyncio.run(works.run(until))
-    yield works

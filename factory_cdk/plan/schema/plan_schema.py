@@ -167,8 +167,12 @@ ARGUMENTS: dict[str, Rules] = {
     "timeout": {
         "type": "number",
         "min": 0.001,
-        "max": 43_200,
-        "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
+        "max": 2_592_000,
+        "meta": _meta(
+            "Seconds after which a job's worker is killed and the attempt has failed; up to 12 hours in a stage "
+            "with aws sectors",
+            (3600,),
+        ),
     },
     "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker receives at once", 10, most=10),

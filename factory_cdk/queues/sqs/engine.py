@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self, TypeVar
 
@@ -50,6 +52,12 @@ _THREADS, _BODY_THREADS = 4, 8
 
 _ROUNDS = 10
 
+_TOLD_EVERY = 300.0
+"""Seconds between two times that the trouble of one queue of several is told."""
+
+_MOST_TAGS = 32 * 1024
+"""Characters of a job's tags as JSON: they are in its record and in its message."""
+
 _LOOK_EVERY = 1.0
 """Seconds between two looks for the outcomes of a run, each of which reads its records."""
 
@@ -57,7 +65,7 @@ Answer = TypeVar("Answer")
 
 
 def open_sqs(location: SqsLocation) -> SqsQueues:
-    """The queues of `location`. Nothing is asked of AWS until they are used."""
+    """The queues of `location`, which the stage's templates make: nothing is asked of AWS until they are used."""
     return SqsQueues(location)
 
 
@@ -96,6 +104,7 @@ class SqsQueues:
         self._settling = Settling(parts, self._sending)
         self._subscribers = Subscribers()
         self._polls: dict[str, Poll] = {}
+        self._told: dict[str, float] = {}
         self._point, self._long_poll = point, long_poll
         self.history = SqsHistory(location, parts)
         self.capabilities = Capabilities(
@@ -114,6 +123,11 @@ class SqsQueues:
     def send(self, queue: str, jobs: Sequence[Job], *, delay: float = 0.0) -> None:
         """Record `jobs` and send them, ready after `delay` seconds; those whose ids are known are left alone."""
         texts = [encode(job.payload, "payload", job.id) for job in jobs]
+        for job in jobs:
+            if len(json.dumps(dict(job.tags))) > _MOST_TAGS:
+                raise UnstorableError(
+                    f"the tags of job {job.id} are not kept: they have more than {_MOST_TAGS >> 10} KiB"
+                )
         bodies = self._bodies.keep(texts)
         self._sending.send([(Forward(queue, job), bodies[text]) for job, text in zip(jobs, texts, strict=True)], delay)
 
@@ -178,16 +192,32 @@ class SqsQueues:
         self, settled: Sequence[Finished | Failed], wanted: Sequence[Wanted]
     ) -> tuple[list[bool], list[Lease]]:
         held = self._settling.settle(settled)
-        leases: list[Lease] = []
         named = {want.queue: want for want in wanted if want.n > 0}
         for queue, poll in self._polls.items():
             if queue not in named:
                 poll.want_none()
-        for queue, want in named.items():
-            if queue in self._delivery.names:
+        leases: list[Lease] = []
+        errors: list[FactoryError] = []
+        asked = [want for queue, want in named.items() if queue in self._delivery.names]
+        for want in asked:
+            try:
                 leases += self._claim(want)
+            except FactoryError as error:
+                errors.append(error)
+        if errors and not leases and not settled and self._is_to_be_told(errors[0], all_fail=len(errors) == len(asked)):
+            raise errors[0]
         self._settling.answered(settled)
         return held, leases
+
+    def _is_to_be_told(self, error: FactoryError, *, all_fail: bool) -> bool:
+        """Whether the caller is told that a queue cannot be received from: while others can, only now and then, since
+        each time that all is well in between is taken for the end of the trouble.
+        """
+        now = time.monotonic()
+        if not all_fail and now - self._told.get(error.message, -_TOLD_EVERY) < _TOLD_EVERY:
+            return False
+        self._told[error.message] = now
+        return True
 
     def _claim(self, want: Wanted) -> list[Lease]:
         """Lease up to as many jobs as are wanted: what a poll has brought, or what is received now."""

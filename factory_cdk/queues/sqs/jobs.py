@@ -21,8 +21,11 @@ PARTS = 4
 """Into how many partitions the index of all jobs is spread: one takes 1,000 new jobs a second."""
 
 MOST_FAILURES = 20
-LONGEST_TRACEBACK = 6_000
-"""Of a job's failures the last are kept, and of a traceback its end: a record may have 400 KB, a message 1 MiB."""
+LONGEST_TEXT = 6_000
+MOST_OF_FAILURES = 100_000
+"""Of a job's failures the last are kept, of a message its beginning and of a traceback its end, all in all so many
+characters of JSON: a record may have 400 KB, a message 1 MiB.
+"""
 
 
 class NotOursError(ValueError):
@@ -94,8 +97,11 @@ class JobState:
 
     def with_failure(self, failure: Failure, place: int) -> dict[str, Any]:
         """The changes that `failure` makes, whose place in the order of failures is `place`."""
-        short = replace(failure, traceback=failure.traceback[-LONGEST_TRACEBACK:])
-        return {"failures": (*self.failures, short)[-MOST_FAILURES:], "failed_at": place}
+        message, traceback = failure.message[:LONGEST_TEXT], failure.traceback[-LONGEST_TEXT:]
+        kept = (*self.failures, replace(failure, message=message, traceback=traceback))[-MOST_FAILURES:]
+        while len(kept) > 1 and sum(len(failure_text(one)) for one in kept) > MOST_OF_FAILURES:
+            kept = kept[1:]
+        return {"failures": kept, "failed_at": place}
 
     def ended(self, outcome: Outcome, cursor: int, now: float, **changes: Any) -> JobState:
         """Final from now on."""

@@ -29,6 +29,8 @@ class Listing:
         found = self._table.read([Key(_run_of(job_id), job_id) for job_id in ids])
         states = {key.id: state for key, state in found.items()}
         missing = {job_id for job_id in ids if job_id not in states}
+        runs = {run: self._table.has_run(run) for run in map(_run_of, missing)}
+        missing = {job_id for job_id in missing if not runs[_run_of(job_id)]}
         if missing:
             keys = [key for key in self._keys(Search()) if key.id in missing]
             states |= {key.id: state for key, state in self._table.read(keys).items()}
@@ -36,8 +38,9 @@ class Listing:
 
     def find(self, search: Search) -> Iterator[JobState]:
         """The jobs that `search` means, the last to be sent first. FactoryError."""
-        if search.run is not None:
-            states: Iterable[JobState] = sorted(self._table.of_run(search.run), key=_place, reverse=True)
+        run = self._run(search)
+        if run is not None:
+            states: Iterable[JobState] = sorted(self._table.of_run(run), key=_place, reverse=True)
         elif search.states == ("dead",):
             states = sorted(self._states(self._dead_keys()), key=_place, reverse=True)
         else:
@@ -52,6 +55,17 @@ class Listing:
     def failed(self) -> Iterator[JobState]:
         """Jobs with failed attempts, that of the last failure first. FactoryError."""
         return self._states(self._table.failed())
+
+    def _run(self, search: Search) -> str | None:
+        """The one run whose jobs may be meant, if there is one: that of the parent, or of an id that is given whole or
+        as far as beyond its run.
+        """
+        if search.run is not None:
+            return search.run
+        for job_id in (search.parent, search.id if search.id and "-" in search.id else None):
+            if job_id is not None and self._table.has_run(_run_of(job_id)):
+                return _run_of(job_id)
+        return None
 
     def _dead_keys(self) -> Iterator[Key]:
         return itertools.chain.from_iterable(map(self._table.dead, self._queues))

@@ -38,7 +38,7 @@ class Poll:
         self._error: FactoryError | None = None
 
     def take(self, n: int, lease: float, wait: float = AT_ONCE) -> list[Received]:
-        """Up to `n` messages; those still wanted are polled for. FactoryError of a poll that failed."""
+        """Up to `n` messages; those still wanted are polled for. FactoryError while the last poll has failed."""
         with self._changed:
             taken = self._take(n)
             self._wanted, self._lease = n - len(taken), lease
@@ -51,9 +51,8 @@ class Poll:
                 self._wanted = n - len(taken)
             elif self._wanted and not self._polls:
                 self._start()
-            error, self._error = self._error, None
-            if error and not taken:
-                raise error
+            if self._error and not taken:
+                raise self._error
             return taken
 
     def want_none(self) -> None:
@@ -88,8 +87,7 @@ class Poll:
             except FactoryError as error:
                 self._end(error)
                 return
-            if received:
-                self._hand_over(list(received))
+            self._hand_over(list(received))
 
     def _hand_over(self, received: list[Received]) -> None:
         with self._changed:
@@ -98,6 +96,7 @@ class Poll:
                 back, received = received, []
             self._received += received
             self._wanted -= len(received)
+            self._error = None
             self._changed.notify_all()
         if received:
             self._notify()

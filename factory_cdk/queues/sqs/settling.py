@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from factory_cdk.queues.port import Failed, Finished, Forward, Outcome
+from factory_cdk.queues.sqs.calls import PassingError
 from factory_cdk.queues.sqs.delivery import Handle
 from factory_cdk.queues.sqs.hand import Token, key_of, token_of
 from factory_cdk.queues.sqs.jobs import Body, JobState
@@ -167,6 +168,8 @@ class Settling:
                     one.state = self._held(one, written.found)
                     again.append(one)
             pending = again
+        if any(one.recorded is None and one.state for one in pending):
+            raise PassingError("records of jobs in hand are changed by others all the time", "it is tried again")
 
     def _outcome(self, one: _One, state: JobState, bodies: dict[str, Body]) -> JobState:
         now = self._clock()

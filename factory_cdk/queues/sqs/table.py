@@ -75,6 +75,11 @@ class JobTable:
         condition = "#run = :run"
         return list(self._states(self._query(condition, {"#run": "run"}, {":run": {"S": run}}, ConsistentRead=True)))
 
+    def has_run(self, run: str) -> bool:
+        """Whether there is a job of `run`. FactoryError."""
+        condition, values = "#run = :run", {":run": {"S": run}}
+        return any(True for _ in self._query(condition, {"#run": "run"}, values, ConsistentRead=True, Limit=1))
+
     def sent(self, part: str, since: float | None, until: float | None) -> Iterator[tuple[int, Key]]:
         """The places and keys of the jobs in a part of the index, the last to be sent first."""
         low, high = int((since or 0.0) * 1e6), int(until * 1e6) if until is not None else 10**17
