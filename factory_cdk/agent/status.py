@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,9 @@ PARTITION, SORT = "RUNNER#{sector}", "status"
 
 LARGEST = 350_000
 """Characters of a status that fit into an item, of which DynamoDB takes 400 KB."""
+
+MOST_KEYS = 100
+"""Keys that one BatchGetItem takes."""
 
 Put = Callable[[dict[str, Any]], None]
 
@@ -108,3 +111,21 @@ def item_writer(aws: Aws, region: str, table: str) -> Put:
             aws.client("dynamodb", region).put_item(TableName=table, Item=plain)
 
     return put
+
+
+def read_items(aws: Aws, region: str, table: str, sectors: Sequence[str]) -> list[dict[str, Any]]:
+    """The items of the runners of `sectors` in `table` of `region`, as `StatusTable.item` made them. FactoryError."""
+    client, found = aws.client("dynamodb", region), []
+    for start in range(0, len(sectors), MOST_KEYS):
+        keys = [
+            {"run": {"S": PARTITION.format(sector=sector)}, "id": {"S": SORT}}
+            for sector in sectors[start : start + MOST_KEYS]
+        ]
+        while keys:
+            with asking(f"table {table}"):
+                answer = client.batch_get_item(RequestItems={table: {"Keys": keys}})
+            found += answer["Responses"].get(table, [])
+            keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+    return [
+        {name: int(value["N"]) if "N" in value else value.get("S") for name, value in item.items()} for item in found
+    ]

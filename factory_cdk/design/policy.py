@@ -97,6 +97,8 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
                 "dynamodb:ConditionCheckItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:GetItem",
+                "dynamodb:PartiQLInsert",
+                "dynamodb:PartiQLUpdate",
                 "dynamodb:PutItem",
                 "dynamodb:Query",
                 "dynamodb:UpdateItem",
@@ -110,7 +112,7 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
         ),
         _allow(
             "WriteLogs",
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"],
             [_arn("logs", f"log-group:{names.path(place)}:*")],
         ),
         _allow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,17 @@ from agent_works import REGION, SECTOR, Instance
 from metadata_server import INSTANCE
 from patience import until
 
+from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.locations import queue_location
 from factory_cdk.agent.release import read_installed
+from factory_cdk.agent.status import read_items
 from factory_cdk.design.naming import Names
 from factory_cdk.design.store import store_resources
 from factory_cdk.plan.model import JobStore
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.queues.port import Job
 from factory_cdk.queues.sqs.table import table_request
+from factory_cdk.views.runners import remote_runners, remote_workers
 
 PLAN = """
 factory:
@@ -95,10 +98,8 @@ def test_others_see_the_workers_of_an_instance_in_the_table_of_its_stage(on_sqs:
     assert on_sqs.stop() == 0
     installed = read_installed(on_sqs.root / "agent" / "installed.json")
     assert installed is not None
-    table = on_sqs.aws.client("dynamodb", REGION)
-    key = {"run": {"S": f"RUNNER#{SECTOR}"}, "id": {"S": "status"}}
-    item = table.get_item(TableName=installed.stores["history"], Key=key)["Item"]
-    assert (item["instance"]["S"], item["region"]["S"]) == (INSTANCE, REGION)
-    status = json.loads(item["status"]["S"])
-    assert status["gate"] == "ended"
-    assert {one["bot"] for one in status["workers"]} == {"first", "second"}
+    items = read_items(Aws(REGION), REGION, installed.stores["history"], [SECTOR, "elsewhere"])
+    (runner,) = remote_runners(items, time.time())
+    assert (runner.sector, runner.instance, runner.region) == (SECTOR, INSTANCE, REGION)
+    assert (runner.state, runner.silent_since) == ("ended", None)
+    assert [(one.bot, one.worker) for one in remote_workers([runner], time.time())] == [("first", 1), ("second", 1)]
