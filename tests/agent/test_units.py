@@ -32,6 +32,9 @@ from factory_cdk.state.status import Status, WorkerStatus
 SSM_QUOTA = 40.0
 """GetParameters a second for an account and region (https://docs.aws.amazon.com/general/latest/gr/ssm.html)."""
 
+ROOT_PROGRAM = 400 / 65
+"""How often in a second 400 instances ask by first.py, whose timer has a minute and up to 10 s in user-data.sh.j2."""
+
 
 class Enough(Exception):
     """A loop has gone on for long enough."""
@@ -65,7 +68,7 @@ def test_four_hundred_sectors_stay_within_the_quota_of_ssm() -> None:
         heapq.heappush(due, (moment + sectors[number].pause(), number))
     assert len(asked) / 1800 < 27
     for start in range(60, 1790):
-        assert sum(start <= moment < start + 10 for moment in asked) / 10 < SSM_QUOTA
+        assert sum(start <= moment < start + 10 for moment in asked) / 10 + ROOT_PROGRAM < SSM_QUOTA
 
 
 def test_throttling_is_said_once_and_backed_off_from() -> None:
