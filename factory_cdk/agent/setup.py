@@ -154,7 +154,8 @@ def _make_user() -> None:
     try:
         pwd.getpwnam(USER)
     except KeyError:
-        run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", USER])
+        home = ["--no-create-home", "--home-dir", str(STATE)]
+        run(["useradd", "--system", "--user-group", *home, "--shell", "/usr/sbin/nologin", USER])
 
 
 def main() -> int:

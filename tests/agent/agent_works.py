@@ -47,6 +47,7 @@ class Instance:
     process: subprocess.Popen[bytes] | None = None
     environ: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=lambda: [sys.executable, str(PROGRAM)])
+    programs: Path = Path(sys.executable).parent
     builds: int = 0
 
     @property
@@ -151,7 +152,7 @@ class Instance:
     def start(self) -> None:
         """Start the agent."""
         environ = {
-            "PATH": f"{Path(self.command[0]).parent}:/usr/bin:/bin",
+            "PATH": f"{self.programs}:/usr/bin:/bin",
             "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata.url,
             "PIP_NO_INDEX": "1",

@@ -14,9 +14,18 @@ import pytest
 from agent_works import PROGRAM, Instance
 
 import factory_cdk
+from factory_cdk.agent.setup import CAPABILITIES
 from factory_cdk.agent.users import WITH_METADATA, WITHOUT_METADATA
 
 SYSTEM_PYTHON = Path("/usr/bin/python3.11")
+AGENT = 65_990
+_CAPABILITIES = ",".join("+" + one.removeprefix("CAP_").lower() for one in CAPABILITIES.split())
+AS_THE_UNIT = (
+    *("setpriv", f"--reuid={AGENT}", f"--regid={AGENT}", "--clear-groups", "--no-new-privs"),
+    *(f"--inh-caps=-all,{_CAPABILITIES}", f"--ambient-caps=-all,{_CAPABILITIES}", "--"),
+)
+"""What systemd makes of the unit's user and capabilities."""
+
 PLAN = """
 factory:
   name: agents
@@ -70,7 +79,8 @@ def open_folder(instance: Instance) -> Iterator[Instance]:
     shutil.copytree(package, site / "factory_cdk", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "others.pth").write_text(next(path for path in sys.path if path.endswith("site-packages")))
     (code / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
-    instance.command = [str(code / "bin" / "python"), str(PROGRAM)]
+    instance.programs = code / "bin"
+    instance.command = [*AS_THE_UNIT, str(instance.programs / "python"), str(PROGRAM)]
     instance.environ["OWN_USERS"] = "1"
     yield instance
     instance.end()
@@ -84,6 +94,7 @@ def test_a_bot_reaches_what_is_its_own_and_nothing_else(open_folder: Instance) -
         instance.write(f"{bot}/{bot}.py", BOT)
     instance.build(PLAN)
     instance.root.chmod(0o711)
+    os.chown(instance.root, AGENT, AGENT)
     instance.start()
     assert instance.stack_ends() == "CREATE_COMPLETE", (instance.reasons(), instance.printed())
     home = instance.root / "agent"
@@ -106,5 +117,6 @@ def test_a_bot_reaches_what_is_its_own_and_nothing_else(open_folder: Instance) -
     for bot, numbers in (("plain", WITHOUT_METADATA), ("trusted", WITH_METADATA)):
         number = users[bot][0]
         assert users[bot] == [number, number, number, []] and number in numbers
+    assert {path.stat().st_uid for path in home.iterdir()} == {AGENT}
     assert (found["plain"]["metadata"], found["trusted"]["metadata"]) == ("true", None)
     assert instance.stop() == 0
