@@ -192,8 +192,8 @@ def alarm_acts(name, gate):
     return True
 
 
-# That a release is at work is the agent's to tell (factory_cdk/agent), once its bots are loaded; what fails before is told
-# here. The alarm bounds everything at once: slow answers, many bundles, an install script that hangs.
+# That a release is at work is the agent's to tell (factory_cdk/agent), once its bots are loaded; what fails before is
+# told here. The alarm bounds everything at once: slow answers, many bundles, an install script that hangs.
 def main():
     """Bring the instance to its release and report it; the exit status, 0, 3 (failed, and told) or 1."""
     os.umask(0o077)

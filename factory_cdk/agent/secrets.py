@@ -60,6 +60,11 @@ class SecretsManagerValues:
                     raise _no_value(reference.secret or "", name)
         return self._values
 
+    def add(self, values: Values) -> None:
+        """Values that are no secrets of a plan, and as secret."""
+        for place, named in values.items():
+            self._values.setdefault(place, {}).update(named)
+
     async def wait(self, spec: RunnerSpec) -> Values:
         """The same, once every secret has a value. FactoryError when one has none for too long, or may not be read."""
         waited, pause = 0.0, FIRST_PAUSE

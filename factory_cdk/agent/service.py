@@ -13,6 +13,7 @@ from typing import Any
 
 from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.child import Children
+from factory_cdk.agent.credentials import BotCredentials, role_session
 from factory_cdk.agent.folder import AgentFolder, agent_folder
 from factory_cdk.agent.following import EVERY, Followed, Follower, reader
 from factory_cdk.agent.gate import GateRequests
@@ -76,8 +77,14 @@ def serve(root: Path, options: AgentOptions) -> None:
     if lock is None:
         raise FactoryError(f"{folder.home} has an agent already", "end that one first")
     with holding(lock):
-        asyncio.run(Agent(root, sector, folder, options, guardian).run())
+        asyncio.run(_run(root, sector, folder, options, guardian))
         guardian.dismiss()
+
+
+async def _run(
+    root: Path, sector: InstanceSector, folder: AgentFolder, options: AgentOptions, guardian: Guardian
+) -> None:
+    await Agent(root, sector, folder, options, guardian).run()
 
 
 class Agent:
@@ -91,9 +98,11 @@ class Agent:
         self._shipper: LogShipper | None = None
         self._logs = SpooledLogs(folder.spool, self._tell_shipper)
         self._log = ProcessLog(RUNNER, self._logs)
+        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._gate = GateRequests(folder.home / "gate.json", self._changed.set)
         self._secrets = SecretsManagerValues(secret_reader(self._aws), self._say)
+        self._credentials = BotCredentials(role_session(self._aws), self._say_from_thread)
         self._presence = SpotPresence(self._metadata.get, self._say, lambda: self._gate.end("cold"))
         self._children = Children(root, guardian, self._say)
         start = BotUsers(folder.users).start if options.own_users else start_worker
@@ -135,6 +144,7 @@ class Agent:
                 await self._table.write()
             for task in (*tasks, *filter(None, [self._publishing])):
                 task.cancel()
+            self._credentials.close()
             self._logs.close()
             if self._shipper is not None:
                 await asyncio.to_thread(self._shipper.end)
@@ -152,18 +162,16 @@ class Agent:
     def _say(self, text: str, severity: str = "INFO") -> None:
         self._log.say(f"agent: {text}", severity)
 
+    def _say_from_thread(self, text: str, severity: str) -> None:
+        self._loop.call_soon_threadsafe(self._say, text, severity)
+
     def _tell_shipper(self) -> None:
         if self._shipper is not None:
             self._shipper.tell()
 
     def _ship_logs(self) -> None:
-        loop = asyncio.get_running_loop()
         stream = CloudWatchStream(self._aws, self._sector.log_group, self._instance_id)
-
-        def say(text: str, severity: str) -> None:
-            loop.call_soon_threadsafe(self._say, text, severity)
-
-        self._shipper = LogShipper(self._folder.spool, stream, say)
+        self._shipper = LogShipper(self._folder.spool, stream, self._say_from_thread)
         self._shipper.start()
         self._shipper.tell()
 
@@ -239,6 +247,7 @@ class Agent:
         if self._session is None:
             self._publish_in(installed)
         await self._secrets.wait(installed.spec)
+        self._secrets.add(self._credentials.variables(installed, self._sector))
         restart = restart_of(self.present) if self.present else ""
         installed = restarted(installed, self._wanted_restart() or restart)
         session = self._session
@@ -254,7 +263,8 @@ class Agent:
             await session.change_to(installed.sha256, installed)
             return
         self._say(f"{reason}: all bots are started anew once what they have in hand is done", "INFO")
-        await try_loading(self._children, present.spec, installed.spec, own_users=self._options.own_users)
+        credentials = self._credentials.variables(installed, self._sector)
+        await try_loading(self._children, present.spec, installed.spec, credentials, own_users=self._options.own_users)
         self._start_from(installed)
         self._gate.end("warm")
 
@@ -275,6 +285,7 @@ class Agent:
                 continue
             self._publish_in(installed)
             await self._secrets.wait(installed.spec)
+            self._secrets.add(self._credentials.variables(installed, self._sector))
             specs = ReleaseSpecs(self._folder.installed, installed, self._gate.tell)
             self._session = RunnerSession(specs, self._around)
             self._changed.set()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from factory_cdk.agent.sector import FILE
-from factory_cdk.agent.users import WITHOUT_METADATA
+from factory_cdk.agent.users import NUMBERS
 from factory_cdk.atomic import replace_file
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk
@@ -35,8 +35,8 @@ CAPABILITIES = "CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC_OVER
 
 
 def rules() -> str:
-    """The nftables rules that close the metadata service, IPv4 and IPv6, to bots without `aws-credentials`."""
-    users = f"{WITHOUT_METADATA.start}-{WITHOUT_METADATA.stop - 1}"
+    """The nftables rules that close the metadata service, IPv4 and IPv6, to bots."""
+    users = f"{NUMBERS.start}-{NUMBERS.stop - 1}"
     return f"""table inet factory_cdk
 delete table inet factory_cdk
 table inet factory_cdk {{

@@ -42,14 +42,17 @@ class LoadingFailedError(FactoryError):
         self.log = log
 
 
-async def try_loading(children: Children, present: RunnerSpec, wanted: RunnerSpec, *, own_users: bool) -> None:
-    """Return when each bot of `wanted` that differs from `present` was loaded, with users of their own or without.
-    LoadingFailedError.
+async def try_loading(
+    children: Children, present: RunnerSpec, wanted: RunnerSpec, more: Values, *, own_users: bool
+) -> None:
+    """Return when each bot of `wanted` that differs from `present` was loaded, with users of their own or without;
+    `more` are values that are as secret as those of secrets. LoadingFailedError.
     """
     pool_specs = tuple(replace(one, processes=1) for one in changed_pools(present, wanted))
     if not pool_specs:
         return
     asked = {"spec": spec_as_json(replace(wanted, pool_specs=pool_specs)), "own_users": own_users}
+    asked["more"] = [[*place, dict(values)] for place, values in more.items()]
     said = await children.ask(__name__, asked)
     if "loaded" not in said:
         raise LoadingFailedError(said["failed"], said.get("log", ""))
@@ -97,10 +100,11 @@ class _Outside:
         """It stays."""
 
 
-async def _load(spec: RunnerSpec, region: str, guardian: Guardian, start: StartWorker) -> dict[str, Any]:
+async def _load(spec: RunnerSpec, more: Values, region: str, guardian: Guardian, start: StartWorker) -> dict[str, Any]:
     """What a runner of `spec` says first: `ready` or `trouble`."""
     secrets = SecretsManagerValues(secret_reader(Aws(region)), lambda *_: None)
     await secrets.refresh(spec)
+    secrets.add(more)
     outside: Any = _Outside(spec, secrets.values(spec))
     ports = RunnerPorts(outside, outside, outside, outside, outside, outside)
     ours, theirs = socket.socketpair()
@@ -120,11 +124,12 @@ def main() -> int:
     """Try what standard input asks for."""
     root, asked = Path(sys.argv[1]), json.load(sys.stdin)
     spec = spec_from_json(asked["spec"])
+    more = {(sector, bot): values for sector, bot, values in asked["more"]}
     start = BotUsers(agent_folder(root).users).start if asked["own_users"] else start_worker
     shut_memory()
     guardian = guard(pass_on=True)
     try:
-        said = asyncio.run(_load(spec, read_sector(root).region, guardian, start))
+        said = asyncio.run(_load(spec, more, read_sector(root).region, guardian, start))
     except FactoryError as error:
         tell(failed=error.message)
         return 1

@@ -1,7 +1,7 @@
 """Users of their own for bots: a bot can read neither what the agent has nor what another bot has in hand or on disk.
 
 They are numbers without names. The metadata service, and with it the role of the sector, is closed to them by the rules
-of setup.py, but for bots with `aws-credentials: true`, whose numbers are in a range of their own.
+of setup.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from factory_cdk.runner.process import WorkerProcess, worker_command, worker_env
 from factory_cdk.state.files import read_json, write_json
 from factory_cdk.state.runner_spec import PoolSpec
 
-WITHOUT_METADATA, WITH_METADATA = range(66_000, 80_000), range(80_000, 94_000)
+NUMBERS = range(66_000, 94_000)
 """Numbers of users, from where no distribution gives any: below are systemd's dynamic users, above the subordinate
 ones of containers (https://systemd.io/UIDS-GIDS).
 """
@@ -41,14 +41,12 @@ class BotUsers:
 
     def of(self, pool_spec: PoolSpec) -> int:
         """The user of a bot. FactoryError when there is none left, or that cannot be written down."""
-        reach = "with" if pool_spec.arguments.aws_credentials else "without"
-        numbers = WITH_METADATA if pool_spec.arguments.aws_credentials else WITHOUT_METADATA
-        key = f"{reach} {pool_spec.label}"
+        key = pool_spec.label
         with self._lock:
             known: dict[str, int] = read_json(self._file) or {}
             if key not in known:
                 taken = set(known.values())
-                known[key] = next((number for number in numbers if number not in taken), -1)
+                known[key] = next((number for number in NUMBERS if number not in taken), -1)
                 if known[key] < 0:
                     raise FactoryError("there is no number left for another bot's user", "make the instance again")
                 write_json(self._file, known)
@@ -72,9 +70,12 @@ class BotUsers:
         """Start a process for a worker of `pool_spec` as its user. OSError when the system cannot start one."""
         user = str(self.of(pool_spec))
         environ = worker_environ(pool_spec.bins, pool_spec.variables)
-        own = {"HOME": pool_spec.folder, "USER": user, "LOGNAME": user}
-        if not pool_spec.arguments.aws_credentials:
-            own["AWS_EC2_METADATA_DISABLED"] = "true"  # told at once, and not by a time-out
+        own = {
+            "HOME": pool_spec.folder,
+            "USER": user,
+            "LOGNAME": user,
+            "AWS_EC2_METADATA_DISABLED": "true",  # SDKs know at once that it is closed
+        }
         return WorkerProcess(
             lambda *descriptors: [*_as_user(user), *worker_command(pool_spec.python, *descriptors)],
             pool_spec.folder,

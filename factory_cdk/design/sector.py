@@ -197,7 +197,7 @@ class _Sector:
             {
                 "RoleName": name,
                 "Description": f"The instance of sector {self.sector.name}",
-                "AssumeRolePolicyDocument": policy.trust(),
+                "AssumeRolePolicyDocument": policy.trust(name if policy.gives_credentials(self.bots) else None),
                 **({"ManagedPolicyArns": managed} if managed else {}),
                 **({"PermissionsBoundary": boundary} if boundary else {}),
                 "Policies": policies,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 TOKEN = "imds-token-AQAEAF7xVq=="
 INSTANCE = "i-0123456789abcdef0"
@@ -35,6 +36,16 @@ class MetadataServer(ThreadingHTTPServer):
             "iam/security-credentials/": "sector-role",
             "iam/security-credentials/sector-role": json.dumps(KEYS),
         }
+
+
+def role_keys(keys: Mapping[str, Any]) -> str:
+    """The answer for the role's credentials, made of those that STS gave."""
+    said = {
+        "AccessKeyId": keys["AccessKeyId"],
+        "SecretAccessKey": keys["SecretAccessKey"],
+        "Token": keys["SessionToken"],
+    }
+    return json.dumps({**KEYS, **said})
 
 
 class _Handler(BaseHTTPRequestHandler):

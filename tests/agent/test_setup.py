@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from factory_cdk.agent.setup import rules, unit
-from factory_cdk.agent.users import WITH_METADATA, WITHOUT_METADATA, refuse_without_tools
+from factory_cdk.agent.users import NUMBERS, refuse_without_tools
 from factory_cdk.diagnostics import FactoryError
 
 ASK = """
@@ -67,7 +67,7 @@ def test_the_agent_is_ended_last_and_started_always() -> None:
 )
 def test_the_metadata_service_is_closed_to_bots_alone(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text(rules())
-    users = [0, WITHOUT_METADATA.start - 1, WITHOUT_METADATA.start, WITHOUT_METADATA.stop - 1, WITH_METADATA.start]
+    users = [0, NUMBERS.start - 1, NUMBERS.start, NUMBERS.stop - 1, NUMBERS.stop]
     done = subprocess.run(
         [
             "unshare",

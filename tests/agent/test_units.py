@@ -10,23 +10,30 @@ import itertools
 import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factory_cdk.agent.aws import AwsError
+from factory_cdk.agent.credentials import BotCredentials, session_policy
 from factory_cdk.agent.following import EVERY, LONGEST, Followed, Follower
 from factory_cdk.agent.gate import GateRequests, gate_request
 from factory_cdk.agent.logs import LogShipper, SpooledLogs, batches
 from factory_cdk.agent.presence import FINISH, SpotPresence
-from factory_cdk.agent.release import pointer_from_text
+from factory_cdk.agent.release import InstalledRelease, pointer_from_text
+from factory_cdk.agent.sector import InstanceSector
 from factory_cdk.agent.spool import Position, Spooled, SpoolReader, SpoolWriter, read_position
 from factory_cdk.agent.status import EVERY as STATUS_EVERY
 from factory_cdk.agent.status import RunnerIdentity, StatusTable
 from factory_cdk.agent.wait_handle import LARGEST, _body
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.launchers.base import FACTORY_QUEUES, Start
+from factory_cdk.plan.model import BotArguments, SecretReference
 from factory_cdk.state.requests import RunnerRequest
+from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.status import Status, WorkerStatus
 
 SSM_QUOTA = 40.0
@@ -34,6 +41,13 @@ SSM_QUOTA = 40.0
 
 ROOT_PROGRAM = 400 / 65
 """How often in a second 400 instances ask by first.py, whose timer has a minute and up to 10 s in user-data.sh.j2."""
+
+
+def a_pool_spec(bot: str = "bot") -> PoolSpec:
+    start, arguments = Start("target", ("a:b",)), BotArguments()
+    return PoolSpec(
+        "here", bot, bot, (), arguments, start, FACTORY_QUEUES, 1, "/b", "/w", (), "/python", (), None, {}, {}
+    )
 
 
 class Enough(Exception):
@@ -153,6 +167,47 @@ def test_urls_of_wait_handles_are_in_no_message() -> None:
         "booted": "https://too",
     }
     assert "https" not in repr(pointer_from_text(json.dumps(said)))
+
+
+# Credentials of bots
+
+
+def test_a_bot_with_credentials_reaches_its_own_secrets_and_nothing_of_the_stage() -> None:
+    own = {"KEY": SecretReference(secret="mine", key="KEY"), "ARN": SecretReference(secret="arn:aws:secretsmanager:x")}
+    pool_spec = replace(a_pool_spec(), secrets=own)
+    installed = InstalledRelease(
+        "0" * 64, RunnerSpec("f", "s", (pool_spec,), ()), {}, "assets", {"history": "f.s.jobs"}
+    )
+    sector = InstanceSector("f", "s", "here", "eu-west-2", "/f/s/here/release", "/f/s/gate", "/f/s/here", "/f/s/here")
+    policy = json.loads(session_policy(pool_spec, installed, sector))
+    denied = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+    assert denied[0]["NotResource"] == ["arn:*:secretsmanager:*:*:secret:mine-??????", "arn:aws:secretsmanager:x"]
+    closed = denied[1]["Resource"]
+    for resource in ("parameter/f/s/here/*", "log-group:/f/s/here:*", ":f-s-*", ":::assets/*", "table/f.s.jobs*"):
+        assert [one for one in closed if one.endswith(resource)], resource
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 2048, "what STS takes"
+
+
+def test_a_session_is_asked_for_anew_before_it_ends() -> None:
+    asked: list[str] = []
+    lives = iter([timedelta(minutes=19), timedelta(minutes=60)])
+
+    def assume(policy: str) -> dict[str, Any]:
+        asked.append(policy)
+        ends = datetime.now(UTC) + next(lives)
+        return {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": ends}
+
+    credentials = BotCredentials(assume, lambda *_: None)
+    pool_spec = replace(a_pool_spec(), arguments=BotArguments(aws_credentials=True))
+    installed = InstalledRelease("0" * 64, RunnerSpec("f", "s", (pool_spec, a_pool_spec("other")), ()), {}, "assets")
+    sector = InstanceSector("f", "s", "here", "eu-west-2", "/f/s/here/release", "/f/s/gate", "/f/s/here", "/f/s/here")
+    variables = credentials.variables(installed, sector)
+    assert [*variables] == [("here", "bot")]
+    token = variables["here", "bot"]["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    assert [credentials.answer(token)[0] for _ in range(3)] == [200, 200, 200]
+    assert len(asked) == 2
+    assert credentials.answer("")[0] == 403
+    credentials.close()
 
 
 # Spot

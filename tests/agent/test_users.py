@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_works import PROGRAM, Instance
+from agent_works import PROGRAM, REGION, Instance
+from emulator import ACCOUNT
+from metadata_server import role_keys
 
 import factory_cdk
 from factory_cdk.agent.setup import CAPABILITIES
-from factory_cdk.agent.users import WITH_METADATA, WITHOUT_METADATA
+from factory_cdk.agent.users import NUMBERS
 
 SYSTEM_PYTHON = Path("/usr/bin/python3.11")
 AGENT = 65_990
@@ -41,8 +43,18 @@ factory:
         bots: {plain: {}, trusted: {aws-credentials: true}}
 """
 BOT = """
-import os, signal
+import json, os, signal, urllib.error, urllib.request
 from pathlib import Path
+
+def credentials(token):
+    url = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if url is None:
+        return None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": token})) as answer:
+            return sorted(json.load(answer))
+    except urllib.error.HTTPError as error:
+        return error.code
 
 def attempt(action):
     try:
@@ -56,6 +68,8 @@ def run(payload):
     return {
         "user": [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()],
         "metadata": os.environ.get("AWS_EC2_METADATA_DISABLED"),
+        "credentials": credentials(os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")),
+        "with a guess": credentials("0" * 48),
         "become root": attempt(lambda: os.setuid(0)),
         "kill the agent": attempt(lambda: os.kill(os.getppid(), signal.SIGKILL)),
         **{path: attempt(lambda: Path(path).read_bytes()) for path in payload},
@@ -95,6 +109,10 @@ def test_a_bot_reaches_what_is_its_own_and_nothing_else(open_folder: Instance) -
     instance.build(PLAN)
     instance.root.chmod(0o711)
     os.chown(instance.root, AGENT, AGENT)
+    sts, role = instance.aws.client("sts"), f"arn:aws:iam::{ACCOUNT}:role/agents.{instance.stage}.here.{REGION}"
+    instance.metadata.answers["iam/security-credentials/sector-role"] = role_keys(
+        sts.assume_role(RoleArn=role, RoleSessionName="i-0")["Credentials"]
+    )
     instance.start()
     assert instance.stack_ends() == "CREATE_COMPLETE", (instance.reasons(), instance.printed())
     home = instance.root / "agent"
@@ -114,9 +132,12 @@ def test_a_bot_reaches_what_is_its_own_and_nothing_else(open_folder: Instance) -
         assert {path: said[path] for path in [*secrets, str(theirs)] if said[path] != "PermissionError"} == {}
         assert (said["become root"], said["kill the agent"]) == ("PermissionError", "PermissionError")
     users = {bot: said["user"] for bot, said in found.items()}
-    for bot, numbers in (("plain", WITHOUT_METADATA), ("trusted", WITH_METADATA)):
-        number = users[bot][0]
-        assert users[bot] == [number, number, number, []] and number in numbers
+    for number, *others in users.values():
+        assert number in NUMBERS and others == [number, number, []]
+    assert users["plain"] != users["trusted"]
+    given = ["AccessKeyId", "Expiration", "SecretAccessKey", "Token"]
+    assert [found["trusted"][what] for what in ("credentials", "with a guess")] == [given, 403]
+    assert [found["plain"][what] for what in ("credentials", "with a guess")] == [None, None]
     assert {path.stat().st_uid for path in home.iterdir()} == {AGENT}
-    assert (found["plain"]["metadata"], found["trusted"]["metadata"]) == ("true", None)
+    assert (found["plain"]["metadata"], found["trusted"]["metadata"]) == ("true", "true")
     assert instance.stop() == 0
