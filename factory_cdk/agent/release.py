@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,11 +92,15 @@ def installed_from_json(content: Any) -> InstalledRelease:
 
 
 def read_installed(file: Path) -> InstalledRelease | None:
-    """The release that `file` holds; None when it holds none that this version can start from: it is installed anew."""
+    """The release that `file` holds; None when it holds none that this version can start from, or the Python of an
+    environment is gone (an upgrade of the system): it is installed anew.
+    """
     try:
-        return installed_from_json(read_json(file))
+        installed = installed_from_json(read_json(file))
     except (FactoryError, ValueError):
         return None
+    paths = [path for one in installed.spec.pool_specs for path in (one.python, one.bundle, one.folder)]
+    return installed if all(map(os.path.exists, paths)) else None
 
 
 def write_installed(file: Path, installed: InstalledRelease) -> None:

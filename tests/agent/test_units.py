@@ -23,7 +23,7 @@ from factory_cdk.agent.following import EVERY, LONGEST, Followed, Follower
 from factory_cdk.agent.gate import GateRequests, gate_request
 from factory_cdk.agent.logs import LogShipper, SpooledLogs, batches
 from factory_cdk.agent.presence import FINISH, SpotPresence
-from factory_cdk.agent.release import InstalledRelease, pointer_from_text
+from factory_cdk.agent.release import InstalledRelease, pointer_from_text, read_installed, write_installed
 from factory_cdk.agent.sector import InstanceSector
 from factory_cdk.agent.spool import Position, Spooled, SpoolReader, SpoolWriter, read_position
 from factory_cdk.agent.status import EVERY as STATUS_EVERY
@@ -149,6 +149,19 @@ def test_what_was_stopped_stays_so_when_ssm_cannot_be_reached_after_a_restart(tm
 def test_a_release_parameter_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         pointer_from_text(text)
+
+
+def test_a_release_whose_python_is_gone_is_installed_anew(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.touch()
+    there = replace(a_pool_spec(), python=str(python), bundle=str(tmp_path), folder=str(tmp_path))
+    installed = InstalledRelease("0" * 64, RunnerSpec("f", "s", (there,), ()), {"region": "r"}, "assets")
+    write_installed(tmp_path / "installed.json", installed)
+    assert read_installed(tmp_path / "installed.json") == installed
+    python.unlink()
+    assert read_installed(tmp_path / "installed.json") is None
+    (tmp_path / "installed.json").write_text('{"version": 0}')
+    assert read_installed(tmp_path / "installed.json") is None
 
 
 def test_a_signal_fits_whatever_the_reason() -> None:

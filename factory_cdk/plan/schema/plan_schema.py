@@ -176,7 +176,7 @@ ARGUMENTS: dict[str, Rules] = {
     },
     "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker receives at once", 10, most=10),
-    "aws-credentials": _flag("On AWS: give the bot the role of its sector, without the secrets of other bots; else none"),
+    "aws-credentials": _flag("On AWS: the bot gets the role of its sector, without others' secrets; else none"),
     "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,
