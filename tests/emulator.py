@@ -70,6 +70,14 @@ class Emulator:
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
 
+    def update(self, assembly: Path, stack: str, region: str) -> None:
+        """Start to update `stack` to its template; ClientError when there is nothing to update."""
+        self.client("cloudformation", region).update_stack(
+            StackName=stack,
+            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+
     def status(self, stack: str, region: str) -> str:
         """The status of `stack`; `GONE` when there is none of that name."""
         client = self.client("cloudformation", region)

@@ -7,6 +7,7 @@ secret's ARN and an instance profile's name, as on AWS. An instance whose user-d
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack import app
@@ -14,8 +15,10 @@ from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
-REPLACING = ("ImageId", "KeyName", "NetworkInterfaces", "SubnetId", "SecurityGroups")
+REPLACING = ("ImageId", "KeyName", "LaunchTemplate", "NetworkInterfaces", "SubnetId", "SecurityGroups")
 """Properties of an instance whose change makes another one, of those that the tests use."""
+STOPPING = ("EbsOptimized", "InstanceType", "UserData")
+"""Properties whose change stops an instance and starts it again, of those that the tests use."""
 
 
 def create_instance(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
@@ -42,6 +45,9 @@ def update_instance(physical_id: str, old: Properties, new: Properties, stack_na
         delete_instance(physical_id, old)
         return made
     instance = ec2._instances[physical_id]
+    if any(old.get(name) != new.get(name) for name in STOPPING):
+        instance["LaunchTime"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")  # when it was started last
+    ec2._tags[physical_id] = list(new.get("Tags", []))
     instance["UserData"] = new.get("UserData", "")
     instance["InstanceType"] = new["InstanceType"]
     return physical_id, {"PrivateIp": instance["PrivateIpAddress"]}

@@ -105,6 +105,8 @@ class _Design:
             tags=plan.tags,
             diagnostics=tuple(self.found),
             qualifier=self.qualifier,
+            history=self.names.table() if plan.home_region and plan.jobs.history else None,
+            payloads=self.names.payload_bucket(plan.home_region) if plan.home_region else None,
         )
 
     def _report(self, problems: Iterable[limits.Problem]) -> None:
