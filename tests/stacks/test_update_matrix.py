@@ -45,7 +45,7 @@ def packed(plan: StagePlan, folder: Path) -> dict[str, Bundle]:
         stand_in = unpacked(bot)
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("bots.py"), stand_in.digest)
+            archive.writestr(zipfile.ZipInfo("bots.py"), f"{stand_in.digest} {bot.requirements_path}")
         file = folder / f"{bot.name}.zip"
         file.write_bytes(content.getvalue())
         digest = sha256(content.getvalue()).hexdigest()
@@ -139,8 +139,9 @@ class Deployed:
         self.aws.publish(new.assembly, stack)
         template = read(new.assembly / f"{stack}.template.json")
         if stack not in self.version.where or self.version.where[stack] != region:
-            self.aws.create(new.assembly, stack, region)
-            assert self.ended(stack, region) == "CREATE_COMPLETE"
+            if self.aws.status(stack, region) == "GONE":  # else it is stale, and has been left
+                self.aws.create(new.assembly, stack, region)
+                assert self.ended(stack, region) == "CREATE_COMPLETE"
             return False
         old = read(self.version.assembly / f"{stack}.template.json")
         if template["Resources"] == old["Resources"]:
@@ -185,6 +186,7 @@ def test_every_key_of_the_plan_language_is_changed_once() -> None:
 def test_a_change_does_to_the_instance_what_the_table_says(
     change: Change, deployed: Deployed, first: Version, tmp_path: Path
 ) -> None:
+    deployed.update(first)  # nothing, unless the test before this one has failed
     new = version(change.plan, tmp_path / "new")
     assert deployed.update(new) == change.effect
     if change.effect == ELSEWHERE:

@@ -62,6 +62,7 @@ PLAN: Yaml = {
                 "box": {
                     "type": "aws",
                     "region_name": "eu-west-2",
+                    "alarm": "idle",
                     "parameters": {
                         "ImageId": "ami-0123456789abcdef0",
                         "InstanceType": "t3.micro",
@@ -118,7 +119,7 @@ CHANGES = (
     Change("factory.secrets", "secrets", {"TOKEN": None, "KEY": None}, SIGNALLED),
     Change("factory.bots", f"{BOX}.bots.spare", GONE, SIGNALLED),
     Change("factory.workflows", "workflows.flow", ["first", "second"], SIGNALLED),
-    Change("factory.alarms", "alarms.idle.Threshold", 6, IN_PLACE, ((f"{BOX}.alarm", "idle"),)),
+    Change("factory.alarms", "alarms.idle.Threshold", 6, IN_PLACE),
     Change("factory.stages", "stages.test", {"desk": {"type": "local", "bots": {"first": None}}}, UNCHANGED),
     # bot
     Change("bot.source", f"{GIT}.branch", "next", SIGNALLED),
@@ -134,8 +135,10 @@ CHANGES = (
     Change("source.version", "bots.second.source.version", "2", SIGNALLED),
     Change("source.subdirectory", f"{GIT}.subdirectory", "inner", SIGNALLED),
     Change("source.branch", f"{GIT}.branch", "v2", SIGNALLED),
+    # How a repository is cloned does not change what is in it; only submodules do.
+    Change("source.recurse-submodules", f"{GIT}.recurse-submodules", True, SIGNALLED),
     *(
-        Change(f"source.{option}", f"{GIT}.{option}", value, SIGNALLED)
+        Change(f"source.{option}", f"{GIT}.{option}", value, UNCHANGED)
         for option, value in {
             "depth": 1,
             "bare": True,
@@ -145,7 +148,6 @@ CHANGES = (
             "single-branch": True,
             "no-single-branch": True,
             "no-tags": True,
-            "recurse-submodules": True,
             "shallow-submodules": True,
             "shallow-since": "2026-01-01",
             "filter": "blob:none",
@@ -169,7 +171,7 @@ CHANGES = (
     Change("sector.platform", f"{BOX}.platform", "windows", RESTARTED),
     Change("sector.python", f"{BOX}.python", "3.12", SIGNALLED),
     Change("sector.region_name", f"{BOX}.region_name", "eu-west-1", ELSEWHERE),
-    Change("sector.alarm", f"{BOX}.alarm", "idle", SIGNALLED),
+    Change("sector.alarm", f"{BOX}.alarm", GONE, SIGNALLED),
     Change("sector.parameters", f"{BOX}.parameters.InstanceType", "t3.small", RESTARTED),
     Change("sector.parameters", f"{BOX}.parameters.ImageId", "ami-0fedcba9876543210", REPLACED),
     Change("sector.parameters", f"{BOX}.parameters.SecurityGroupIds", ["sg-0123456789abcdef0"], IN_PLACE),
