@@ -151,7 +151,7 @@ def test_another_generation_makes_another_instance_and_waits_for_it(tmp_path: Pa
     first, second = (design_stage(plan, generations={"box": number}) for number in (1, 2))
     assert first == design_stage(plan)
     ids = [{found.logical_id for found in design.stacks[1].resources} for design in (first, second)]
-    changed = {name for name in ids[0] ^ ids[1]}
+    changed = ids[0] ^ ids[1]
     assert {"BoxInstance", "BoxInstance2"} <= changed
     assert {name[:-8] for name in changed - {"BoxInstance", "BoxInstance2"}} == {
         "BoxBooted",
