@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,13 @@ from ports import listens, reserved_port
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+
+
+@cache
+def _client(url: str, service: str, region: str) -> Any:
+    # Made once: reading the model of a service takes longer than most calls.
+    session = boto3.Session("test", "test", region_name=region)
+    return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,7 @@ class Emulator:
 
     def client(self, service: str, region: str = "eu-west-2") -> Any:
         """A boto3 client of `service`."""
-        session = boto3.Session("test", "test", region_name=region)
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        return _client(self.url, service, region)
 
     def bootstrap(self, region: str) -> None:
         """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""

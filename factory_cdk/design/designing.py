@@ -233,8 +233,8 @@ class _Design:
         home_region: str,
         overhead: int,
     ) -> dict[str, int]:
-        """In which stack each of `sectors` will probably be: as if all were as large as the first. What is guessed wrong
-        is designed again, which costs as much as designing it.
+        """In which stack each of `sectors` will probably be: as if all were as large as the first. What is guessed
+        wrong is designed again, which costs as much as designing it.
         """
         first = self._parts(sectors[:1], designs, home_region, {})
         for name, part in first.items():

@@ -79,32 +79,42 @@ def version(plan: Yaml, folder: Path, **more: Any) -> Version:
     return Version(design, folder / "cdk.out")
 
 
+def ended(aws: Emulator, stack: str, region: str) -> str:
+    """The status in which what is done to `stack` ends."""
+
+    def status() -> str | None:
+        found = aws.status(stack, region)
+        return None if found.endswith("IN_PROGRESS") else found
+
+    return until(status)
+
+
 class Deployed:
     """The stacks of a stage in the emulator."""
 
-    def __init__(self, aws: Emulator, first: Version) -> None:
+    def __init__(
+        self, aws: Emulator, first: Version, release_parameter: str = "/factory-cdk/matrix/dev/box/release"
+    ) -> None:
         self.aws = aws
         self.version = first
+        self.release_parameter = release_parameter
         for stack, region in first.where.items():
             aws.publish(first.assembly, stack)
             aws.create(first.assembly, stack, region)
             if stack == first.stack_of_box():
                 aws.signal(self.release_parameter, region)
-            assert self.ended(stack, region) == "CREATE_COMPLETE"
+            assert ended(self.aws, stack, region) == "CREATE_COMPLETE"
 
-    release_parameter = "/factory-cdk/matrix/dev/box/release"
-
-    def ended(self, stack: str, region: str) -> str:
-        def status() -> str | None:
-            found = self.aws.status(stack, region)
-            return None if found.endswith("IN_PROGRESS") else found
-
-        return until(status)
+    def replace_gone(self, new: Version) -> str:
+        """Update the stack of a sector whose instance is gone; the id of the new one."""
+        self._update(new, new.stack_of_box(), "eu-west-2", self.release())
+        return self.instance()[0]
 
     def instance(self) -> tuple[str, str]:
         """The id of the running instance, and since when it runs."""
         filters = [
             {"Name": "tag:factory-cdk:sector", "Values": ["box"]},
+            {"Name": "tag:factory-cdk:factory", "Values": [self.version.design.factory]},
             {"Name": "instance-state-name", "Values": ["running"]},
         ]
         found = self.aws.client("ec2").describe_instances(Filters=filters)["Reservations"]
@@ -141,7 +151,7 @@ class Deployed:
         if stack not in self.version.where or self.version.where[stack] != region:
             if self.aws.status(stack, region) == "GONE":  # else it is stale, and has been left
                 self.aws.create(new.assembly, stack, region)
-                assert self.ended(stack, region) == "CREATE_COMPLETE"
+                assert ended(self.aws, stack, region) == "CREATE_COMPLETE"
             return False
         old = read(self.version.assembly / f"{stack}.template.json")
         if template["Resources"] == old["Resources"]:
@@ -152,7 +162,7 @@ class Deployed:
         if handles.keys() != before.keys():
             until(lambda: self.release()["signal"] != told["signal"])
             self.aws.signal(self.release_parameter, region)
-        assert self.ended(stack, region) == "UPDATE_COMPLETE"
+        assert ended(self.aws, stack, region) == "UPDATE_COMPLETE"
         return stack == new.stack_of_box()
 
 
@@ -196,3 +206,44 @@ def test_a_change_does_to_the_instance_what_the_table_says(
     else:
         back = deployed.update(first)
         assert back == change.effect, "the way back"
+
+
+@pytest.mark.slow
+def test_a_queue_that_the_plan_has_no_more_keeps_its_jobs(
+    aws: Emulator, deployed: Deployed, first: Version, tmp_path: Path
+) -> None:
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName="matrix-dev-spare")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="a job")
+    deployed.update(first)
+    (change,) = [change for change in CHANGES if change.path.endswith("box.bots.spare")]
+    assert deployed.update(version(change.plan, tmp_path / "without")) == SIGNALLED
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]
+    assert message["Body"] == "a job"
+
+
+@pytest.mark.slow
+def test_an_instance_that_is_gone_is_made_again_by_the_next_generation(aws: Emulator, tmp_path: Path) -> None:
+    plan = Change("", "name", "again", "").plan
+    before = version(plan, tmp_path / "before")
+    deployed = Deployed(aws, before, "/factory-cdk/again/dev/box/release")
+    old, _ = deployed.instance()
+    aws.client("ec2").terminate_instances(InstanceIds=[old])
+    after = version(plan, tmp_path / "after", generations={"box": 2})
+    assert deployed.replace_gone(after) != old
+
+
+@pytest.mark.slow
+def test_a_sector_moves_to_another_stack_and_back_beside_the_one_it_leaves(aws: Emulator, tmp_path: Path) -> None:
+    plan = Change("", "name", "moving", "").plan
+    before = version(plan, tmp_path / "before")
+    Deployed(aws, before, "/factory-cdk/moving/dev/box/release")
+    after = version(plan, tmp_path / "after", pinned={"box": "moving-dev-eu-west-2-2"})
+    stack = after.stack_of_box()
+    assert stack == "moving-dev-eu-west-2-2"
+    aws.publish(after.assembly, stack)
+    aws.create(after.assembly, stack, "eu-west-2")
+    aws.signal("/factory-cdk/moving/dev/box.2/release", "eu-west-2")
+    assert ended(aws, stack, "eu-west-2") == "CREATE_COMPLETE"
+    existing = [ExistingStack(one.name, one.region, one.tags) for one in (*before.design.stacks, *after.design.stacks)]
+    assert [one.name for one in stale_stacks(after.design, existing)] == ["moving-dev-eu-west-2"]

@@ -117,7 +117,7 @@ CHANGES = (
     Change("factory.debug", "debug", {"demolish_on_failure": False}, UNCHANGED),
     Change("factory.config", "config", {"LEVEL": "debug"}, SIGNALLED),
     Change("factory.secrets", "secrets", {"TOKEN": None, "KEY": None}, SIGNALLED),
-    Change("factory.bots", f"{BOX}.bots.spare", GONE, SIGNALLED),
+    Change("factory.bots", "bots.unused", {"source": {"path": "unused"}, "bot_path": "bots:unused"}, UNCHANGED),
     Change("factory.workflows", "workflows.flow", ["first", "second"], SIGNALLED),
     Change("factory.alarms", "alarms.idle.Threshold", 6, IN_PLACE),
     Change("factory.stages", "stages.test", {"desk": {"type": "local", "bots": {"first": None}}}, UNCHANGED),
@@ -167,7 +167,7 @@ CHANGES = (
     Change("stage.secrets", f"{STAGE}.secrets", {"KEY": None}, SIGNALLED),
     # sector
     Change("sector.type", f"{STAGE}.desk", {"type": "local", "bots": {"first": None}}, UNCHANGED),
-    Change("sector.bots", f"{BOX}.bots.second", GONE, SIGNALLED),
+    Change("sector.bots", f"{BOX}.bots.spare", GONE, SIGNALLED),
     Change("sector.platform", f"{BOX}.platform", "windows", RESTARTED),
     Change("sector.python", f"{BOX}.python", "3.12", SIGNALLED),
     Change("sector.region_name", f"{BOX}.region_name", "eu-west-1", ELSEWHERE),
