@@ -102,6 +102,25 @@ def told_as_missed(bot: str, left_out: Iterable[str], message: str) -> str | Non
     return None if path is None else f"{path} is in the source of {bot}, but an ignore file leaves it out of the bundle"
 
 
+def told_as_not_installed(bundle: Bundle, files: Iterable[str], message: str) -> str | None:
+    """What to say of the `message` of an error where it is about one of the `files` of a bundle whose project is
+    installed, but without that file; None: nothing.
+    """
+    paths = {*files} if bundle.layout.project is not None else set()
+    for named in _MISSED.finditer(message) if paths else ():
+        module, file, _ = named.groups()
+        inside = file.rpartition("/site-packages/")[2] if file and "/site-packages/" in file else None
+        stem = (module or "").replace(".", "/")
+        wanted = [inside] if inside else [f"{stem}.py", f"{stem}/__init__.py"] if stem else []
+        for path in (f"{root}/{one}" if root else one for root in bundle.layout.roots for one in wanted):
+            if path in paths:
+                return (
+                    f"{path} is in the source of {bundle.bot}, but its project is installed without it: add it to the "
+                    "packages, or the package data, of the project"
+                )
+    return None
+
+
 def _missed(left_out: Iterable[str], module: str | None, file: str | None, name: str | None) -> str | None:
     wanted = file or (module or name or "").replace(".", "/")
     parts = [part for part in wanted.split("/") if part not in ("", ".", "..")]

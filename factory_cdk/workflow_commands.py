@@ -9,7 +9,13 @@ from factory_cdk.plain_text import printable
 
 
 def annotation(
-    level: str, message: str, *, file: str, line: int | None = None, column: int | None = None, title: str
+    level: str,
+    message: str,
+    *,
+    title: str,
+    file: str | None = None,
+    line: int | None = None,
+    column: int | None = None,
 ) -> str:
     """One annotation on one line; `level` is error, warning or notice, lines and columns count from 1."""
     places = {"file": file, "line": line, "col": column, "title": title}

@@ -1,11 +1,14 @@
 """ministack with what it lacks for our stacks; run as a program by tests/emulator.py.
 
 AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
-secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one.
+secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one; one
+is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it.
 """
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +17,11 @@ from ministack import app
 from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
+from factory_cdk.plan.facts import update_behaviour
+
 Properties = dict[str, Any]
-REPLACING = ("ImageId", "KeyName", "LaunchTemplate", "NetworkInterfaces", "SubnetId", "SecurityGroups")
-"""Properties of an instance whose change makes another one, of those that the tests use."""
+INSTANCE = "AWS::EC2::Instance"
+BEHAVIOUR = update_behaviour()
 STOPPING = ("EbsOptimized", "InstanceType", "UserData")
 """Properties whose change stops an instance and starts it again, of those that the tests use."""
 
@@ -40,7 +45,8 @@ def create_instance(logical_id: str, properties: Properties, stack_name: str) ->
 
 
 def update_instance(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Properties]:
-    if any(old.get(name) != new.get(name) for name in REPLACING):
+    replacing = (name for name in BEHAVIOUR[INSTANCE]["replaces"] if state(old.get(name)) != state(new.get(name)))
+    if any(replacing) or other_volumes(old, new):
         made = create_instance("", new, stack_name)
         delete_instance(physical_id, old)
         return made
@@ -51,6 +57,36 @@ def update_instance(physical_id: str, old: Properties, new: Properties, stack_na
     instance["UserData"] = new.get("UserData", "")
     instance["InstanceType"] = new["InstanceType"]
     return physical_id, {"PrivateIp": instance["PrivateIpAddress"]}
+
+
+def other_volumes(old: Properties, new: Properties) -> bool:
+    """Whether the volumes differ in more than what becomes of them when the instance ends: "Modifying any other
+    parameter results in instance replacement" (BlockDeviceMappings in the documentation of AWS::EC2::Instance).
+    """
+    before, after = (copy.deepcopy(side.get("BlockDeviceMappings", [])) for side in (old, new))
+    for volume in (*before, *after):
+        volume.get("Ebs", {}).pop("DeleteOnTermination", None)
+    return bool(state(before) != state(after))
+
+
+def state(value: Any) -> Any:
+    """`value` as a provider compares it: of the type of its schema (here: all text), lists of mappings in no order."""
+    if isinstance(value, dict):
+        return {key: state(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [state(item) for item in value]
+        return sorted(items, key=json.dumps) if all(isinstance(item, dict) for item in items) else items
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def know_replacements() -> None:
+    """Let change sets say of each property what its resource schema says, for types that the emulator does not know:
+    of those it says Conditional, whichever property changes.
+    """
+    for type_, known in BEHAVIOUR.items():
+        if type_ not in provisioners._REPLACING_PROPERTIES:
+            provisioners._REPLACING_PROPERTIES[type_] = tuple(known["replaces"])
+            provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_] = tuple(known["may_replace"])
 
 
 def delete_instance(physical_id: str, properties: Properties) -> None:
@@ -93,7 +129,8 @@ def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: C
 
 
 def main() -> None:
-    provisioners._RESOURCE_HANDLERS["AWS::EC2::Instance"] = {
+    know_replacements()
+    provisioners._RESOURCE_HANDLERS[INSTANCE] = {
         "create": create_instance,
         "update": update_instance,
         "delete": delete_instance,

@@ -26,7 +26,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_scripts_snapshots_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("bootstrap_scripts/linux/user-data.sh.j2", "plan/aws/regions.json", "py.typed", "worker/shim.py"):
+    for needed in (
+        "bootstrap_scripts/linux/user-data.sh.j2",
+        "plan/aws/regions.json",
+        "prices/table.json",
+        "py.typed",
+        "review/report.schema.json",
+        "worker/shim.py",
+    ):
         assert f"factory_cdk/{needed}" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 

@@ -57,6 +57,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style>
 
 
 def main() -> None:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--example", choices=[*EXAMPLES], default="mixed")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "review.png")

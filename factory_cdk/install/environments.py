@@ -23,7 +23,7 @@ from factory_cdk.home import disk, make_private
 from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
 from factory_cdk.pack.paths import native
-from factory_cdk.pack.requirements.building import environment_for_version, make_buildable
+from factory_cdk.pack.requirements.building import build_variables, make_all_buildable, place_for_uv
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
 from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts, lay_out_source
 from factory_cdk.state.locks import holding, take_lock
@@ -218,7 +218,8 @@ def _install_lines(wanted: Environment, tool: Uv) -> None:
     hashed = all("--hash" in line for line in wanted.lines)
     check = "--require-hashes" if hashed else "--verify-hashes"
     install = ["pip", "install", "--no-deps", check, "--python", str(wanted.python), "-r", str(lock)]
-    _uv(tool, install, wanted, wanted.context or wanted.folder)
+    scratch = wanted.folder / "configuration"
+    _uv(tool, install, wanted, place_for_uv(wanted.context, scratch) if wanted.context else wanted.folder)
 
 
 def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
@@ -239,15 +240,13 @@ def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
         (site / "factory_cdk_base.pth").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         root = lay_out_source(unpack(project.archive, packed), project.facts.subdirectory, copy)
         folders = [] if project.folder is None else [root / native(project.folder)]
-        for folder in folders:
-            make_buildable(folder)
+        make_all_buildable(copy)
+        variables = build_variables(copy, project.facts.version or f"0+b{project.digest[:12]}")
         requirements.write_text("".join(f"{line}\n" for line in _local(folders, copy, project.facts)), encoding="utf-8")
-    version = environment_for_version(project.facts.version or f"0+b{project.digest[:12]}")
     install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "-r", str(requirements)]
-    told = tool.with_variables(version)
-    said = told.say(install, folders[0] if folders else copy)
+    said = tool.with_variables(variables).say(install, folders[0] if folders else copy)
     if said.code:
-        raise told.failure(said, f"{wanted.what} cannot be installed")
+        raise tool.failure(said, f"{wanted.what} cannot be installed")
     with disk(copy):
         for leftover in (packed, copy):
             shutil.rmtree(leftover)

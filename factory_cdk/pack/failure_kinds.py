@@ -14,8 +14,9 @@ class Kind:
     """A kind of failure: its name, the beginning of its sentence, in which parts of uv's error that may stand (git's
     stands in a line of its own), and what to do about it.
 
-    `remedy` may use the groups of `sentence`, `{name}` (the package of the group `of`, without a version), and, of git,
-    `{url}` and `{host}`.
+    `remedy` may use the groups of `sentence`, `{name}` (the package of the group `of`, without a version), of git
+    `{url}` and `{host}`, and of a build `{what}` (its first group) and `{wheel}` (what else to do where a package of an
+    index is built).
     """
 
     name: str
@@ -33,7 +34,7 @@ _BECAUSE = r"(?:.*\b(?:because|Because|and|that) |)"
 """The beginning of an explanation of uv's resolver, a chain of `Because … and …, we can conclude that …`."""
 
 _CREDENTIALS = "the index wants credentials: give them to uv (UV_INDEX_<NAME>_PASSWORD, netrc, a keyring) or to pip"
-_OUTSIDE = "what a bot needs has to be inside its source: move it there, or name the folder around both as the source"
+OUTSIDE = "what a bot needs has to be inside its source: move it there, or name the folder around both as the source"
 _NEWER = "{of} needs Python {needs}: name such a `python` for the bot's sectors in the plan, or require another {name}"
 _RELEASES = "see the releases of {name} (`pip index versions {name}`)"
 _ACCESS = r"fatal: unable to access '[^']*': "
@@ -84,7 +85,7 @@ UV_KINDS: tuple[Kind, ...] = (
             "Distribution not found at: file:",
             r"`[^`]+` references a workspace in `tool\.uv\.sources`.* is not a workspace member",
         ),
-        _OUTSIDE,
+        OUTSIDE,
     ),
     _kind(
         "no such Python",
@@ -142,6 +143,119 @@ UV_KINDS: tuple[Kind, ...] = (
     ),
 )
 """The kinds of uv's failures; the first whose sentence begins one of uv's texts is the one."""
+
+_GONE = r"(?:[\w.]+: )?\[Errno 2\] No such file or directory: "
+_NOT_FOUND = r"(?:/bin/)?(?:ba)?sh: (?:line )?(?:[0-9]+: )?(?P<{}>{}): (?:command )?not found"
+_PROGRAM = (
+    r"cmake3?|ninja|make|meson|go|node|npm|yarn|pnpm|swig|nvcc|pkg-config|protoc|bazel|bison|flex|java|javac|ant|mvn"
+    r"|patch|perl|nasm|pandoc|\w+[-_]config"
+)
+_COMPILER = r"(?:[\w-]+-)?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+|gfortran|f77)(?:-[0-9.]+)?"
+"""Programs that builds run."""
+
+BUILD_KINDS: tuple[Kind, ...] = (
+    _kind(
+        "crates",
+        (
+            "error: failed to (?:get `[^`]+` as a dependency|download from `|fetch `|query replaced source registry)",
+            "(?:Caused by: )?(?:error: )?failed to (?:download|load source for dependency|update registry) ",
+            r"warning: spurious network error \(",
+        ),
+        "its build fetches crates of Rust: let cargo reach their registry, by the network or by its "
+        "configuration{wheel}",
+    ),
+    _kind(
+        "old Rust",
+        (
+            r"error: (?:package|rustc) .*\b(?:requires rustc|is not supported)\b",
+            r"error: .*\brequires (?:rustc|Rust) [0-9.]+",
+            r"(?:error: )?feature `edition20\d\d` is required",
+        ),
+        "its build needs a newer Rust: `rustup update` on the machine that builds it{wheel}",
+    ),
+    _kind(
+        "Rust",
+        (
+            "Rust not found, installing into a temporary directory",
+            "Cargo, the Rust package manager, is not installed",
+            "error: can't find Rust compiler",
+            r"Caused by: Cargo metadata failed\. Do you have cargo in your PATH",
+            r"(?:Caused by: )?Failed to (?:find|run|execute|get) .*\b(?:rustc|cargo)\b",
+            _GONE + "'(?:cargo|rustc|rustup)'",
+            _NOT_FOUND.format("program", "cargo|rustc"),
+        ),
+        "its build needs Rust: install cargo and rustc (with rustup) on the machine that builds it, and put them on "
+        "PATH{wheel}",
+    ),
+    _kind(
+        "CMake",
+        (
+            r"(?:[\w.]+\.)?CMakeNotFoundError\b",
+            r"(?:RuntimeError: )?CMake must be installed",
+            "Problem with the CMake installation, aborting build",
+            r"(?:CMake Error.*: *)?CMake [0-9.]+ or higher is required",
+            _GONE + "'cmake3?'",
+            _NOT_FOUND.format("program", "cmake"),
+        ),
+        "its build needs CMake, or a newer one: add `cmake` to `requires` of its [build-system], or install it on the "
+        "machine that builds it{wheel}",
+    ),
+    _kind(
+        "compiler",
+        (
+            "CMake Error: CMAKE_(?P<a>C|CXX|Fortran|CUDA)_COMPILER not set",
+            "No CMAKE_(?P<b>C|CXX|Fortran|CUDA)_COMPILER could be found",
+            "(?:error: )?command '(?P<c>[^']+)' failed: No such file or directory",
+            "(?:error: )?[Uu]nable to execute '?(?P<d>[^':]+)'?: No such file or directory",
+            r"(?:\S+ )?ERROR: Unknown compiler\(s\): \[\['?(?P<e>[^',\]]+)",
+            rf"{_GONE}'(?P<g>{_COMPILER})'",
+            r"error: Microsoft (?P<f>Visual C\+\+) [0-9.]+ or greater is required",
+        ),
+        "its build needs a compiler ({what}): install it on the machine that builds it{wheel}",
+    ),
+    _kind(
+        "header",
+        r"(?:\S+: )?fatal error: '?(?P<a>[\w./+-]+\.(?:h|hpp|hh))'?(?:: No such file or directory| file not found)",
+        "its build needs {what}: install the development package that has it (python3-dev has Python.h) on the machine "
+        "that builds it{wheel}",
+    ),
+    _kind(
+        "library",
+        (
+            r"(?:\S+ )?ERROR: Dependency \"(?P<a>[^\"]+)\" not found",
+            r"Package '?(?P<b>[\w.+-]+)'?(?:, required by '[^']*',)? (?:was )?not found",
+            "No package '(?P<c>[^']+)' found",
+        ),
+        "its build needs the library {what}: install its development package on the machine that builds it{wheel}",
+    ),
+    _kind(
+        "program",
+        (
+            rf"{_GONE}'(?P<a>{_PROGRAM})'",
+            _NOT_FOUND.format("b", r"[\w.+-]+"),
+            rf"(?:Error: )?(?P<c>{_PROGRAM}) (?:executable )?(?:is )?not found",
+            'CMake Error: CMake was unable to find a build program corresponding to "(?P<d>[^"]+)"',
+        ),
+        "its build runs {what}, which is not installed: install it on the machine that builds it{wheel}",
+    ),
+    _kind(
+        "git in a build",
+        (
+            r"fatal: not a git repository\b",
+            "fatal: No (?:names found|tags can describe|annotated tags can describe)",
+            _GONE + "'git'",
+            r"(?:[\w.]+: )?Command '?\[?'?git\b.*returned non-zero exit status",
+            r"(?:git\.exc\.)?InvalidGitRepositoryError\b",
+            r"dulwich\.errors\.NotGitRepository\b",
+            r"(?:LookupError: )?setuptools-scm was unable to detect version for",
+        ),
+        "its build asks git, and a bundle has no git repository: write what it asks for, the version perhaps, in a "
+        "file of the source, or let setuptools-scm take the version from git, which is told it{wheel}",
+    ),
+)
+"""The kinds of failures of build backends and of the programs that they run, told in lines of their own; the first of
+the kinds that has such a line is the one.
+"""
 
 GIT_KINDS: tuple[Kind, ...] = (
     _kind(

@@ -19,7 +19,7 @@ from factory_cdk.bundle import without_credentials
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output
-from factory_cdk.pack.failure_kinds import GIT_KINDS, UV_KINDS, Kind, Part
+from factory_cdk.pack.failure_kinds import BUILD_KINDS, GIT_KINDS, UV_KINDS, Kind, Part
 
 MOST_SHOWN = 12
 """Lines of a build backend's or of git's output that a message shows; all of it is in the log file."""
@@ -74,7 +74,7 @@ def read_uv_error(text: str) -> UvError:
             current = None  # a warning, or uv's words outside of an error
         elif current is not None:
             said = line.strip(" │")
-            if _PRINTED.fullmatch(said) and current is not printed:
+            if _PRINTED.fullmatch(said):
                 current = printed
             elif current is printed:
                 printed.append(line.removeprefix(" " * 9))
@@ -93,6 +93,8 @@ def kind_of_uv_error(error: UvError) -> tuple[str, str]:
                 if found := kind.sentence.match(" ".join(text.split())):  # uv wraps its lines
                     if kind.name == "git" and (inner := _git_kind(error.printed)) is not None:
                         return kind.name, _filled(inner.remedy, {"url": "ADDRESS", "host": "HOST"})
+                    if kind.name == "build" and (why := _build_kind(error)) is not None:
+                        return why
                     return kind.name, _filled(kind.remedy, found.groupdict(), error)
     return "other", "see what uv says, and correct the requirements"
 
@@ -139,18 +141,33 @@ def _git_kind(lines: Iterable[str]) -> Kind | None:
     return next((kind for kind in GIT_KINDS if any(kind.sentence.match(line) for line in said)), None)
 
 
+def _build_kind(error: UvError) -> tuple[str, str] | None:
+    """The kind of failure of a build backend, and what to do about it: the first kind that one of its lines tells."""
+    said = [line.strip(" │╰├─▶💥") for line in error.printed]
+    for kind in BUILD_KINDS:
+        for line in said:
+            if found := kind.sentence.match(line):
+                what = next((value for value in found.groupdict().values() if value), "").replace("CXX", "C++")
+                return kind.name, _filled(kind.remedy, {"what": what}, error)
+    return None
+
+
 def _filled(remedy: str, groups: Mapping[str, str | None], error: UvError | None = None) -> str:
     of = (groups.get("of") or groups.get("only") or "").rstrip(",.")
     package = error.package if error else None
+    from_index = package is not None and "==" in package
     build = (
         f"{package} has to be built here, and its build fails: require a version with a wheel for this Python, "
         "name another `python` in the plan, or install what its build needs"
-        if package and "==" in package
+        if from_index
         else "the project's own build fails: correct it; "
         "a pyproject.toml without [build-system] is not installed, its code is used as it is"
     )
     name = re.split(r"[\[=<>!~;@ ]", of, maxsplit=1)[0]
     values = {**{key: value or "" for key, value in groups.items()}, "of": of, "name": name, "build": build}
+    values["wheel"] = (
+        f", or require a version of {(package or '').partition('==')[0]} that has a wheel" if from_index else ""
+    )
     return remedy.format(**values)
 
 

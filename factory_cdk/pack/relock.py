@@ -32,7 +32,9 @@ def differences(before: Lock | None, after: Lock) -> tuple[Change, ...]:
             found.append(Change(name, "removed"))
         elif name not in was:
             bot = after.bots[name]
-            what = f"commit {bot.commit[:12]}" if bot.commit else f"{len(bot.requirements)} requirements"
+            count = len(bot.requirements)
+            requirements = f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}"
+            what = f"commit {bot.commit[:12]}" if bot.commit else requirements
             found.append(Change(name, f"new: {what}"))
         elif was[name] != after.bots[name]:
             found += [Change(name, what) for what in _of_bot(was[name], after.bots[name])]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from factory_cdk.bundle import Bundle
+from factory_cdk.bundle import Bundle, Layout
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.left_out import LeftOut, summary
 from factory_cdk.pack.lockfile import LockedBot
+from factory_cdk.pack.requirements.outside import path_in_source
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
 
@@ -30,8 +31,9 @@ OnProgress = Callable[[Progress], None]
 @dataclass(frozen=True, slots=True)
 class BotSummary:
     """What a bundle holds and where that comes from, for people: `size` in bytes, the count of its `files` and of its
-    locked `requirements`, the files that were `read` for these, the `version` that git gives its project, what ignore
-    files `left_out` (see `left_out.summary`), whether anything was `fetched`, and how many `seconds` it took.
+    locked `requirements`, the files that were `read` for these, the `projects` that are installed with them, both as
+    paths in the source (`.` is the source itself), the `version` that git gives these, what ignore files `left_out`
+    (see `left_out.summary`), whether anything was `fetched`, and how many `seconds` it took.
     """
 
     digest: str
@@ -41,6 +43,7 @@ class BotSummary:
     files: int
     requirements: int
     read: tuple[str, ...]
+    projects: tuple[str, ...]
     version: str | None
     left_out: str
     fetched: bool
@@ -49,12 +52,16 @@ class BotSummary:
     def __str__(self) -> str:
         """All of it in one line."""
         parts = [f"{self.size:,} bytes in {self.files:,} {'file' if self.files == 1 else 'files'}"]
-        if self.read or self.requirements:
-            read = f" from {', '.join(self.read)}" if self.read else ""
-            count = self.requirements
-            parts.append(f"{count or 'no'} {'requirement' if count == 1 else 'requirements'}{read}")
-        if self.version is not None:
-            parts.append(f"version {self.version}")
+        count = f"{self.requirements:,} locked {'requirement' if self.requirements == 1 else 'requirements'}"
+        if self.kind == "pypi":
+            parts.append(f"{count} of {', '.join(['the package', *self.read])}")
+        elif self.read:
+            parts.append(f"{count if self.requirements else 'no requirements'} from {', '.join(self.read)}")
+        else:
+            parts.append("nothing that lists requirements")
+        if self.projects:
+            version = "" if self.version is None else f" as version {self.version}"
+            parts.append(f"installs {', '.join('itself' if one == '.' else one for one in self.projects)}{version}")
         if self.left_out:
             parts.append(f"ignore files left out {self.left_out}")
         parts.append(f"packed in {self.seconds:.1f} s" if self.fetched else f"{self.seconds:.1f} s, nothing to fetch")
@@ -95,12 +102,19 @@ class PackedBot:
             size=bundle.size,
             files=bundle.files,
             requirements=len(bundle.requirements),
-            read=self.read,
+            read=tuple(path_in_source(path, bundle.layout.subdirectory) for path in self.read),
+            projects=_installed(bundle.layout),
             version=self.version,
             left_out=summary(self.left_out),
             fetched=self.fetched,
             seconds=self.seconds,
         )
+
+
+def _installed(layout: Layout) -> tuple[str, ...]:
+    """The projects that are installed with a bundle, its own first, as paths in its source."""
+    own = () if layout.project is None else (path_in_source(layout.project, layout.subdirectory),)
+    return (*own, *(project.partition(" ;")[0] for project in layout.projects))
 
 
 @dataclass(frozen=True, slots=True)

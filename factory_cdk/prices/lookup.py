@@ -60,6 +60,8 @@ def instance_hour(
     if price is None or platform == "linux":
         return price
     licence = table.windows.get(type_)
+    if isinstance(licence, Mapping):
+        licence = licence.get(region)
     return None if licence is None else price + licence
 
 

@@ -29,12 +29,13 @@ class PriceTable:
     """All prices in USD. The mappings are read with `lookup.py`.
 
     `instances` has the price of an hour of every type in every region (Linux, shared tenancy), `windows` what Windows
-    adds to an hour of a type in every region, `volumes` and `services` the rates of a volume type or service by region.
+    adds to an hour of a type: one price for all regions, or one by region where they differ. `volumes` and `services`
+    have the rates of a volume type or a service by region.
     """
 
     sources: tuple[PriceSource, ...]
     instances: Mapping[str, Mapping[str, Decimal]]
-    windows: Mapping[str, Decimal]
+    windows: Mapping[str, Decimal | Mapping[str, Decimal]]
     volumes: Mapping[str, Mapping[str, Mapping[str, Any]]]
     services: Mapping[str, Mapping[str, Decimal]]
 
@@ -71,13 +72,16 @@ def parse_table(text: str) -> PriceTable:
     sources = tuple(PriceSource(**source) for source in data["sources"])
     for source in sources:
         date.fromisoformat(source.date)
+
+    def by_region(row: list[Decimal | None]) -> dict[str, Decimal]:
+        return {region: price for region, price in zip(regions, row, strict=True) if price is not None}
+
     return PriceTable(
         sources=sources,
-        instances={
-            type_: {region: price for region, price in zip(regions, row, strict=True) if price is not None}
-            for type_, row in data["instances"].items()
+        instances={type_: by_region(row) for type_, row in data["instances"].items()},
+        windows={
+            type_: by_region(price) if isinstance(price, list) else price for type_, price in data["windows"].items()
         },
-        windows=data["windows"],
         volumes=data["volumes"],
         services=data["services"],
     )

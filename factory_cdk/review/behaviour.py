@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.facts import update_behaviour
@@ -32,6 +32,8 @@ one whose root is an instance store is replaced (`Update requires: Some interrup
 AWS::EC2::Instance, https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-instance.html).
 """
 
+_IN_PLACE_TEXT = "changed without interruption"
+
 _IN_PLACE = frozenset({"SecurityGroupIds"})
 """Conditional in the schema for EC2-Classic, which ended in 2022; in a VPC they are changed without interruption."""
 
@@ -48,50 +50,68 @@ def replacement(type_: str, name: str) -> str:
 
 def effect_of(resource: Resource, name: str, before: Json, after: Json) -> tuple[Effect, str]:
     """What a change of the property `name` of `resource` from `before` to `after` does, and a sentence why."""
+    if resource.type != INSTANCE:  # what is replaced then is not what runs the bots
+        replaced = replacement(resource.type, name) == "True"
+        return (
+            Effect.UPDATE,
+            f"one that exists cannot get another {name}: it is replaced" if replaced else _IN_PLACE_TEXT,
+        )
     match replacement(resource.type, name):
         case "True":
-            return Effect.REPLACE, f"{_word(resource)} that exists cannot get another {name}"
+            return Effect.REPLACE, f"an instance that exists cannot get another {name}"
         case "Conditional":
             return _conditional(name, before, after)
-    return Effect.UPDATE, "changed without interruption"
+    return Effect.UPDATE, _IN_PLACE_TEXT
 
 
 def _conditional(name: str, before: Json, after: Json) -> tuple[Effect, str]:
     if name in _IN_PLACE:
-        return Effect.UPDATE, "changed without interruption"
+        return Effect.UPDATE, _IN_PLACE_TEXT
     if name in _STOPS:
         return Effect.RESTART, "the instance stops and starts (with an instance store as its root: is replaced)"
     if name == "BlockDeviceMappings":
         # "you can modify only the DeleteOnTermination parameter […] without interrupting the instance"
         changed = [path for path, _, _ in differences(before, after)]
         if changed and all(path.endswith(".Ebs.DeleteOnTermination") for path in changed):
-            return Effect.UPDATE, "changed without interruption"
+            return Effect.UPDATE, _IN_PLACE_TEXT
         return Effect.REPLACE, "the volumes of an instance that exists cannot be changed"
     return Effect.MAY_REPLACE, "CloudFormation decides when it updates whether it is replaced"
 
 
-def _word(resource: Resource) -> str:
-    return "an instance" if resource.type == INSTANCE else "a resource"
-
-
-def refers_to(value: Json, logical_ids: Mapping[str, object]) -> bool:
-    """Whether `value` has a Ref, Fn::GetAtt or Fn::Sub of one of `logical_ids` in it."""
+def references(value: Json) -> Iterator[tuple[str, bool]]:
+    """What `value` refers to by Ref, Fn::GetAtt or Fn::Sub: the name, and whether it is an attribute of it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key == "Ref" and item in logical_ids:
-                return True
-            if (
-                key == "Fn::GetAtt"
-                and (item[0] if isinstance(item, list | tuple) else item.split(".")[0]) in logical_ids
-            ):
-                return True
-            if key == "Fn::Sub" and any(_in_text(json.dumps(item), one) for one in logical_ids):
-                return True
-            if refers_to(item, logical_ids):
-                return True
-        return False
-    return isinstance(value, list | tuple) and any(refers_to(item, logical_ids) for item in value)
+            if key == "Ref" and isinstance(item, str):
+                yield item, False
+            elif key == "Fn::GetAtt" and item:
+                yield (item.split(".") if isinstance(item, str) else item)[0], True
+            elif key == "Fn::Sub" and isinstance(item, str):
+                yield from _in_text(item)
+            elif key == "Fn::Sub" and item:
+                yield from (*_in_text(str(item[0])), *references(item[1:]))
+            else:
+                yield from references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
 
 
-def _in_text(text: str, logical_id: str) -> bool:
-    return f"${{{logical_id}}}" in text or f"${{{logical_id}." in text
+def _in_text(text: str) -> Iterator[tuple[str, bool]]:
+    for name in re.findall(r"\$\{([^!}][^}]*)\}", text):
+        logical_id, dot, _ = name.partition(".")
+        yield logical_id, bool(dot)
+
+
+def looked_up(value: Json, mappings: Mapping[str, Json]) -> Json:
+    """`value` with every Fn::FindInMap replaced by what it finds in `mappings`, as CloudFormation does before it
+    compares; one that finds nothing stays as it is.
+    """
+    if isinstance(value, Mapping):
+        if value.keys() == {"Fn::FindInMap"}:
+            found: Json = mappings
+            for key in value["Fn::FindInMap"]:
+                found = found.get(key) if isinstance(found, Mapping) and isinstance(key, str) else None
+            return value if found is None else found
+        return {key: looked_up(item, mappings) for key, item in value.items()}
+    return [looked_up(item, mappings) for item in value] if isinstance(value, list | tuple) else value

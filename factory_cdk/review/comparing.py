@@ -50,7 +50,6 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
         resources=changes,
         hazards=tuple(_hazards(before, after, sectors, changes)),
         versions=(before.version, after.version) if before and after and before.version != after.version else None,
-        notes=tuple(dict.fromkeys((*(before.notes if before else ()), *(after.notes if after else ())))),
     )
 
 
@@ -125,6 +124,8 @@ def _no_update(sector: SectorReport) -> str | None:
         return f"sector {sector.name} is {sector.verdict}"
     for one in sector.why:
         parts = one.what.split(".")
-        if parts[0] == "secrets" or (parts[0] == "bots" and (len(parts) == 2 or parts[2] in ("queue", "successors"))):
+        if parts[0] == "secrets" or (
+            parts[0] == "bots" and (len(parts) == 2 or parts[2] in ("queue", "queue-region", "successors"))
+        ):
             return f"{one.what} differs"
     return None

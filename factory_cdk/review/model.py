@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from factory_cdk.pack.requirements.changes import Dependency as Dependency
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.plan.model import Json
 
 FORMAT = 1
@@ -58,8 +58,8 @@ class Difference:
 class ResourceChange:
     """What CloudFormation will do to one resource, in the words of its change sets: `action` is Add, Modify or Remove,
     `replacement` (of a Modify) is True, Conditional or False as its resource schema has it, `properties` are the
-    top-level properties that differ and `references` those among them that differ only because they refer to a resource
-    that is replaced. `sector` is the plan's (None: a queue).
+    top-level properties that differ and `references` those among them that differ, or may, only because they refer to
+    a resource that changes. `sector` is the plan's (None: a queue).
     """
 
     stack: str
@@ -258,7 +258,6 @@ class StageReport:
     resources: tuple[ResourceChange, ...] = ()
     hazards: tuple[str, ...] = ()
     versions: tuple[str, str] | None = None
-    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property

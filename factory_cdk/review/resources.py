@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from factory_cdk.design.model import Resource
-from factory_cdk.review.behaviour import refers_to, replacement
+from factory_cdk.review.behaviour import looked_up, references, replacement
 from factory_cdk.review.model import ResourceChange
 from factory_cdk.review.sides.side import StackSide
 from factory_cdk.review.values import same
@@ -47,18 +48,28 @@ def _whole(stack: StackSide, resource: Resource, action: str) -> ResourceChange:
 
 
 def _of_stack(old: StackSide, new: StackSide) -> Iterator[ResourceChange]:
-    replaced: dict[str, object] = {}
-    changes: dict[str, ResourceChange] = {}
-    while True:  # what is replaced changes what refers to it, which may be replaced for that
-        changes = {one.logical_id: one for one in _compared(old, new, replaced)}
-        now: dict[str, object] = {name: None for name, one in changes.items() if one.replacement == "True"}
-        if now.keys() == replaced.keys():
+    if old.mappings != new.mappings:
+        old, new = _without_mappings(old), _without_mappings(new)
+    found: dict[str, ResourceChange] = {}
+    while True:  # what changes changes what refers to it, which may be replaced for that
+        modified = {name: one.replacement for name, one in found.items() if one.action == "Modify"}
+        found = {one.logical_id: one for one in _compared(old, new, modified)}
+        if modified == {name: one.replacement for name, one in found.items() if one.action == "Modify"}:
             break
-        replaced = now
-    yield from changes.values()
+    yield from found.values()
 
 
-def _compared(old: StackSide, new: StackSide, replaced: Mapping[str, object]) -> Iterator[ResourceChange]:
+def _without_mappings(stack: StackSide) -> StackSide:
+    """`stack` with what its resources look up in its mappings in them."""
+    resources = {
+        name: replace(one, properties=looked_up(one.properties, stack.mappings))
+        for name, one in stack.resources.items()
+    }
+    return replace(stack, resources=resources, mappings={})
+
+
+def _compared(old: StackSide, new: StackSide, modified: Mapping[str, str | None]) -> Iterator[ResourceChange]:
+    """The changes of the resources, when those that are `modified` are replaced as it says."""
     for name in dict.fromkeys((*old.resources, *new.resources)):
         was, now = old.resources.get(name), new.resources.get(name)
         if was is None or now is None:
@@ -70,15 +81,39 @@ def _compared(old: StackSide, new: StackSide, replaced: Mapping[str, object]) ->
             yield ResourceChange(new.name, name, now.type, "Modify", "True", ("Type",), sector=now.sector)
         else:
             keys = dict.fromkeys((*was.properties, *now.properties))
-            changed = tuple(key for key in keys if not same(was.properties.get(key), now.properties.get(key)))
-            referring = tuple(
-                key for key in keys if replaced and key not in changed and refers_to(now.properties.get(key), replaced)
-            )
+            changed = {
+                key: replacement(now.type, key)
+                for key in keys
+                if not same(was.properties.get(key), now.properties.get(key))
+            }
+            referring = {
+                key: effect
+                for key in keys
+                if modified and key not in changed and (effect := _by_reference(now, key, modified)) is not None
+            }
             if changed or referring:
-                worst = max((replacement(now.type, key) for key in (*changed, *referring)), key=_REPLACEMENTS.index)
-                yield ResourceChange(
-                    new.name, name, now.type, "Modify", worst, (*changed, *referring), referring, now.sector
-                )
+                worst = max((*changed.values(), *referring.values()), key=_REPLACEMENTS.index)
+                properties = (*changed, *referring)
+                yield ResourceChange(new.name, name, now.type, "Modify", worst, properties, (*referring,), now.sector)
+
+
+def _by_reference(resource: Resource, key: str, modified: Mapping[str, str | None]) -> str | None:
+    """How a property that stays as it is replaces `resource`, because it refers to what is `modified`; None: it does
+    not change.
+
+    An id changes when its resource is replaced, and an attribute may change with any change. Whether they do is known
+    beforehand only of what is surely replaced (`Evaluation` in
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChangeDetail.html).
+    """
+    causes = {
+        modified[name]
+        for name, attribute in references(resource.properties.get(key))
+        if name in modified and (attribute or modified[name] != "False")
+    }
+    if not causes:
+        return None
+    own = replacement(resource.type, key)
+    return "Conditional" if own == "True" and "True" not in causes else own
 
 
 def name_conflicts(

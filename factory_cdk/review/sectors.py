@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json, SecretReference
@@ -13,7 +14,7 @@ from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
 from factory_cdk.review.sides.side import SectorBot, SectorSide, StageSide
-from factory_cdk.review.values import differences, same
+from factory_cdk.review.values import differences, exact_differences, same
 
 ALARM = "AWS::CloudWatch::Alarm"
 _PARAMETER = "AWS::SSM::Parameter"
@@ -37,7 +38,7 @@ def sector_report(
     """The report of the sector `name`, which one of the two sides has; `changes` are those of its resources."""
     old = before.sectors.get(name) if before else None
     new = after.sectors.get(name) if after else None
-    found = tuple(_differences(before, after, old, new, changes))
+    found = tuple(_with_line(one, name, after) for one in _differences(before, after, old, new, changes))
     verdict = _verdict(old, new, found)
     side = new or old
     assert side is not None  # noqa: S101 - the name is from one of the two
@@ -53,6 +54,12 @@ def sector_report(
         stack_after=new.stack if new else None,
         line=new.line if new else None,
     )
+
+
+def _with_line(found: Difference, sector: str, after: StageSide | None) -> Difference:
+    """`found` with the line of the new plan that says it, where one does."""
+    line = after.line_of(sector, found.what) if after else None
+    return found if line is None else replace(found, line=line)
 
 
 def _verdict(old: SectorSide | None, new: SectorSide | None, found: Sequence[Difference]) -> Verdict:
@@ -85,6 +92,7 @@ def _differences(
             moved = True
             yield Difference(what, was, now, Effect.REPLACE, _ELSEWHERE, new.line)
     yield from _of_bots(old, new)
+    yield from _of_queue_regions(before, after, old, new)
     yield from _of_resources(before, after, old, new, () if moved else changes)
 
 
@@ -108,6 +116,21 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         yield Difference("bots", *order, why="their order in the release", line=new.line)
 
 
+def _of_queue_regions(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
+    """Queues of the sector's bots that are in another region afterwards; their names are the same there."""
+    for name, bot in new.bots.items():
+        if name in old.bots:
+            was, now = _queue_region(before, old.bots[name]), _queue_region(after, bot)
+            if was != now:
+                yield Difference(f"bots.{name}.queue-region", was, now, why="it reads another queue", line=new.line)
+
+
+def _queue_region(stage: StageSide, bot: SectorBot) -> str | None:
+    queue = stage.queues.get(bot.release.queue)
+    stack = stage.stacks.get(queue.stack or "") if queue else None
+    return stack.region if stack else None
+
+
 def _queue(bot: SectorBot | None) -> Json:
     return None if bot is None else f"reads {bot.release.queue}"
 
@@ -124,7 +147,7 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
         if key in _CODE_KEYS or key in ("config", "secrets"):
             continue
         if key == "arguments":
-            for where, one, other in differences(old.get(key, {}), new.get(key, {}), prefix):
+            for where, one, other in exact_differences(old.get(key, {}), new.get(key, {}), prefix):
                 yield Difference(where, one, other, why="its workers restart with it", line=line)
             continue
         path = f"{prefix}.{key.replace('_', '-')}"
@@ -133,10 +156,10 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
             if olds != news:
                 yield Difference(path, olds, news, why="jobs that it finishes go elsewhere", line=line)
             continue
-        for where, one, other in differences(old.get(key), new.get(key), path):
+        for where, one, other in exact_differences(old.get(key), new.get(key), path):
             why = "it reads another queue" if key == "queue" else "its workers restart with it"
             yield Difference(where, one, other, why=why, line=line)
-    for where, one, other in differences(was.config, now.config, f"config.{name}"):
+    for where, one, other in exact_differences(was.config, now.config, f"config.{name}"):
         yield Difference(where, one, other, why="its workers restart with it", line=line)
     for where, one, other in differences(secret_sources(was), secret_sources(now), f"secrets.{name}"):
         yield Difference(where, one, other, why="where its value comes from", line=line)
@@ -233,6 +256,8 @@ def _named(resource: Resource | None) -> Json:
 def _kind(logical_id: str, sector: str) -> str:
     """`alarm`, `role`, `log group`, … of the resource of a sector."""
     rest = logical_id.removeprefix(logical(sector))
+    if rest.startswith("Secret"):
+        return "secret"
     return {"LogGroup": "log group", "InstanceProfile": "instance profile"}.get(rest, rest[:1].lower() + rest[1:])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from factory_cdk.canonical_json import canonical_json
 from factory_cdk.plan.model import Json
 
 _KEYS: Final = ("Key", "DeviceName", "DeviceIndex", "Sid", "Id", "PolicyName")
@@ -24,9 +25,21 @@ def differences(before: Json, after: Json, path: str = "") -> Iterator[tuple[str
         yield path, before, after
 
 
+def exact_differences(before: Json, after: Json, path: str) -> Iterator[tuple[str, Json, Json]]:
+    """As `differences`, of values that programs get as JSON: `5` is not `"5"` there, and lists have an order."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys((*before, *after)):
+            if key in before and key in after:
+                yield from exact_differences(before[key], after[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}", before.get(key), after.get(key)
+    elif canonical_json(before) != canonical_json(after):
+        yield path, before, after
+
+
 def same(before: Json, after: Json) -> bool:
     """Whether two values mean the same to CloudFormation, which takes `5` for `"5"` and `true` for `"true"`."""
-    if before is after or before == after:  # the quick answer for most
+    if before is after or (before == after and repr(before) == repr(after)):  # the quick answer for most; True is 1
         return True
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return before.keys() == after.keys() and all(same(before[key], after[key]) for key in before)
@@ -63,4 +76,6 @@ def _intrinsic(value: Mapping[str, Json]) -> bool:
 def _text(value: Json) -> Json:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # so it is in a template
     return str(value) if isinstance(value, int | float | str) else (value, None)

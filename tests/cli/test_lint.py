@@ -34,7 +34,7 @@ factory:
           MetadataOptions: {HttpTokens: optional}
           BlockDeviceMappings:
             - DeviceName: /dev/sda1
-              Ebs: {VolumeSize: 8, VolumeType: io1}
+              Ebs: {VolumeSize: 8, VolumeType: gp3}
         bots:
           draw: {config: {API_KEY: SECRET}}  # factory: ignore F705
       second:
@@ -103,7 +103,7 @@ def at(report: dict[str, Any], code: str) -> list[str]:
 
 @pytest.mark.slow
 def test_every_check_reports_at_the_plan_s_line(aws: dict[str, Any]) -> None:
-    assert at(aws, "F705") == ["Ebs: {VolumeSize: 8, VolumeType: io1}"]
+    assert at(aws, "F705") == ["Ebs: {VolumeSize: 8, VolumeType: gp3}"]
     assert at(aws, "F706") == ["m3.medium"]
     assert at(aws, "F707") == ["60"]
     assert at(aws, "F708") == ["terminate]"]

@@ -260,6 +260,22 @@ def test_a_project_that_cannot_be_built_is_told_with_what_helps(place: Place) ->
 
 
 @pytest.mark.slow
+def test_a_module_that_the_build_of_a_project_leaves_out_is_named(place: Place) -> None:
+    more = "def tell(payload): ...\n"
+    files = {
+        "backend.py": BACKEND,
+        "pyproject.toml": PROJECT,
+        "src/teller/__init__.py": TELLER,
+        "src/teller/more.py": more,
+    }
+    url = repository(place.folder / "project.git", files)
+    place.plan({"told": {"source": {"url": url}, "bot_path": "teller.more:tell"}})
+    refused = place.build(code=1)
+    assert "No module named 'teller.more'" in refused
+    assert "src/teller/more.py is in the source of told, but its project is installed without it" in refused
+
+
+@pytest.mark.slow
 def test_requirements_of_git_have_a_commit_in_the_place_of_a_hash(place: Place) -> None:
     library = place.folder / "library.git"
     project = PROJECT.replace("teller", "lib").replace('dependencies = ["shade"]', "")

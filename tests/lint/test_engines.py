@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lint_plans import PLAN, designed, loaded, with_parameters
+from lint_plans import PLAN, designed, loaded, with_parameters, with_resource
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lint.engines import engine_findings
@@ -24,8 +24,11 @@ def test_cdk_validates_though_this_process_has_started_it_without_validation(tmp
 
 @pytest.mark.slow
 def test_a_missing_property_is_one_finding_though_one_engine_names_the_place_where_it_would_be(tmp_path: Path) -> None:
-    volume = "BlockDeviceMappings: [{DeviceName: a, Ebs: {VolumeType: io1, VolumeSize: 100, Encrypted: true}}]"
-    found = engine_findings(designed(loaded(tmp_path, with_parameters(volume))), tmp_path)
+    volume = "BlockDeviceMappings: [{DeviceName: a, Ebs: {VolumeType: gp2, VolumeSize: 100, Encrypted: true}}]"
+    design = designed(loaded(tmp_path, with_parameters(volume)))
+    ebs = {"VolumeType": "io1", "VolumeSize": 100, "Encrypted": True}  # validation refuses it in a plan
+    broken = with_resource(design, "BoxInstance", BlockDeviceMappings=[{"DeviceName": "a", "Ebs": ebs}])
+    found = engine_findings(broken, tmp_path)
     (iops,) = [one for one in found if "E3671" in one.message]
     assert "[E3671, cfn-lint and CDK]" in iops.message
 

@@ -136,15 +136,16 @@ def wheel(folder: Path, name: str, version: str = "1.0", *, files: Mapping[str, 
     return target
 
 
-def sdist(folder: Path, name: str, version: str = "1.0") -> Path:
-    """A source distribution whose build would leave a mark; its metadata is all in PKG-INFO."""
+def sdist(folder: Path, name: str, version: str = "1.0", files: Mapping[str, str] | None = None) -> Path:
+    """A source distribution: of `files`, which have to be built to know its metadata, or with all of it in PKG-INFO."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}-{version}.tar.gz"
+    content = {
+        "PKG-INFO": f"Metadata-Version: {2.1 if files else 2.2}\nName: {name}\nVersion: {version}\n",
+        **(files or {"pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n'}),
+    }
     with tarfile.open(target, "w:gz") as archive:
-        for path, text in {
-            "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
-            "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n',
-        }.items():
+        for path, text in content.items():
             entry = tarfile.TarInfo(f"{name}-{version}/{path}")
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))

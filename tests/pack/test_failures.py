@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from pack_sources import BOT, at_path, bot, pack_one, plan_of, refusal, wheel, write_files
-from uv_says import BUILD, GIT, UV
+from uv_says import BUILD, BUILDS, GIT, UV, build_says
 
 from factory_cdk.pack import pack
 from factory_cdk.pack.command import Output
@@ -27,6 +28,21 @@ def test_the_kind_of_a_failure_of_uv_is_read_from_its_sentences(said: str, kind:
     assert found == kind
     assert remedy in what_to_do
     assert not re.search(r"[{}]", what_to_do)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy", "printed"), BUILDS, ids=[f"{kind}-{at}" for at, (kind, _, _) in enumerate(BUILDS)]
+)
+def test_a_build_that_fails_names_what_is_missing_where_it_runs(kind: str, remedy: str, printed: str) -> None:
+    found, what_to_do = kind_of_uv_error(read_uv_error(build_says(printed)))
+    assert found == kind
+    assert remedy in what_to_do
+    assert not re.search(r"[{}]", what_to_do)
+
+
+def test_of_a_package_of_an_index_another_version_may_help() -> None:
+    said = build_says("error: can't find Rust compiler\n", "cryptography==3.4")
+    assert kind_of_uv_error(read_uv_error(said))[1].endswith("or require a version of cryptography that has a wheel")
 
 
 @pytest.mark.parametrize(("said", "kind"), GIT)
@@ -90,3 +106,18 @@ def test_a_package_for_a_newer_python_is_told_with_the_python_that_it_needs(
     one = bot(at_path(code))
     packed = pack(plan_of(tmp_path, one, python="3.8"), [one], cache=tmp_path / "cache", env=env).bots[0]
     assert "networkx==3.2 needs Python >=3.9" in refusal(packed)
+
+
+def test_a_project_whose_toolchain_is_missing_is_told_which(tmp_path: Path, env: dict[str, str]) -> None:
+    backend = "import subprocess\ndef get_requires_for_build_wheel(config_settings=None):\n    subprocess.check_call(["
+    project = "[build-system]\nrequires=[]\nbuild-backend='backend'\nbackend-path=['.']\n[project]\nname='b'\n"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").symlink_to(str(shutil.which("git")))
+    for program, remedy in (("cargo", "needs Rust"), ("cmake", "needs CMake"), ("gcc", "a compiler (gcc)")):
+        files = {
+            "backend.py": f"{backend}{program!r}])\n",
+            "pyproject.toml": f"{project}dynamic=['version','dependencies']\n",
+        }
+        code = write_files(tmp_path / program, {**BOT, **files})
+        assert remedy in refusal(pack_one(tmp_path, bot(at_path(code)), {**env, "PATH": str(programs)}))

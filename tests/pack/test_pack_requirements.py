@@ -157,7 +157,8 @@ def test_requirements_are_resolved_once_and_again_when_they_change_or_are_asked_
         ("one @@ nonsense", "cannot be locked"),
         ("https://user:hunter2@127.0.0.1:1/x-1.0-py3-none-any.whl", "a url with credentials"),
         ("-i https://user:hunter2@127.0.0.1:1/simple", "a url with credentials"),
-        ("./libs/inner", "neither a hash nor a commit"),
+        ("https://127.0.0.1:1/one-1.0-py3-none-any.whl", "cannot be locked"),
+        ("./libs/other", "'./libs/other' is not in the source"),
         ("-r gone.txt", "gone.txt"),
     ],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_projects import built
 from pack_sources import BOT, TARGET, at_path, bot, names, pack_all, pack_one, refusal, wheel, write_files
 
-from factory_cdk.bundle import missed
+from factory_cdk.bundle import Bundle, Layout, missed, told_as_not_installed
 from factory_cdk.pack import PackedBot
 from factory_cdk.pack.left_out import LeftOut, summary
 
@@ -135,6 +137,42 @@ NAMED = [
         None,
         ["pyproject.toml's [dependency-groups] bots is not"],
     ),
+    (
+        "groups, some of them of development",
+        {
+            **PLAIN,
+            "pyproject.toml": f"{EMPTY}[dependency-groups]\ndocs-auto = []\nbots = []\npre-commit = []\ngpu = []\n",
+        },
+        None,
+        ["pyproject.toml's [dependency-groups] bots, gpu are not read: list in `dependencies`"],
+    ),
+    (
+        "many groups",
+        {**PLAIN, "pyproject.toml": EMPTY + "[dependency-groups]\n" + "".join(f"g{at} = []\n" for at in range(9))},
+        None,
+        ["[dependency-groups] g0, g1, g2 and 6 more are not read"],
+    ),
+    *(
+        (
+            name,
+            {**PLAIN, "pyproject.toml": EMPTY, name: ""},
+            None,
+            [f"pyproject.toml says what is required, and {name} is not read", "`requirements_path`"],
+        )
+        for name in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
+    ),
+    (
+        "programs of a project that is not installed",
+        {**PLAIN, "pyproject.toml": EMPTY + "[project.scripts]\nbx = 'b:run'\nby = 'b:run'\n"},
+        None,
+        ["pyproject.toml has no [build-system]", "[project.scripts] bx, by are not there", "add a [build-system]"],
+    ),
+    (
+        "an entry point of a project that is not installed",
+        {**PLAIN, "pyproject.toml": EMPTY + "[project.entry-points.acme]\nbx = 'b:run'\n"},
+        None,
+        ["[project.entry-points] acme is not there"],
+    ),
     ("a script's metadata", {"b.py": SCRIPT, "r.txt": "one\n"}, "r.txt", ["b.py (its script metadata) is not read"]),
     ("a file beside the module", {"bots/Pipfile": "", **BOT}, None, ["bots/Pipfile is not read"]),
 ]
@@ -152,6 +190,17 @@ def test_a_file_that_lists_requirements_and_is_not_read_is_named(
 
 
 QUIET = [
+    (
+        "groups of development of many names",
+        {
+            **PLAIN,
+            "pyproject.toml": EMPTY
+            + "[dependency-groups]\n"
+            + "".join(
+                f"{name} = ['one']\n" for name in ("docs-auto", "gha-update", "pre-commit", "typechecking", "mypy")
+            ),
+        },
+    ),
     ("development groups alone", {**PLAIN, "pyproject.toml": EMPTY + "[dependency-groups]\ndev = ['one']\n"}),
     (
         "included requirements",
@@ -287,6 +336,25 @@ def test_a_project_that_only_its_build_backend_can_read_is_read(case: str, tmp_p
     assert required(report.bots[0]) == ["six"]
 
 
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ("ModuleNotFoundError: No module named 'pkg.more'", "src/pkg/more.py"),
+        ("ModuleNotFoundError: No module named 'pkg.sub'", "src/pkg/sub/__init__.py"),
+        ("[Errno 2] No such file or directory: '/e/lib/python3.11/site-packages/pkg/a.json'", "src/pkg/a.json"),
+        ("[Errno 2] No such file or directory: '/e/lib/python3.11/site-packages/pkg/b.json'", None),
+        ("[Errno 2] No such file or directory: 'a.json'", None),
+        ("ModuleNotFoundError: No module named 'other'", None),
+    ],
+)
+def test_what_is_in_the_source_and_not_in_what_is_installed_is_named(message: str, path: str | None) -> None:
+    files = ["src/pkg/__init__.py", "src/pkg/more.py", "src/pkg/sub/__init__.py", "src/pkg/a.json"]
+    bundle = Bundle("b", "0", True, "path", "code", layout=Layout(("src", ""), "pyproject.toml", project=""))
+    said = told_as_not_installed(bundle, files, message)
+    assert said is None if path is None else said is not None and said.startswith(f"{path} is in the source of b")
+    assert told_as_not_installed(replace(bundle, layout=Layout(("src", ""))), files, message) is None
+
+
 def test_modules_with_the_name_of_a_standard_one_are_named(tmp_path: Path, env: dict[str, str]) -> None:
     files = {
         "src/b.py": PLAIN["b.py"],
@@ -313,3 +381,35 @@ def test_dependencies_of_a_poetry_project_without_a_build_system_are_named(tmp_p
         "add the [build-system] of poetry-core, and it is read",
     )
     assert pack_files({**PLAIN, "pyproject.toml": poetry}, tmp_path, env).notes == ()
+
+
+def test_a_lock_file_beside_what_the_plan_names_is_where_that_may_come_from(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    files = {**PLAIN, "pyproject.toml": EMPTY, "uv.lock": "", "requirements.txt": "one\n"}
+    assert pack_files(files, tmp_path, env, requirements_path="requirements.txt").notes == ()
+
+
+def test_what_pbr_reads_is_not_said_to_be_unread(tmp_path: Path, env: dict[str, str]) -> None:
+    files = {**PLAIN, **built("app"), "VERSION": "1", "setup.cfg": "# pbr\n", "requirements.txt": "one\n"}
+    assert not [note for note in pack_files(files, tmp_path, env).notes if "requirements.txt" in note]
+
+
+RUNS_GIT = {
+    "setup.py": {"setup.py": "subprocess.check_output(['git', 'describe'])"},
+    "a module that setup.py imports": {"setup.py": "from ver import v", "ver.py": "os.popen('git rev-parse HEAD')"},
+    "a hook of hatch": {"hatch_build.py": "import git\n"},
+}
+
+
+@pytest.mark.parametrize("case", RUNS_GIT)
+def test_a_build_that_runs_git_itself_is_named(case: str, tmp_path: Path, env: dict[str, str]) -> None:
+    files = {**built("app"), "VERSION": "1", **RUNS_GIT[case]}
+    notes = pack_files(files, tmp_path, env, "app:run").notes
+    assert len(notes) == 1
+    assert "runs git when the project is built, and a bundle has no git repository" in notes[0]
+
+
+def test_a_build_that_only_speaks_of_git_is_not_named(tmp_path: Path, env: dict[str, str]) -> None:
+    files = {**built("app"), "VERSION": "1", "setup.py": "url = 'git+https://h.io/x'  # see git\nimport gitlab\n"}
+    assert pack_files(files, tmp_path, env, "app:run").notes == ()

@@ -233,6 +233,160 @@ error: The build backend returned an error
     ("warning: the network is slow\n", "other", "see what uv says"),
 ]
 
+
+def build_says(printed: str, package: str = "b @ file:///tmp/b") -> str:
+    """What uv prints of a build that fails when the backend printed `printed`."""
+    said = printed if printed.startswith("\n[") else f"[stderr]\n{printed}"
+    lines = "\n".join(f"         {line}" for line in said.strip("\n").splitlines())
+    return (
+        f"error: Failed to build `{package}`\n  cause: The build backend returned an error\n"
+        "  cause: Call to `maturin.build_wheel` failed (exit status: 1)\n\n"
+        f"{lines}\n\nhint: Build failures usually indicate a problem with the package or the build environment\n"
+    )
+
+
+BUILDS: list[tuple[str, str, str]] = [
+    (
+        "Rust",
+        "cargo and rustc",
+        """
+[stdout]
+Rust not found, installing into a temporary directory
+
+[stderr]
+Computed rustc target triple: x86_64-unknown-linux-gnu
+Downloading rustup-init from https://static.rust-lang.org/rustup/dist/x86_64-unknown-linux-gnu/rustup-init
+httpx.ConnectError: [Errno -2] Name or service not known
+""",
+    ),
+    (
+        "Rust",
+        "cargo and rustc",
+        """
+[stderr]
+💥 maturin failed
+  Caused by: Cargo metadata failed. Do you have cargo in your PATH?
+  Caused by: No such file or directory (os error 2)
+Error: command ['maturin', 'pep517', 'build-wheel', '-i', '/b/bin/python'] returned non-zero exit status 1
+""",
+    ),
+    (
+        "Rust",
+        "cargo and rustc",
+        """
+[stdout]
+running build_rust
+
+[stderr]
+error: can't find Rust compiler
+To update pip, run:
+    pip install --upgrade pip
+""",
+    ),
+    (
+        "old Rust",
+        "newer Rust",
+        """
+[stderr]
+error: package `pyo3 v0.24.0` cannot be built because it requires rustc 1.63 or newer, while the currently active rustc
+💥 maturin failed
+""",
+    ),
+    (
+        "crates",
+        "fetches crates",
+        """
+[stderr]
+    Updating crates.io index
+error: failed to get `pyo3` as a dependency of package `rusty v1.0.0 (/tmp/maturin)`
+
+Caused by:
+  download of config.json failed
+💥 maturin failed
+  Caused by: Cargo metadata failed. Does your crate compile with `cargo build`?
+""",
+    ),
+    (
+        "compiler",
+        "(C++)",
+        """
+[stdout]
+*** scikit-build-core 1.1.2 using CMake 4.4.5 (wheel)
+
+[stderr]
+CMake Error at /b/cmake/data/share/cmake-4.4/Modules/CMakeDetermineCXXCompiler.cmake:47 (message):
+  Could not find the compiler specified in the environment variable CXX:
+
+  g++.
+
+CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage
+
+*** CMake configuration failed
+""",
+    ),
+    (
+        "compiler",
+        "(gcc)",
+        """
+[stdout]
+building 'ce' extension
+gcc -Wsign-compare -c ce.c -o build/temp.linux-x86_64-cpython-311/ce.o
+
+[stderr]
+error: [Errno 2] No such file or directory: 'gcc'
+""",
+    ),
+    ("compiler", "(x86_64-linux-gnu-gcc)", "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory\n"),
+    (
+        "compiler",
+        "(cc)",
+        """
+../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]
+The following exception(s) were encountered:
+Running `cc --version` gave "[Errno 2] No such file or directory: 'cc'"
+""",
+    ),
+    ("CMake", "needs CMake", "FileNotFoundError: [Errno 2] No such file or directory: 'cmake'\n"),
+    (
+        "CMake",
+        "needs CMake",
+        "scikit_build_core.errors.CMakeNotFoundError: Could not find CMake with version >=3.15\n",
+    ),
+    ("CMake", "newer one", "CMake 3.26 or higher is required.  You are running version 3.22.1\n"),
+    (
+        "header",
+        "needs libpq-fe.h",
+        """
+hd.c:1:10: fatal error: libpq-fe.h: No such file or directory
+    1 | #include <libpq-fe.h>
+      |          ^~~~~~~~~~~~
+compilation terminated.
+error: command '/usr/bin/gcc' failed with exit code 1
+""",
+    ),
+    (
+        "library",
+        "library openblasx",
+        '../meson.build:2:0: ERROR: Dependency "openblasx" not found (tried pkg-config and cmake)\n',
+    ),
+    ("program", "runs pg_config", "Error: pg_config executable not found.\n"),
+    ("program", "runs go", "/bin/sh: 1: go: not found\n"),
+    (
+        "git in a build",
+        "no git repository",
+        """
+[stderr]
+fatal: not a git repository (or any of the parent directories): .git
+Traceback (most recent call last):
+subprocess.CalledProcessError: Command '['git', 'describe', '--tags']' returned non-zero exit status 128.
+""",
+    ),
+    ("git in a build", "no git repository", "FileNotFoundError: [Errno 2] No such file or directory: 'git'\n"),
+    ("build", "the project's own build fails", "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'\n"),
+    ("build", "the project's own build fails", "print('needs cargo, cmake: not found'); raise SystemExit('rustc')\n"),
+]
+"""What build backends print, with the kind that it is and a word of what to do."""
+
 GIT: list[tuple[str, str]] = [
     ("fatal: unable to access 'https://h.io/dns-tls-403.git/': Could not resolve host: h.io", "no such host"),
     ("fatal: unable to access 'https://h.io/x.git/': The requested URL returned error: 403", "credentials"),

@@ -10,6 +10,7 @@ from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
 from factory_cdk.codes import HOLDS_SECRET
 from factory_cdk.diagnostics import Severity
+from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import GitSource, PathSource, PypiSource
 from factory_cdk.plan.schema.plan_schema import GIT_OPTIONS
 from factory_cdk.plan.sources import REFUSED_GIT_OPTIONS
@@ -514,3 +515,10 @@ def test_a_url_in_the_wrong_place_is_a_secret_all_the_same(old: str, tmp_path: P
     found = errors(load(LOCAL.replace(old, new), tmp_path))
     assert {one.code for one in found} <= {"F101", "F218"}  # no report shows the line of an F218
     assert found and "0123456789abc" not in "".join(f"{one.message}{one.hint}" for one in found)
+
+
+def test_a_package_may_have_requirements_beside_the_plan(tmp_path: Path) -> None:
+    bots = "bots: {b: {source: {pypi: tool}, bot_path: 'b:run', requirements_path: more.txt}}"
+    stage = "stages: {dev: {here: {type: local, bots: {b: }}}}"
+    (tmp_path / "plan.yml").write_text(f"factory: {{name: f, {bots}, {stage}}}\n")
+    assert read_plan(tmp_path / "plan.yml").bots["b"].requirements_path == "more.txt"

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from factory_cdk.review.formats.github import as_github
 from factory_cdk.review.formats.json_report import as_json
 from factory_cdk.review.formats.markdown import as_markdown, marker
 from factory_cdk.review.formats.text import as_text
-from factory_cdk.review.model import Report
+from factory_cdk.review.model import AccessReport, BotReport, Files, Report, Verdict, Violation
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS: dict[str, Callable[[Report], str]] = {
@@ -68,7 +69,7 @@ def test_what_changes_in_one_way_fits_one_screen(report: Report) -> None:
 
 
 def test_four_hundred_sectors_changed_alike_are_one_row() -> None:
-    rows = [line for line in as_markdown(four_hundred()).split("\n") if "♻️ replaced |" in line]
+    rows = [line for line in as_markdown(four_hundred()).split("\n") if line.startswith("| ♻️ replaced ")]
     assert len(rows) == 1
     assert "`box_0` … `box_399` (400 sectors)" in rows[0]
     assert as_github(four_hundred()).count("::warning") == 1
@@ -85,6 +86,51 @@ def test_of_more_annotations_than_github_shows_the_last_says_how_many_there_are(
     lines = as_github(four_hundred_ways()).splitlines()
     assert len(lines) == 10
     assert lines[-1].endswith("::391 more of this kind are in the report")
+
+
+def test_what_is_refused_for_one_reason_is_one_line() -> None:
+    report = replace(
+        four_hundred(),
+        violations=tuple(Violation("replace", "prod", f"sector box_{number} is replaced", 31) for number in range(400)),
+    )
+    (line,) = [line for line in as_markdown(report).split("\n") if "refused" in line]
+    assert line.endswith("sector `box_0` is replaced; sector `box_1` is replaced; and 398 more")
+    (error,) = [line for line in as_github(report).split("\n") if line.startswith("::error")]
+    assert error.endswith("sector box_0 is replaced (and 399 more)")
+
+
+def test_workers_and_bots_that_fare_alike_are_one_line() -> None:
+    stage = four_hundred().stages[0]
+    changed = BotReport("reader", Verdict.CHANGED, "path code", "path code", files=Files((), ("reader.py",), ()))
+    stage = replace(
+        stage,
+        workers=(*stage.workers, *(replace(one, bot="solver") for one in stage.workers)),
+        bots=(changed, replace(changed, name="solver")),
+    )
+    markdown = as_markdown(replace(four_hundred(), stages=(stage,)))
+    assert markdown.count("workers of `reader`, `solver` on `box_0` … `box_399` (400 sectors)") == 1
+    assert markdown.count("changed: `reader`, `solver`, 1 file") == 1
+    assert markdown.count("`reader.py`") == 1
+
+
+def test_a_long_list_in_the_details_ends_with_how_much_more_there_is() -> None:
+    access = tuple(AccessReport(f"box_{number}", (f"read parameter {number}",)) for number in range(400))
+    stage = replace(four_hundred().stages[0], access=access)
+    markdown = as_markdown(replace(four_hundred(), stages=(stage,)))
+    assert markdown.count("gained: ") == 100
+    assert "- and 300 more lines" in markdown
+
+
+def test_a_workflow_that_mermaid_would_not_draw_is_not_given_to_it() -> None:
+    stage = mixed().stages[1]
+    assert stage.workflow is not None
+    edges = "flowchart LR\n" + "  bot0 --> bot1\n" * 501
+    long = f'flowchart LR\n  bot0["{"x" * 50_000}"]\n'
+    huge = replace(stage, workflow=replace(stage.workflow, before=edges, after=long))
+    markdown = as_markdown(replace(mixed(), stages=(huge,)))
+    assert "```mermaid" not in markdown
+    assert markdown.count("too large to be drawn here") == 2
+    assert "`solver` feeds `checker`" in markdown
 
 
 def test_the_head_says_first_what_matters_most() -> None:

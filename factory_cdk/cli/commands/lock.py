@@ -56,5 +56,6 @@ def command(plan_file: str, upgrade: bool, bots: tuple[str, ...], region: str | 
             click.echo(f"{coloured('warning', to_stderr=True, fg='yellow', bold=True)}: {printable(text)}", err=True)
         for change in differences(before, after):
             click.echo(printable(f"{change.bot}: {change.what}"))
-        click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {len(after.bots)} bots")
+        count = f"{len(after.bots)} {'bot' if len(after.bots) == 1 else 'bots'}"
+        click.echo(f"{path.name} {'is written' if changed else 'holds already'}: {count}")
     return 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from factory_cdk.bundle import told_as_missed
+from factory_cdk.bundle import told_as_missed, told_as_not_installed
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
+from factory_cdk.install.bundles import archive_of
 from factory_cdk.lifecycle.local.control import (
     LONGEST_END,
     await_end,
@@ -156,9 +158,15 @@ def _start(
 
 
 def _missed(design: StageDesign, trouble: Mapping[str, Any]) -> str:
-    """The beginning of a remedy where what a bot misses is what an ignore file left out of its bundle."""
+    """The beginning of a remedy where what a bot misses is what an ignore file left out of its bundle, or what the
+    build of its project does not install.
+    """
     bundles = [bot.bundle for sector in design.sectors for bot in sector.bots if bot.name == trouble["bot"]]
     for bundle in bundles:
-        if why := told_as_missed(bundle.bot, bundle.left_out, f"{trouble['reason']}\n{trouble['log']}"):
+        message = f"{trouble['reason']}\n{trouble['log']}"
+        if why := told_as_missed(bundle.bot, bundle.left_out, message):
             return f"{why}; "
+        with zipfile.ZipFile(archive_of(bundle)) as archive:
+            if why := told_as_not_installed(bundle, archive.namelist(), message):
+                return f"{why}; "
     return ""

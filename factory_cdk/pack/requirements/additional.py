@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.paths import native
-from factory_cdk.pack.requirements.manifest import included
+from factory_cdk.pack.requirements.manifest import included, local_places
 from factory_cdk.plan.model import Bot
 
 
@@ -31,7 +31,8 @@ class Additional:
 def additional(folder: Path, bot: Bot) -> Additional | None:
     """What the requirements_path of a bot from an index adds, read in `folder`, the plan's; None without one.
 
-    FactoryError when it is not there, or includes a file of another folder, an address, or credentials.
+    FactoryError when it is not there, or includes a file of another folder, an address, or credentials, or names a
+    folder as a requirement.
     """
     if bot.requirements_path is None:
         return None
@@ -45,5 +46,10 @@ def additional(folder: Path, bot: Bot) -> Additional | None:
     files = dict(included(beside, lambda path: (folder / native(path)).read_bytes(), bot.requirements_path, bot.name))
     total = hashlib.sha256()
     for name, content in files.items():
+        for place in local_places(content):
+            raise FactoryError(
+                f"{name}: {place!r} is a folder or a file, and {bot.name} comes from an index: it has no source for it",
+                "name a package of an index or a git address with a commit, or a source (`path`, `url`) that has it",
+            )
         total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
     return Additional(files, total.hexdigest())

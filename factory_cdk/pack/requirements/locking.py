@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import threading
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote
 
 import uv
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.command import Output, run
+from factory_cdk.pack.failure_kinds import OUTSIDE
 from factory_cdk.pack.failures import uv_failure
 from factory_cdk.pack.paths import native
 from factory_cdk.pack.requirements.indexes import asked, environment_for_uv, flags_for_uv
-from factory_cdk.pack.requirements.policy import check_requirement
+from factory_cdk.pack.requirements.policy import check_requirement, local_place
 from factory_cdk.pack.requirements.wheelhouse import with_all_hashes
 
 _HASH = re.compile(r"\s+--hash[= ]sha(?:256|384|512):[0-9a-f]+")
 _PACKAGE = "package-of-the-plan.in"
-_LOCAL = re.compile(
-    r"(?:-e\s+)?(?:[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*@\s*)?(?P<place>file:\S*|\.{1,2}(?:/\S*)?)(?:\s*;\s*(?P<marker>.+))?"
-)
+_PYLOCK = "pylock.toml"
 _PINNED = re.compile(r"@\s*git\+[^@\s]+(?:@[^@/\s]+)?@[0-9a-f]{40}(?:#\S*)?\s*(?:;.*)?$")
 
 
@@ -99,8 +97,8 @@ def lock_file(
     its build backend here, as it does wherever it is installed; UV_NO_BUILD=1 refuses that.
 
     FactoryError with uv's own words when there is no solution, the index cannot be reached, or a requirement
-    has neither hash nor commit. `of` names in messages whose requirements they are. Projects of the folder `source`,
-    if one is given, are local ones.
+    has neither hash nor commit. `of` names in messages whose requirements they are. Projects in the folder `source`,
+    if one is given, are local ones, that of `root` among them.
     """
     file = workspace / "requirements.lock"
     file.write_text("".join(f"{line}\n" for line in preferred), encoding="utf-8")
@@ -112,14 +110,37 @@ def lock_file(
     )  # fmt: skip
     if said.code:
         raise tool.failure(said, f"the requirements{of} in {path} cannot be locked for Python {python} and later")
-    lines: list[str] = []
-    projects: list[str] = []
-    for line in _lines(file.read_text("utf-8")):
-        if (project := _local_project(line, root, source)) is None:
-            lines.append(_checked(line, path))
-        elif project.partition(" ;")[0] != _path_below(source or root, root):
-            projects.append(project)
-    return Locked(tuple(with_all_hashes(lines, tool.env)), tuple(sorted(projects)))
+    lines = _lines(file.read_text("utf-8"))
+    local = [line for line in lines if source is not None and local_place(_without_hashes(line)) is not None]
+    checked = [_checked(line, path) for line in lines if line not in local]
+    projects = _local_projects(tool, root, path, python, workspace, source) if local and source is not None else ()
+    return Locked(tuple(with_all_hashes(checked, tool.env)), projects)
+
+
+def _local_projects(tool: Uv, root: Path, path: str, python: str, workspace: Path, source: Path) -> tuple[str, ...]:
+    """The local projects, and archives of some, that the manifest at `path` below `root` comes to, as paths in the
+    `source` with their markers.
+
+    A requirements file cannot say where they are: a project that another one requires is named there by its path from
+    that one. FactoryError for one that is outside of the source.
+    """
+    file = workspace / _PYLOCK
+    said = tool.say(
+        ["pip", "compile", "--quiet", "--universal", "--no-header", "--format", "pylock.toml",
+         "--python-version", python, "--python", sys.executable, "--output-file", str(file), "--", path],
+        root,
+    )  # fmt: skip
+    if said.code:
+        raise tool.failure(said, f"the local projects in {path} cannot be told")
+    found = []
+    for one in tomllib.loads(file.read_text("utf-8")).get("packages", ()):
+        place = (one.get("directory") or one.get("archive") or {}).get("path")
+        if place is None:
+            continue
+        if (below := path_below(source, workspace / place)) is None:
+            raise FactoryError(f"{path}: the project {one['name']} is outside of the source", OUTSIDE)
+        found.append(f"{below} ; {one['marker']}" if "marker" in one else below)
+    return tuple(sorted(found))
 
 
 def lock_package(
@@ -179,22 +200,11 @@ def _checked(line: str, path: str) -> str:
     return line
 
 
-def _local_project(line: str, root: Path, source: Path | None) -> str | None:
-    """The local project that a line of uv's names, as a path in the source with its marker; None for anything else.
-
-    Without a `source` it is the project in `root` alone, whose code is in the bundle.
-    """
-    found = _LOCAL.fullmatch(_HASH.sub("", line).strip())
-    if found is None:
-        return None
-    place = unquote(found["place"].removeprefix("file://").removeprefix("file:"))
-    path = _path_below(source or root, Path(os.path.normpath(root / place)))
-    if path is None or (source is None and path != "."):
-        return None
-    return f"{path} ; {found['marker']}" if found["marker"] else path
+def _without_hashes(line: str) -> str:
+    return _HASH.sub("", line).strip()
 
 
-def _path_below(source: Path, folder: Path) -> str | None:
+def path_below(source: Path, folder: Path) -> str | None:
     """The path of `folder` in `source`, or None where it is outside of it."""
     real = (source.resolve(), folder.resolve())
     return real[1].relative_to(real[0]).as_posix() if real[1].is_relative_to(real[0]) else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.requirements.building import BUILD_FILES
 from factory_cdk.pack.requirements.outside import (
     AROUND,
     is_in_workspace,
@@ -24,11 +25,13 @@ from factory_cdk.pack.requirements.outside import (
     refers_outside,
 )
 from factory_cdk.pack.requirements.policy import (
+    ARCHIVES,
     check_include,
     check_pyproject,
     check_requirement,
     check_uv_toml,
     configurations,
+    local_place,
 )
 from factory_cdk.pack.tree import Tree, folders_of
 from factory_cdk.plan.model import Bot
@@ -38,7 +41,7 @@ _BESIDE = ("pyproject.toml", "setup.cfg", "setup.py", "uv.toml")
 _LISTED = re.compile(r"requirements[^/]*\.(?:txt|in)")
 """What in a project's folder can change its requirements: setup.py may well read requirements files."""
 
-_BUILD_FILES = (*_BESIDE, "hatch_build.py", "build.py")
+_BUILD_MODULES = (*_BESIDE, "hatch_build.py", "build.py")
 """What in a project's folder says how it is built, and may refer to files around it."""
 
 _MOST_INCLUDED = 100
@@ -182,13 +185,16 @@ def reaches_outside(
         return False
     if found.kind == "requirements":
         return found.path in tree.paths and _includes_outside(tree, found.path, set())
-    folder = f"{found.folder}/" if found.folder else ""
-    names = [folder + name for name in _BUILD_FILES if folder + name in tree.paths]
-    names += _own_backend(tree, found)
-    texts = (read(name).decode("utf-8", "replace") for name in names)
-    depth = folder.count("/")
     whole = posixpath.normpath(posixpath.join(subdirectory, found.folder))
-    return refers_outside(texts, depth) or is_in_workspace(whole, read_source)
+    return _project_refers_outside(tree, found) or is_in_workspace(whole, read_source)
+
+
+def _project_refers_outside(tree: Tree, found: Located) -> bool:
+    folder = f"{found.folder}/" if found.folder else ""
+    names = [folder + name for name in _BUILD_MODULES if folder + name in tree.paths]
+    names += _own_backend(tree, found)
+    texts = (tree.at(name).read_bytes().decode("utf-8", "replace") for name in names)
+    return refers_outside(texts, folder.count("/"))
 
 
 def _own_backend(tree: Tree, found: Located) -> list[str]:
@@ -206,13 +212,23 @@ def _is_right_in(path: str, starts: tuple[str, ...]) -> bool:
 
 def _includes_outside(tree: Tree, path: str, seen: set[str]) -> bool:
     seen.add(path)
-    for file in _includes(tree.at(path).read_bytes()):
+    content = tree.at(path).read_bytes()
+    if any(_is_or_refers_outside(tree, posixpath.normpath(place)) for place in local_places(content)):
+        return True
+    for file in _includes(content):
         inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), file.strip("\"'")))
         if inner.startswith("../"):
             return True
         if inner in tree.paths and inner not in seen and _includes_outside(tree, inner, seen):
             return True
     return False
+
+
+def _is_or_refers_outside(tree: Tree, place: str) -> bool:
+    if place.startswith(".."):
+        return True
+    found = _located_project(tree.paths, reader_of(tree), "" if place == "." else f"{place}/")
+    return found is not None and _project_refers_outside(tree, found)
 
 
 def reader_of(tree: Tree) -> Reader:
@@ -278,7 +294,40 @@ def _requirements(tree: Tree, path: str, bot: Bot, subdirectory: str | None) -> 
     total = hashlib.sha256()
     for name, content in included(tree.paths, reader_of(tree), path, bot.name, subdirectory):
         total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
+    projects = local_projects(tree, path, bot, subdirectory)
+    for file in tree.files if projects else ():  # what these say may stand in others, beside them
+        name = file.path.rpartition("/")[2]
+        if name in _BESIDE or _LISTED.fullmatch(name) or name.endswith(ARCHIVES):
+            total.update(f"{file.path}\0{file.sha256}\0".encode())
     return Manifest("requirements", path, total.hexdigest())
+
+
+def local_projects(tree: Tree, path: str, bot: Bot, subdirectory: str | None) -> tuple[str, ...]:
+    """The projects, and archives of some, that the requirements file `path` of a bot and those that it includes name,
+    as paths in its `tree`. FactoryError as of `included`, and when one is not there.
+    """
+    found = included(tree.paths, reader_of(tree), path, bot.name, subdirectory)
+    return tuple(
+        _local_project(tree, path_in_source(name, subdirectory), place, bot, subdirectory)
+        for name, content in list(found)  # every line of all of them is checked first
+        for place in local_places(content)
+    )
+
+
+def _local_project(tree: Tree, listed_in: str, place: str, bot: Bot, subdirectory: str | None) -> str:
+    whole = posixpath.normpath(posixpath.join(subdirectory or "", place))
+    folder = "" if whole == posixpath.normpath(subdirectory or "") else path_in_bundle(whole, subdirectory)
+    start = f"{folder}/" if folder else ""
+    if folder in tree.paths or any(f"{start}{name}" in tree.paths for name in BUILD_FILES):
+        return folder
+    if any(path.startswith(start) for path in tree.paths):
+        message = f"{listed_in}: the folder {place!r} has no {', '.join(BUILD_FILES[:-1])} or {BUILD_FILES[-1]}"
+        raise FactoryError(message, "give it a pyproject.toml; code that is not to be installed needs no line")
+    raise FactoryError(
+        f"{listed_in}: {place!r} is not in the source of {bot.name}",
+        "it starts from the source's root, or from its `subdirectory`: correct it, or check what the ignore files "
+        "exclude",
+    )
 
 
 def included(
@@ -312,7 +361,7 @@ def included(
     yield path, content
     whole = path_in_source(path, subdirectory)
     for line in _logical_lines(content):
-        check_requirement(whole, line)
+        check_requirement(whole, line, subdirectory)
     for file in _includes(content):
         check_include(path, file)
         inner = posixpath.normpath(posixpath.join(posixpath.dirname(whole), file.strip("\"'")))
@@ -324,6 +373,13 @@ def _includes(content: bytes) -> Iterator[str]:
     for line in _logical_lines(content):
         if include := _INCLUDE.match(line):
             yield include["file"]
+
+
+def local_places(content: bytes) -> Iterator[str]:
+    """The folders and archives of the source that a requirements file names as requirements."""
+    for line in _logical_lines(content):
+        if (place := local_place(line)) is not None:
+            yield place
 
 
 def _logical_lines(content: bytes) -> list[str]:

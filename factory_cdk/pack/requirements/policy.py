@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.requirements.outside import AROUND
@@ -19,7 +20,14 @@ from factory_cdk.plan.tokens import token_in
 _CREDENTIALS = re.compile(r"(?!(?:git\+)?ssh://[^/\s:@]*@)[a-z+]+://[^/\s]*@", re.IGNORECASE)
 """A url with a user or a password; the user of ssh alone is no secret."""
 _VARIABLE = re.compile(r"\$\{(?!PROJECT_ROOT\})\w+\}")
-_FOLDER = re.compile(r"(?:(?:-e|--editable)(?:\s*=\s*|\s+|(?=\S))|[A-Za-z0-9][\w.\[\], -]*@\s*)?(?P<place>\S+)")
+_FOLDER = re.compile(
+    r"(?P<editable>(?:-e|--editable)(?:\s*=\s*|\s+|(?=\S)))?(?P<name>[A-Za-z0-9][\w.-]*(?:\s*\[[^\]]*\])?\s*@\s*)?"
+    r"(?P<place>[^\s@-]\S*)"
+)
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[\w.-]+@")
+_EXTRAS = re.compile(r"\[[^\]]*\]$")
+ARCHIVES = (".whl", ".tar.gz", ".zip")
 _FILE = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
 
 _CONFIGURATIONS = ("/uv.toml", "/pyproject.toml")
@@ -46,20 +54,42 @@ REFUSED_OF_PIP = frozenset(
 """Settings of `uv pip` that decide where it writes, and what it verifies."""
 
 
-def check_requirement(path: str, line: str) -> None:
+def check_requirement(path: str, line: str, subdirectory: str | None = None) -> None:
     """FactoryError when a line of the requirements file `path` holds credentials, asks for variables of this machine,
-    or names a folder or a file outside of the source.
+    or names a folder or a file outside of the source, whose `subdirectory` such a name starts from.
     """
     _refuse_credentials(path, line)
     _refuse_variables(path, line)
-    found = _FOLDER.match(line.strip())
-    place = found["place"].strip("\"'") if found else ""
-    if _FILE.match(place) or place.startswith(("/", ".", "~")):
-        place = _FILE.sub("", place).replace("${PROJECT_ROOT}", ".")
-        around = (place, posixpath.join(posixpath.dirname(path), place))
-        if place.startswith(("/", "~")) or any(posixpath.normpath(one).startswith("..") for one in around):
-            message = f"{path}: {line.strip()[:80]!r} leaves the source"
-            raise FactoryError(message, "name a package of an index, or a git address with a commit")
+    place = local_place(line)
+    if place is not None and leaves(place, subdirectory):
+        message = f"{path}: {line.strip()[:80]!r} leaves the source"
+        remedy = "name a package of an index, a git address with a commit, or a folder of the source (`./libs/one`)"
+        raise FactoryError(message, remedy)
+
+
+def local_place(line: str) -> str | None:
+    """The folder or file of this machine that a line of a requirements file names as a requirement, as it is written
+    there, without extras, markers and hashes; None for anything else. uv and pip resolve it from where they run, also
+    in a file of another folder.
+    """
+    found = _FOLDER.match(_COMMENT.sub("", line).strip())
+    if found is None:
+        return None
+    place = found["place"].strip("\"'")
+    if _FILE.match(place):
+        place = unquote(_FILE.sub("", place))
+    elif _ADDRESS.match(place):
+        return None
+    elif not (found["editable"] or found["name"] or "/" in place or place.startswith((".", "~"))):
+        return place if place.endswith(ARCHIVES) else None
+    place = _EXTRAS.sub("", place.partition("#")[0].removesuffix(";"))
+    return place.replace("${PROJECT_ROOT}", ".") or None
+
+
+def leaves(place: str, subdirectory: str | None) -> bool:
+    """Whether a local place of a requirements file (see `local_place`) is outside of the source."""
+    whole = posixpath.normpath(posixpath.join(subdirectory or "", place))
+    return place.startswith(("/", "~")) or whole.startswith("..")
 
 
 def check_include(path: str, file: str) -> None:

@@ -5,10 +5,10 @@ read them. Each is named when its bot is packed, with what to do.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from factory_cdk.pack.paths import OURS
+from factory_cdk.pack.requirements.building import BUILD_FILES, toml_of
 from factory_cdk.pack.requirements.manifest import Located, script_metadata, setup_cfg
 from factory_cdk.pack.tree import Tree, folders_of
 
@@ -20,9 +20,20 @@ _BY_NAME = (
         "conda's packages cannot be installed: list those of PyPI in a requirements.txt",
     ),
 )
-_BUILDS = ("pyproject.toml", "setup.py", "setup.cfg")
+_LOCKS = {
+    "uv.lock": "`uv export --no-emit-project -o requirements.txt`",
+    "poetry.lock": "`poetry export -o requirements.txt`",
+    "pdm.lock": "`pdm export -o requirements.txt`",
+    "pylock.toml": "a requirements.txt",
+    "Pipfile.lock": "`pipenv requirements > requirements.txt`",
+}
+"""Lock files of other tools, with what writes their versions to a file that can be read."""
+
 _MOST = 6
-"""Files that a note names."""
+"""Notes on files that are not read."""
+
+_MOST_NAMES = 3
+"""Names of groups or programs that a note shows."""
 
 
 def unread(tree: Tree, found: Located | None, module: str | None, read_too: Sequence[str] = ()) -> list[str]:
@@ -31,12 +42,15 @@ def unread(tree: Tree, found: Located | None, module: str | None, read_too: Sequ
     """
     read = {found.path, *read_too} if found is not None else set(read_too)
     instead = f"{found.path} says what is required" if found is not None else "no requirements were found"
-    builds = "".join(_text(tree, path) for path in read | {f"{_folder(found)}{name}" for name in _BUILDS})
-    notes = []
+    builds = "".join(_text(tree, path) for path in read | {f"{_folder(found)}{name}" for name in BUILD_FILES})
+    notes = [*_not_installed(tree, found)]
+    if re.search(r"\bpbr\b", builds):
+        builds += "requirements.txt"  # which pbr reads
     for path, what_to_do in _candidates(tree, found, module):
         name = path.rpartition("/")[2]
         if path.partition(" ")[0] not in read and name not in builds:
-            notes.append(f"{instead}, and {path} is not read: {what_to_do}")
+            verb = "are" if ", " in path else "is"
+            notes.append(f"{instead}, and {path} {verb} not read: {what_to_do}")
     if len(notes) > _MOST:
         notes[_MOST - 1 :] = [f"{len(notes) - _MOST + 1} more files that list requirements are not read"]
     return notes
@@ -54,13 +68,14 @@ def _candidates(tree: Tree, found: Located | None, module: str | None) -> Iterat
             for name, what_to_do in _BY_NAME:
                 if name.fullmatch(beside):
                     yield path, what_to_do.format(path=path)
+        yield from _lock_files(tree, found, start)
         yield from _of_projects(tree, found, start)
     if module is not None and (found is None or found.kind != "script") and _is_script(tree, module):
         yield f"{module} (its script metadata)", "take `requirements_path` away, and it is read"
 
 
 def _of_projects(tree: Tree, found: Located | None, start: str) -> Iterator[tuple[str, str]]:
-    said = _toml(tree, f"{start}pyproject.toml")
+    said = toml_of(_text(tree, f"{start}pyproject.toml"))
     project = said.get("project")
     if isinstance(project, dict) and project.get("dependencies"):
         yield f"{start}pyproject.toml", "requirements are read from one file alone"
@@ -70,10 +85,9 @@ def _of_projects(tree: Tree, found: Located | None, start: str) -> Iterator[tupl
             "add the [build-system] of poetry-core, and it is read",
         )
     groups = said.get("dependency-groups")
-    if isinstance(groups, dict) and (wanted := [name for name in groups if name not in _FOR_DEVELOPMENT]):
-        what = f"{start}pyproject.toml [dependency-groups] {', '.join(wanted)}"
-        where = "move them to `dependencies` of [project], or name a requirements file in `requirements_path`"
-        yield what.replace("pyproject.toml [", "pyproject.toml's ["), where
+    if isinstance(groups, dict) and (wanted := [name for name in groups if not _is_for_development(str(name))]):
+        what_to_do = "list in `dependencies` of [project] what the bot needs of them"
+        yield f"{start}pyproject.toml's [dependency-groups] {_listed(wanted)}", what_to_do
     if found is None or found.path != f"{start}setup.cfg":
         options = setup_cfg(_text(tree, f"{start}setup.cfg").encode()).get("options", {})
         is_built = found is not None and found.path in (f"{start}setup.py", f"{start}pyproject.toml")
@@ -89,10 +103,50 @@ def _poetry_requires(said: dict[str, object]) -> bool:
     return isinstance(wanted, dict) and bool(wanted.keys() - {"python"})
 
 
-_FOR_DEVELOPMENT = frozenset(
-    {"dev", "develop", "development", "test", "tests", "testing", "doc", "docs", "lint", "typing", "ci", "release"}
+_FOR_DEVELOPMENT = re.compile(
+    r"(?:^|[-_.])(?:dev|devel|develop|development|tests?|testing|pytest|tox|nox|cov|coverage|docs?|documentation|sphinx"
+    r"|mkdocs|lint|linting|linters?|style|format|formatting|fix|typing|types?|type-?check(?:ing)?|mypy|pyright|ruff|ci"
+    r"|gha|github|pre-commit|hooks?|release|releasing|publish|build|packaging|bench|benchmarks?|profiling|debug|tools?"
+    r"|changelog|towncrier|quality|checks?|maint|maintenance|examples?)(?:$|[-_.])",
+    re.IGNORECASE,
 )
-"""Groups that nobody expects a running program to have."""
+"""A word in the name of a group that nobody expects a running program to have."""
+
+
+def _is_for_development(group: str) -> bool:
+    return _FOR_DEVELOPMENT.search(group) is not None
+
+
+def _not_installed(tree: Tree, found: Located | None) -> Iterator[str]:
+    """What to say of programs that a project promises, which is not installed since it has no build system."""
+    if found is None or found.kind != "project" or found.builds or "build-system" in found.pyproject:
+        return
+    project = found.pyproject.get("project", {})
+    if f"{_folder(found)}setup.py" in tree.paths:
+        return
+    for table in ("scripts", "gui-scripts", "entry-points"):
+        if isinstance(said := project.get(table), dict) and said:
+            yield (
+                f"{found.path} has no [build-system], so the project is not installed, and its [project.{table}] "
+                f"{_listed(said)} {'is' if len(said) == 1 else 'are'} not there: add a [build-system]"
+            )
+
+
+def _lock_files(tree: Tree, found: Located | None, start: str) -> Iterator[tuple[str, str]]:
+    """Lock files of other tools in the folder of what is read instead; next to a requirements file that the plan names
+    they may well be where that comes from.
+    """
+    if found is not None and found.kind == "project":
+        for name, writes in _LOCKS.items():
+            if f"{start}{name}" in tree.paths:
+                yield f"{start}{name}", f"to have its versions, write {writes} and name that in `requirements_path`"
+
+
+def _listed(names: Iterable[object]) -> str:
+    shown = [str(name) for name in names]
+    return ", ".join(shown[:_MOST_NAMES]) + (
+        f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
+    )
 
 
 def _is_script(tree: Tree, module: str) -> bool:
@@ -105,10 +159,3 @@ def _folder(found: Located | None) -> str:
 
 def _text(tree: Tree, path: str) -> str:
     return tree.at(path).read_bytes().decode("utf-8", "replace") if path in tree.paths else ""
-
-
-def _toml(tree: Tree, path: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(_text(tree, path).removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return {}  # a file that is read is refused for it elsewhere

@@ -74,7 +74,8 @@ def pack_path(context: PackContext, source: PathSource) -> tuple[Bundle, LockedB
             f"{largest.size / 1024**2:,.0f} MB of them {largest.path}; .factoryignore leaves files out"
         )
     located = locate(code.paths, reader_of(code), context.bot.requirements_path, module_path(code, context.bot))
-    version = version_of_folder(context.git, source.folder) if version_tool(code, located) else None
+    tool = version_tool(code, context.bot, located, source.subdirectory)
+    version = version_of_folder(context.git, source.folder) if tool else None
     identity = {"kind": "path", "code": code.digest, "subdirectory": source.subdirectory, "version": version}
     known = _recalled(context, identity)
     if known is None:
@@ -145,7 +146,7 @@ def _key(context: PackContext, identity: Mapping[str, object], locked: Requireme
     """What the outcome depends on: the code, the plan, and the locked requirements or whom they are asked of."""
     return json_digest(
         {
-            "format": 2,
+            "format": 4,
             "identity": identity,
             "bot_path": context.bot.bot_path,
             "requirements_path": context.bot.requirements_path,

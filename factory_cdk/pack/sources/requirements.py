@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.diagnostics import FactoryError
@@ -12,14 +12,15 @@ from factory_cdk.pack.context import PackContext
 from factory_cdk.pack.lockfile import module_of
 from factory_cdk.pack.paths import native
 from factory_cdk.pack.requirements.building import (
+    build_variables,
     can_be_told,
-    environment_for_version,
-    make_buildable,
+    make_all_buildable,
     make_package_of_poetry,
+    runs_git,
     versioned_by,
 )
-from factory_cdk.pack.requirements.locking import Locked, lock_file
-from factory_cdk.pack.requirements.manifest import Located, Manifest, find_manifest, included, reader_of
+from factory_cdk.pack.requirements.locking import Locked, lock_file, path_below
+from factory_cdk.pack.requirements.manifest import Located, Manifest, find_manifest, included, local_projects, reader_of
 from factory_cdk.pack.requirements.outside import lay_out_source
 from factory_cdk.pack.requirements.python_version import default_python
 from factory_cdk.pack.requirements.unread import unread
@@ -28,6 +29,9 @@ from factory_cdk.pack.tree import Tree
 from factory_cdk.plan.model import Bot
 
 _NO_VERSION = "0+unknown"
+
+_FORMAT = 2
+"""Part of the key of what was locked: another one locks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,26 @@ def manifest_of(code: Tree, bot: Bot, subdirectory: str | None = None) -> tuple[
     return find_manifest(code, bot, module_path(code, bot), subdirectory)
 
 
-def version_tool(code: Tree, found: Located | None) -> str | None:
-    """The tool by which the project at `found` takes its version from git, or None."""
-    if found is None or found.kind != "project" or not found.builds:
-        return None
-    folder = f"{found.folder}/" if found.folder else ""
-    paths = [folder + name for name in ("pyproject.toml", "setup.py", "setup.cfg")]
-    return versioned_by(
-        {path: code.at(path).read_bytes().decode("utf-8", "replace") for path in paths if path in code.paths}
-    )
+def version_tool(code: Tree, bot: Bot, found: Located | None, subdirectory: str | None) -> str | None:
+    """The tool by which a project that is installed for a bot, whose requirements are at `found`, takes its version
+    from git, or None.
+    """
+    tools = (versioned_by(texts) for texts in _installed(code, bot, found, subdirectory))
+    return next((tool for tool in tools if tool is not None), None)
+
+
+def _installed(code: Tree, bot: Bot, found: Located | None, subdirectory: str | None) -> Iterator[dict[str, str]]:
+    """The files right in the folder of every project that is installed for a bot, its own and those that its
+    requirements file names, which are TOML, Python or an ini file: their texts by their paths.
+    """
+    folders = [found.folder] if found is not None and found.builds else []
+    if found is not None and found.kind == "requirements":
+        folders = list(local_projects(code, found.path, bot, subdirectory))
+    for folder in folders:
+        start = f"{folder}/" if folder else ""
+        paths = [path for path in code.paths if path.startswith(start) and path.endswith((".toml", ".py", ".cfg"))]
+        beside = sorted(path for path in paths if "/" not in path[len(start) :])
+        yield {path: code.at(path).read_bytes().decode("utf-8", "replace") for path in beside}
 
 
 def locked_requirements(
@@ -77,7 +92,8 @@ def locked_requirements(
     _tell_what_is_read(context, code, located, subdirectory)
     if located is None or manifest is None:
         return Requirements()
-    version = _version(context, code, located, ask_version)
+    version = _version(context, code, located, subdirectory, ask_version)
+    _tell_what_runs_git(context, code, located, subdirectory)
     locked = context.locked
     if locked is not None and locked.manifest == manifest.digest:
         return Requirements(locked.requirements, manifest.digest, locked.python, locked.projects, version)
@@ -89,7 +105,7 @@ def locked_requirements(
     if locked is not None:
         context.outdated([f"{manifest.path} changed"])
     python = context.python or default_python(manifest.floor)
-    key = json_digest([manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
+    key = json_digest([_FORMAT, manifest.digest, manifest.path, python, context.uv.asks, list(context.preferred)])
     known = None if context.fresh else context.cache.read_record("requirements", key)
     if known is None:
         context.about_to_fetch("locking", manifest.path)
@@ -110,20 +126,34 @@ def _tell_what_is_read(context: PackContext, code: Tree, found: Located | None, 
     context.notes.extend(unread(code, found, module_path(code, context.bot), read))
 
 
-def _version(context: PackContext, code: Tree, found: Located, ask: Callable[[], str | None]) -> str | None:
+def _tell_what_runs_git(context: PackContext, code: Tree, found: Located, subdirectory: str | None) -> None:
+    for texts in _installed(code, context.bot, found, subdirectory):
+        if versioned_by(texts) is None and (path := runs_git(texts)) is not None:
+            context.notes.append(
+                f"{path} runs git when the project is built, and a bundle has no git repository: what it asks for, the "
+                "version perhaps, is missing there; write it in a file of the source, or let setuptools-scm ask for it"
+            )
+
+
+def _version(
+    context: PackContext, code: Tree, found: Located, subdirectory: str | None, ask: Callable[[], str | None]
+) -> str | None:
     """The version that git gives a project which takes it from there: the lock's, else asked."""
-    tool = version_tool(code, found)
+    tool = version_tool(code, context.bot, found, subdirectory)
     if tool is None:
         return None
     version = context.locked.version if context.locked is not None and context.locked.commit else ask()
     if not can_be_told(tool):
         context.notes.append(
-            f"{found.path}: {tool} takes the version from git, which a bundle does not have: it is not "
-            f"{version or 'known'} where the bot runs"
+            f"{found.path}: {tool} takes the version from git, which a bundle does not have: where the bot runs it may "
+            f"not be {version or 'known'}; write it in a file of the source, or let setuptools-scm ask for it"
         )
         return None
     if version is None:
-        context.notes.append(f"{found.path}: its version comes from git, which has none for this code: {_NO_VERSION}")
+        context.notes.append(
+            f"{found.path}: its version comes from git, which has none for this code: it is installed as 0+b and the "
+            "start of the bundle's digest"
+        )
     return version
 
 
@@ -137,11 +167,14 @@ def _lock(
         path = manifest.path
         if manifest.kind == "project":
             root, path = root / native(manifest.folder), path.rpartition("/")[2]
-            make_buildable(root)
             make_package_of_poetry(root)
-        tool = context.uv.with_variables(environment_for_version(version or _NO_VERSION))
-        source = scratch if manifest.kind == "project" else None
+        make_all_buildable(scratch)
+        tool = context.uv.with_variables(build_variables(scratch, version or _NO_VERSION))
         of = f" of {context.bot.name}"
-        return lock_file(tool, root, native(path), python, context.preferred, context.workspace, of=of, source=source)
+        found = lock_file(tool, root, native(path), python, context.preferred, context.workspace, of=of, source=scratch)
+        if manifest.kind != "project":
+            return found
+        own = path_below(scratch, root)  # which is installed as the bot's own project, where it can be
+        return replace(found, projects=tuple(one for one in found.projects if one.partition(" ;")[0] != own))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

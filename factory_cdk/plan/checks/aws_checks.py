@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from factory_cdk.plan.checks.addresses import check_addresses
 from factory_cdk.plan.checks.instance_options import OPTION_KEYS
 from factory_cdk.plan.checks.interfaces import check_interfaces
 from factory_cdk.plan.checks.numbers import is_true
 from factory_cdk.plan.checks.properties import PropertyCheck, check_properties
 from factory_cdk.plan.checks.tags import check_tag_list
+from factory_cdk.plan.checks.volumes import check_volumes
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.yaml.nodes import Path
@@ -58,6 +60,8 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     check = PropertyCheck("AWS::EC2::Instance", "ec2-instance", "F502", "F503", "F504")
     check_properties(check, parameters, path, findings)
     check_interfaces(parameters.get("NetworkInterfaces"), (*path, "NetworkInterfaces"), findings)
+    check_addresses(parameters, path, findings)
+    check_volumes(parameters, path, findings)
     _check_hibernation(parameters, path, findings)
     _check_metadata(parameters.get("MetadataOptions"), (*path, "MetadataOptions"), findings)
     check_tag_list(parameters.get("Tags"), (*path, "Tags"), findings)

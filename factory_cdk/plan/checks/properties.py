@@ -45,6 +45,21 @@ FEW = 4
 
 _ID = re.compile(r"(ami|subnet|sg|eni|snap|vpc|vol|lt|eipalloc|i)-([0-9A-Za-z_]+)")
 
+_IDS = {
+    "GroupSet": ("security groups", "sg-"),
+    "ImageId": ("images", "ami-"),
+    "LaunchTemplateId": ("launch templates", "lt-"),
+    "NetworkInterfaceId": ("network interfaces", "eni-"),
+    "SecurityGroupIds": ("security groups", "sg-"),
+    "SnapshotId": ("snapshots", "snap-"),
+    "SubnetId": ("subnets", "subnet-"),
+    "VolumeId": ("volumes", "vol-"),
+}
+"""What the ids in a property of an instance are of, and how they begin."""
+
+_PARAMETER = "resolve:ssm:"
+"""How an `ImageId` begins that EC2 looks up in a parameter of SSM."""
+
 
 @dataclass(frozen=True, slots=True)
 class PropertyCheck:
@@ -68,7 +83,8 @@ def check_properties(check: PropertyCheck, data: Mapping[str, Any], path: Path, 
     read_only = {pointer.rsplit("/", 1)[1] for pointer in check.schema.get("readOnlyProperties", ())}
     for name in read_only & data.keys():
         message = f"`{name}` is read-only: AWS sets it itself"
-        findings.at_key((*path, name), check.refused, message, "remove it")
+        hint = "remove it: the subnet decides (`SubnetId`)" if name == "VpcId" else "remove it"
+        findings.at_key((*path, name), check.refused, message, hint)
     _Walk(check, findings, path).object(data, check.schema, path)
 
 
@@ -162,7 +178,8 @@ class _Walk:
         """
         name = str(path[-1])
         alike = [one for one in properties if one.casefold() == name.casefold()]
-        elsewhere = None if alike else place_of(self.check.name, name)
+        holders = [part for part in path[len(self.start) : -1] if isinstance(part, str)]
+        elsewhere = None if alike else place_of(self.check.name, name, holders[-1] if holders else "")
         return elsewhere or self.findings.suggest_key(path, alike or properties, cutoff=CLOSE)
 
     def array(self, items: list[Any], schema: Mapping[str, Any], path: Path) -> None:
@@ -199,12 +216,28 @@ class _Walk:
         if problem:
             hint = f"see {self.check.resource_type} in the CloudFormation reference"
             self.findings.at_value(path, self.check.refused, f"`{self.shown(path)}` {problem}", hint)
+        self.id(text, path)
+
+    def id(self, text: str, path: Path) -> None:
+        """Warn of an id that is none of what its property names, or not as AWS writes them."""
         found = _ID.fullmatch(text)
-        if found and len(found[2]) not in (8, 17):
+        name = next(part for part in reversed(path) if isinstance(part, str))
+        of, prefix = _IDS.get(name, ("", ""))
+        if not text.startswith((prefix, _PARAMETER) if name == "ImageId" else prefix):
+            message = f"`{shortened(text)}` is an unusual id: those of {of} begin with `{prefix}`"
+            groups = name == "SecurityGroupIds" and "-" not in text
+            hint = "names of groups belong under `SecurityGroups`" if groups else "check that the id is right"
+            self.findings.at_value(path, "F510", message, hint)
+        elif name == "SecurityGroups" and found and found[1] == "sg":
+            message = f"`{shortened(text)}` is the id of a security group, not its name"
+            self.findings.at_value(path, "F510", message, "ids of groups belong under `SecurityGroupIds`")
+        elif found and len(found[2]) not in (8, 17):
             message = f"`{shortened(text)}` has {len(found[2])} digits, an unusual length: AWS ids have 8 or 17"
             self.findings.at_value(path, "F510", message, "check that the whole id was copied")
-        elif found and not re.fullmatch("[0-9a-f]+", found[2]):
-            message = f"`{text}` is an unusual id: AWS ids have 8 or 17 hexadecimal digits (0-9, a-f)"
+        elif (found and not re.fullmatch("[0-9a-f]+", found[2])) or (
+            prefix and not found and not text.startswith(_PARAMETER)
+        ):
+            message = f"`{shortened(text)}` is an unusual id: AWS ids have 8 or 17 hexadecimal digits (0-9, a-f)"
             self.findings.at_value(path, "F510", message, "check that the id is right")
 
 

@@ -78,10 +78,14 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells under a header in our own words."""
+    """Rows of cells under a header in our own words. Where a page is narrow, cells are `joined`: the numbers of the
+    columns that become one, in order (empty: every column stays), under `joined_header`.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[Line, ...], ...]
+    joined: tuple[tuple[int, ...], ...] = ()
+    joined_header: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

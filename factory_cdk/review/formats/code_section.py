@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from factory_cdk.pack.requirements.changes import Dependency
 from factory_cdk.review.formats.blocks import (
     Block,
     Bullets,
@@ -18,9 +20,10 @@ from factory_cdk.review.formats.blocks import (
     Table,
     Value,
 )
+from factory_cdk.review.formats.grouping import alike
 from factory_cdk.review.formats.job_section import opened
-from factory_cdk.review.formats.values import change, counted
-from factory_cdk.review.model import BotReport, Dependency, StageReport, Verdict
+from factory_cdk.review.formats.values import change, counted, names
+from factory_cdk.review.model import BotReport, StageReport, Verdict
 
 MOST_SOURCE = 100
 """Characters of where code comes from."""
@@ -32,14 +35,17 @@ MOST_FILES = 100
 def code_blocks(stage: StageReport) -> Iterator[Block]:
     """A line for each bot whose code differs, and in details what differs in it."""
     bots = [bot for bot in stage.bots if bot.verdict is not Verdict.UNCHANGED or bot.notes]
-    yield from opened([_bot(bot) for bot in bots], "Code", "more bot")
-    inside = [block for bot in bots for block in _inside(bot)]
+    groups = alike(bots, lambda bot: replace(bot, name=""))
+    yield from opened([_bots(same) for same in groups], "Code", "more line")
+    inside = [block for same in groups for block in _inside(same)]
     if inside:
         yield Details("Commits, files and dependencies", tuple(inside))
 
 
-def _bot(bot: BotReport) -> Line:
-    line: list[Piece] = [Mark(bot.verdict, str(bot.verdict)), ": ", Value(bot.name)]
+def _bots(same: Sequence[BotReport]) -> Line:
+    """Bots of one source, whose code differs alike."""
+    bot = same[0]
+    line: list[Piece] = [Mark(bot.verdict, str(bot.verdict)), ": ", *_names(same)]
     if bot.before != bot.after:
         line += [", ", *change(bot.before, bot.after, MOST_SOURCE)]
     if bot.backwards:
@@ -57,10 +63,15 @@ def _bot(bot: BotReport) -> Line:
     return tuple(line)
 
 
-def _inside(bot: BotReport) -> Iterator[Bullets | Table | Paragraph]:
+def _names(same: Sequence[BotReport]) -> Line:
+    return names([bot.name for bot in same], "bot")
+
+
+def _inside(same: Sequence[BotReport]) -> Iterator[Bullets | Table | Paragraph]:
+    bot = same[0]
     if not (bot.commits or bot.dependencies or (bot.files is not None and len(bot.files))):
         return
-    yield Paragraph(("Bot ", Value(bot.name)))
+    yield Paragraph(("Bot " if len(same) == 1 else "Bots ", *_names(same)))
     if bot.commits:
         yield Table(
             ("commit", "title", "author"),

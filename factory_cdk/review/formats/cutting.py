@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from factory_cdk.review.formats.escaping import link_host
 
 GITHUB = 65_536
-"""Characters that GitHub takes in a comment; GitLab takes 1,000,000."""
+"""Characters that GitHub takes in a comment."""
+
+GITLAB = 1_000_000
+"""Characters that GitLab takes in a note."""
 
 _FENCE = re.compile(r"(`{3,})\w*")
 _NOTHING_FOLLOWS = re.compile(r"|#+ .*|\*\*.*\*\*|<details><summary>.*|\|( --- \|)+")

@@ -44,9 +44,10 @@ def _shown(level: str, found: list[_Annotation], report: Report) -> Iterator[str
 
 
 def _annotations(report: Report) -> Iterator[_Annotation]:
-    for violation in report.violations:
-        text = f"--fail-on {violation.reason}, stage {violation.stage}: {violation.text}"
-        yield "error", "factory-cdk review", text, violation.line
+    for broken in alike(report.violations, lambda one: (one.reason, one.stage)):
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        text = f"--fail-on {broken[0].reason}, stage {broken[0].stage}: {broken[0].text}{more}"
+        yield "error", "factory-cdk review", text, broken[0].line
     for stage in report.stages:
         for same in alike((one for one in stage.queues if one.loses_jobs), lambda one: (one.verdict, one.jobs)):
             yield "warning", "jobs are lost", _queues(stage.name, same), None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from factory_cdk.review.formats.blocks import Block, Bullets, Heading, Line, Mark, Paragraph, Piece, Said, Sign, Value
-from factory_cdk.review.formats.grouping import severity
+from factory_cdk.review.formats.grouping import alike, severity
 from factory_cdk.review.formats.values import counted, money_change, names
-from factory_cdk.review.model import LimitReport, Report, SectorReport, StageReport, Verdict
+from factory_cdk.review.model import LimitReport, Report, SectorReport, StageReport, Verdict, Violation
 
 REFUSED = Sign("⛔", "refused")
 PROBLEM = Sign("❗", "problem")
+
+MOST_VIOLATIONS = 2
+"""Violations of one reason in one stage that are named."""
 
 NEAR = 0.8
 """The part of a limit from which on it is near."""
@@ -25,7 +28,7 @@ _NOTICED = (Verdict.REMOVED, Verdict.REPLACED, Verdict.RESTARTED, Verdict.ADDED,
 def nothing_changes(report: Report) -> bool:
     """Whether one line says all of it."""
     said = (report.problems, report.notes, report.violations)
-    of_stages = ((stage.problems, stage.notes, stage.hazards) for stage in report.stages)
+    of_stages = ((stage.problems, stage.hazards) for stage in report.stages)
     return not report.differs and not any(said) and not any(any(part) for part in of_stages)
 
 
@@ -42,10 +45,7 @@ def head(report: Report) -> Iterator[Block]:
     """The report's title, what was compared, violations, and a line for each stage."""
     yield Heading(1, _title(report))
     yield Paragraph(("Plan ", Value(report.plan), ": ", Value(report.before), " → ", Value(report.after)))
-    lines: list[Line] = [
-        (REFUSED, ": ", Value(f"--fail-on {one.reason}"), ", stage ", Value(one.stage), ": ", Said(one.text))
-        for one in report.violations
-    ]
+    lines = [_refused(same) for same in alike(report.violations, lambda one: (one.reason, one.stage))]
     lines += [(PROBLEM, ": ", Said(problem)) for problem in report.problems]
     lines += [_stage(stage) for stage in most_severe_first(report.stages) if stage.differs]
     same = [stage.name for stage in report.stages if not stage.differs]
@@ -53,6 +53,17 @@ def head(report: Report) -> Iterator[Block]:
         lines.append((Mark(Verdict.UNCHANGED, "unchanged"), ": ", *names(same, "stage")))
     if lines:
         yield Bullets(tuple(lines))
+
+
+def _refused(same: Sequence[Violation]) -> Line:
+    """The violations of one reason in one stage: four hundred sectors that are replaced are one line."""
+    first = same[0]
+    line: list[Piece] = [REFUSED, ": ", Value(f"--fail-on {first.reason}"), ", stage ", Value(first.stage), ": "]
+    for number, one in enumerate(same[:MOST_VIOLATIONS]):
+        line += ["; ", Said(one.text)] if number else [Said(one.text)]
+    if len(same) > MOST_VIOLATIONS:
+        line.append(f"; and {len(same) - MOST_VIOLATIONS:,} more")
+    return tuple(line)
 
 
 def most_severe_first(stages: Iterable[StageReport]) -> list[StageReport]:

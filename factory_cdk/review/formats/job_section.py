@@ -18,7 +18,8 @@ def job_blocks(stage: StageReport) -> Iterator[Block]:
     queues = [one for one in stage.queues if one.verdict is not Verdict.UNCHANGED or one.loses_jobs]
     queues.sort(key=lambda one: (not one.loses_jobs, severity(one.verdict)))
     lines = [_queue(same) for same in alike(queues, _queue_key)]
-    lines += [_workers(same) for same in alike(stage.workers, lambda one: (one.bot, one.what, one.jobs))]
+    bots = [(same, _sectors(same)) for same in alike(stage.workers, lambda one: (one.bot, one.what, one.jobs))]
+    lines += [_workers(same) for same in alike(bots, lambda one: (one[1], one[0][0].what, one[0][0].jobs))]
     yield from opened(lines, "Jobs", "more line")
 
 
@@ -28,7 +29,7 @@ def opened(lines: Sequence[Line], title: str, of: str) -> Iterator[Block]:
         yield Bullets(tuple(lines[:MOST_LINES]), title)
     if len(lines) > MOST_LINES:
         more = lines[MOST_LINES:]
-        yield Details(f"{title}: {counted(len(more), of)}", (Bullets(tuple(more)),))
+        yield Details(f"{title}: {counted(len(more), of)}", (Bullets(capped(more, of)),))
 
 
 def _queue_key(queue: QueueReport) -> tuple[object, ...]:
@@ -56,10 +57,22 @@ def _bots(found: Sequence[str]) -> Line:
     return names(found, "bot") if found else ("nobody",)
 
 
-def _workers(same: Sequence[WorkerReport]) -> Line:
-    first = same[0]
-    where = names(list(dict.fromkeys(one.sector for one in same)), "sector")
-    line: list[Piece] = ["workers of ", Value(first.bot), " on ", *where, ": ", Said(first.what)]
+def _sectors(workers: Sequence[WorkerReport]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.sector for one in workers))
+
+
+def _workers(same: Sequence[tuple[Sequence[WorkerReport], tuple[str, ...]]]) -> Line:
+    """Bots on the same sectors whose workers fare alike."""
+    first = same[0][0][0]
+    bots = names([workers[0].bot for workers, _ in same], "bot")
+    line: list[Piece] = ["workers of ", *bots, " on ", *names(same[0][1], "sector"), ": ", Said(first.what)]
     if first.jobs:
         line += ["; ", Said(first.jobs)]
     return tuple(line)
+
+
+def capped(lines: Sequence[Line], of: str, most: int = 100) -> tuple[Line, ...]:
+    """The first `most` lines, and how many more there are."""
+    if len(lines) <= most:
+        return tuple(lines)
+    return (*lines[:most], (f"and {counted(len(lines) - most, of)}",))

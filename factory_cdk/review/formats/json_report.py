@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from factory_cdk.review.formats.values import as_value
@@ -18,13 +19,19 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {**{field.name: _plain(getattr(value, field.name)) for field in fields(value)}, **_derived(value)}
+    if names := _names(value.__class__):
+        return {**{name: _plain(getattr(value, name)) for name in names}, **_derived(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, str) else value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass; none of another type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _derived(value: Any) -> dict[str, Any]:

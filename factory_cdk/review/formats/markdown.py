@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from factory_cdk.review.formats.blocks import (
     Block,
@@ -65,8 +65,10 @@ def _block(block: Block) -> Iterator[str]:
             if title:
                 yield from (f"**{title}**", "")
             yield from (f"- {_line(line)}" for line in lines)
-        case Table(header, rows):
+        case Table(header, rows, (), ()):
             yield from _table(header, rows)
+        case Table(_, rows, joined, header):
+            yield from _table(header, [[_joined(row[one] for one in cells) for cells in joined] for row in rows])
         case Diagram(title, mermaid):
             yield from (f"**{title}**", "", fenced(mermaid, "mermaid" if is_plain_mermaid(mermaid) else "text"))
         case Details(title, blocks):
@@ -82,6 +84,16 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Line]]) -> Iterator[st
     yield f"|{' --- |' * len(header)}"
     for row in rows:
         yield f"| {' | '.join(_line(cell, in_table=True) for cell in row)} |"
+
+
+def _joined(cells: Iterable[Line]) -> Line:
+    """Cells as one: a verdict before its sector, what differs before its values."""
+    line: list[Piece] = []
+    for cell in cells:
+        if line and cell:
+            line.append(" " if isinstance(line[-1], Mark) else ": ")
+        line += cell
+    return tuple(line)
 
 
 def _line(line: Line, *, in_table: bool = False) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from factory_cdk.review.formats.blocks import Block, Bullets, Details, Line, Said, Table, Value
 from factory_cdk.review.formats.grouping import alike
+from factory_cdk.review.formats.job_section import capped
 from factory_cdk.review.formats.values import money, money_change, names
 from factory_cdk.review.model import Cost, CostReport, SectorReport, StageReport
+
+_NONE = Cost(None)
 
 MOST_ROWS = 100
 """Rows of sectors in the table."""
@@ -25,7 +28,7 @@ def money_blocks(stage: StageReport) -> Iterator[Block]:
     blocks: list[Bullets | Table] = []
     if rows:
         blocks.append(Table(("sector", "before", "after", "for"), tuple(rows[:MOST_ROWS])))
-    blocks.append(Bullets(tuple(_lines(cost))))
+    blocks.append(Bullets(capped(list(_lines(cost, changed)), "more line")))
     yield Details("Cost", tuple(blocks))
 
 
@@ -49,16 +52,17 @@ def _items(cost: Cost | None) -> Line:
     for name, dollars in (cost.items if cost is not None else {}).items():
         line += [", "] if line else []
         line += [Value(name), f" {dollars:,.2f}"]
-    for name in cost.unknown if cost is not None else ():
-        line += [", "] if line else []
-        line += ["no price known for ", Value(name)]
     return tuple(line)
 
 
-def _lines(cost: CostReport) -> Iterator[Line]:
+def _lines(cost: CostReport, changed: Sequence[SectorReport]) -> Iterator[Line]:
     yield (money_change(cost.before, cost.after), ", at on-demand prices of ", Value(cost.date))
-    if cost.unknown:
-        yield ("no price known for something in ", *names(cost.unknown, "sector"))
+    unknown = [(one.name, name) for one in changed for name in (one.cost_after or one.cost_before or _NONE).unknown]
+    for same in alike(unknown, lambda one: one[1]):
+        yield ("no price known in ", *names([sector for sector, _ in same], "sector"), ": ", Said(same[0][1]))
+    named = {sector for sector, _ in unknown}
+    if others := [name for name in cost.unknown if name not in named]:
+        yield ("no price known for something in ", *names(others, "sector"))
     for name, dollars in cost.per_million_jobs.items():
         yield ("a million jobs: ", Value(name), f" {money(dollars)}")
     for note in cost.notes:

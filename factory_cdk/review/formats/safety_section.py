@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from factory_cdk.review.formats.blocks import Block, Bullets, Details, Line, Said, Sign, Value
 from factory_cdk.review.formats.grouping import alike
 from factory_cdk.review.formats.head import is_near, is_told
-from factory_cdk.review.formats.job_section import opened
+from factory_cdk.review.formats.job_section import capped, opened
 from factory_cdk.review.formats.values import names
 from factory_cdk.review.model import LimitReport, SecurityReport, StageReport
 
@@ -45,7 +45,7 @@ def access_blocks(stage: StageReport) -> Iterator[Block]:
     loses = _access(lost, Sign("➖", "lost"), " may no longer: ")
     lines = (*gains, *loses)
     if lines:
-        yield Details("Access gained and lost", (Bullets(lines),))
+        yield Details("Access gained and lost", (Bullets(capped(lines, "more line")),))
 
 
 def _access(found: Iterable[tuple[str, str]], sign: Sign, may: str) -> tuple[Line, ...]:

@@ -66,7 +66,6 @@ PROPERTIES = {
         "resources": "What CloudFormation will do, resource by resource.",
         "hazards": "What may go wrong while it is deployed.",
         "versions": "The versions of factory_cdk that made the two sides; null when they are the same.",
-        "notes": "What else a reader should know.",
         "problems": "Why the stage could not be compared whole.",
     },
     "SectorReport": {
@@ -163,7 +162,7 @@ PROPERTIES = {
         "action": "Add, Modify or Remove.",
         "replacement": "Of a Modify: True, Conditional or False; else null.",
         "properties": "The top-level properties that differ.",
-        "references": "Those of them that differ only because they refer to a resource that is replaced.",
+        "references": "Those of them that differ, or may, only because they refer to a resource that changes.",
         "sector": "The plan's sector; null for a queue.",
     },
     "Commit": {

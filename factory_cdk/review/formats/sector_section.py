@@ -27,13 +27,13 @@ def sector_blocks(stage: StageReport) -> Iterator[Block]:
     if not groups:
         return
     shown = groups[:MOST_GROUPS]
-    yield Table(_HEADER, tuple(row for group in shown for row in _rows(group)))
+    yield _table(shown)
     if len(groups) > MOST_GROUPS:
         more = groups[MOST_GROUPS:]
         number = sum(len(group.names) for group in more)
         yield Details(
             f"{counted(number, 'more sector')} in which something changes",
-            (Table(_HEADER, tuple(row for group in more for row in _rows(group))),),
+            (_table(more),),
         )
     for group in shown:
         if len(group.why) > MOST_DIFFERENCES:
@@ -41,6 +41,11 @@ def sector_blocks(stage: StageReport) -> Iterator[Block]:
             rows = tuple(_difference(one, _WHOLE_VALUE) for one in group.why)
             yield Details(title, (Table(("sector", *_HEADER[2:]), ((names(group.names, "sector"), *rows[0]),
                                         *(((), *row) for row in rows[1:]))),))  # fmt: skip
+
+
+def _table(groups: Sequence[SectorGroup]) -> Table:
+    rows = tuple(row for group in groups for row in _rows(group))
+    return Table(_HEADER, rows, ((0, 1), (2, 3), (4,)), ("sector", "what: before → after", "why"))
 
 
 def _rows(group: SectorGroup) -> Iterator[tuple[Line, ...]]:

@@ -64,7 +64,7 @@ def _block(block: Block, width: int | None, colour: bool) -> Iterator[str]:
             if title:
                 yield f"{title}:"
             yield from (f"  {_coloured_marks(line, colour)}" for line in lines)
-        case Table(header, rows):
+        case Table(header, rows, _, _):
             yield from _table(header, rows, width, colour)
         case Diagram():
             return  # the edges are listed
@@ -115,4 +115,4 @@ def _piece(piece: Piece) -> str:
 
 
 def _styled(text: str, colour: bool, *, fg: str | None = None, bold: bool = False) -> str:
-    return click.style(text, fg=fg, bold=bold) if colour else text
+    return click.style(text, fg=fg, bold=bold or None) if colour else text

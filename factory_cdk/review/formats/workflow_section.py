@@ -11,6 +11,9 @@ from factory_cdk.review.model import StageReport
 MOST_MERMAID = 50_000
 """Characters of a diagram that Mermaid draws; https://mermaid.js.org/config/schema-docs/config.html#maxtextsize"""
 
+MOST_EDGES = 500
+"""Edges of a diagram that Mermaid draws."""
+
 
 def workflow_blocks(stage: StageReport) -> Iterator[Block]:
     """Edges that are new or gone, and in details both flowcharts."""
@@ -25,7 +28,7 @@ def workflow_blocks(stage: StageReport) -> Iterator[Block]:
     for title, mermaid in (("Before", found.before), ("After", found.after)):
         if mermaid is None:
             drawn.append(Bullets((("no workflow",),), title))
-        elif len(mermaid) > MOST_MERMAID:
+        elif len(mermaid) > MOST_MERMAID or mermaid.count("-->") > MOST_EDGES:
             drawn.append(Bullets((("too large to be drawn here",),), title))
         else:
             drawn.append(Diagram(title, mermaid))

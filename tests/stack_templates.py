@@ -19,7 +19,7 @@ from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import StagePlan
 from factory_cdk.plan.stage import resolve_stage
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "plans" / "reference" / "factory-plan.yml"
 REGION = "eu-west-2"
 ACCOUNT = "111111111111"
