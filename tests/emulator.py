@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,13 @@ from factory_cdk.atomic import replace_file
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+
+
+@cache
+def _client(url: str, service: str, region: str) -> Any:
+    # Made once: reading the model of a service takes longer than most calls.
+    session = boto3.Session("test", "test", region_name=region)
+    return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,7 @@ class Emulator:
 
     def client(self, service: str, region: str = "eu-west-2") -> Any:
         """A boto3 client of `service`."""
-        session = boto3.Session("test", "test", region_name=region)
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        return _client(self.url, service, region)
 
     def bootstrap(self, region: str) -> None:
         """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""
@@ -74,6 +81,14 @@ class Emulator:
     def create(self, assembly: Path, stack: str, region: str) -> None:
         """Start to create `stack` from its template."""
         self.client("cloudformation", region).create_stack(
+            StackName=stack,
+            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+
+    def update(self, assembly: Path, stack: str, region: str) -> None:
+        """Start to update `stack` to its template; ClientError when there is nothing to update."""
+        self.client("cloudformation", region).update_stack(
             StackName=stack,
             TemplateBody=(assembly / f"{stack}.template.json").read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],

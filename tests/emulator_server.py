@@ -9,9 +9,11 @@ and delays of SQS go by a clock that tests can put forward.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +27,8 @@ from factory_cdk.plan.facts import update_behaviour
 Properties = dict[str, Any]
 INSTANCE = "AWS::EC2::Instance"
 BEHAVIOUR = update_behaviour()
+STOPPING = ("EbsOptimized", "InstanceType", "UserData")
+"""Properties whose change stops an instance and starts it again, of those that the tests use."""
 
 
 def create_instance(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
@@ -46,11 +50,15 @@ def create_instance(logical_id: str, properties: Properties, stack_name: str) ->
 
 
 def update_instance(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Properties]:
-    if any(old.get(name) != new.get(name) for name in BEHAVIOUR[INSTANCE]["replaces"]) or other_volumes(old, new):
+    replacing = (name for name in BEHAVIOUR[INSTANCE]["replaces"] if state(old.get(name)) != state(new.get(name)))
+    if any(replacing) or other_volumes(old, new):
         made = create_instance("", new, stack_name)
         delete_instance(physical_id, old)
         return made
     instance = ec2._instances[physical_id]
+    if any(old.get(name) != new.get(name) for name in STOPPING):
+        instance["LaunchTime"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")  # when it was started last
+    ec2._tags[physical_id] = list(new.get("Tags", []))
     instance["UserData"] = new.get("UserData", "")
     instance["InstanceType"] = new["InstanceType"]
     return physical_id, {"PrivateIp": instance["PrivateIpAddress"]}
@@ -63,7 +71,17 @@ def other_volumes(old: Properties, new: Properties) -> bool:
     before, after = (copy.deepcopy(side.get("BlockDeviceMappings", [])) for side in (old, new))
     for volume in (*before, *after):
         volume.get("Ebs", {}).pop("DeleteOnTermination", None)
-    return bool(before != after)
+    return bool(state(before) != state(after))
+
+
+def state(value: Any) -> Any:
+    """`value` as a provider compares it: of the type of its schema (here: all text), lists of mappings in no order."""
+    if isinstance(value, dict):
+        return {key: state(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [state(item) for item in value]
+        return sorted(items, key=json.dumps) if all(isinstance(item, dict) for item in items) else items
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def know_replacements() -> None:

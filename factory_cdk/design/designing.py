@@ -11,15 +11,25 @@ from factory_cdk.design.model import (
     Asset,
     BotDesign,
     QueueDesign,
+    Resource,
     SectorDesign,
     StackDesign,
     StageDesign,
 )
 from factory_cdk.design.naming import DEFAULT_QUALIFIER, Names
-from factory_cdk.design.queues import queue_designs, queue_resources
+from factory_cdk.design.queues import queue_designs, queue_policy, queue_resources
 from factory_cdk.design.release import bundle_asset
 from factory_cdk.design.sector import OverLimit, SectorParts, Surroundings, sector_parts, user_data_mapping
-from factory_cdk.design.stacks import FRAME_BYTES, Unit, estimated, fill, numbers_after, unit
+from factory_cdk.design.stacks import (
+    FRAME_BYTES,
+    MAX_RESOURCES,
+    MAX_TEMPLATE_BYTES,
+    Unit,
+    estimated,
+    fill,
+    numbers_after,
+    unit,
+)
 from factory_cdk.design.store import store_resources
 from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
@@ -105,6 +115,8 @@ class _Design:
             tags=plan.tags,
             diagnostics=tuple(self.found),
             qualifier=self.qualifier,
+            history=self.names.table() if plan.home_region and plan.jobs.history else None,
+            payloads=self.names.payload_bucket(plan.home_region) if plan.home_region else None,
         )
 
     def _report(self, problems: Iterable[limits.Problem]) -> None:
@@ -138,16 +150,20 @@ class _Design:
         shown = {queue.name: {"name": queue.name, "queue": queue.physical_name} for queue in queues}
         jobs = self.plan.jobs
         store = unit(_STORE, tuple(store_resources(self.names, region, jobs, self.tags)))
-        units = [store, *(unit(one.name, queue_resources(one, self.tags, jobs), shown[one.name]) for one in queues)]
+        units = [store]
+        for queue in queues:
+            made = queue_resources(queue, self.tags, jobs)
+            said = [shown[queue.name], [one.logical_id for one in made]]  # what the policy refers to
+            units.append(unit(queue.name, made, said))
         pinned = {**numbers_after(self.names.stack("queues"), self.pinned_queues), _STORE: 1}
-        filled = fill(units, pinned, overhead=self._overhead())
+        filled = fill(units, pinned, overhead=self._overhead(), reserved=1)
         stack_of = {one.name: self.names.stack("queues", number) for number, here in filled.items() for one in here}
         stacks = tuple(
             StackDesign(
                 name=self.names.stack("queues", number),
                 region=region,
                 description=f"factory_cdk: the queues of stage {self.plan.name} of factory {self.plan.factory}",
-                resources=tuple(resource for placed in placed_units for resource in placed.resources),
+                resources=_with_policy(resource for placed in placed_units for resource in placed.resources),
                 rules=not_packed_rule(unpacked_bots),
                 metadata=self._metadata({"queues": [shown[one.name] for one in placed_units if one.name != _STORE]}),
                 tags=self.tags,
@@ -182,14 +198,15 @@ class _Design:
             overhead = self._overhead(user_data_mapping({sector.platform for sector in in_region}))
             first = self.names.stack(region)
             numbers = numbers_after(first, self.pinned)
-            parts = self._parts(in_region, designs, home_region, numbers)
+            guesses = numbers if numbers else self._guessed(in_region, designs, home_region, overhead)
+            parts = self._parts(in_region, designs, home_region, guesses)
             units = {name: self._unit(name, part, designs[name]) for name, part in parts.items()}
             for sector in in_region:
                 if sector.name in units:
                     self._check_limits(sector, parts[sector.name], units[sector.name], overhead, designs)
             filled = fill(list(units.values()), numbers, overhead=overhead)
             found = {one.name: number for number, here in filled.items() for one in here}
-            moved = [one for one in in_region if found.get(one.name, 1) != numbers.get(one.name, 1)]
+            moved = [one for one in in_region if found.get(one.name, 1) != guesses.get(one.name, 1)]
             parts |= self._parts(moved, designs, home_region, found)
             if len(filled) > 1 and not self.pinned:
                 message = (
@@ -208,6 +225,23 @@ class _Design:
                 here_parts = [(by_name[one.name], parts[one.name]) for one in here]
                 stacks.append(self._region_stack(name, region, here_parts, designs, after))
         return stacks, placed
+
+    def _guessed(
+        self,
+        sectors: list[StageSector],
+        designs: Mapping[str, SectorDesign],
+        home_region: str,
+        overhead: int,
+    ) -> dict[str, int]:
+        """In which stack each of `sectors` will probably be: as if all were as large as the first. What is guessed
+        wrong is designed again, which costs as much as designing it.
+        """
+        first = self._parts(sectors[:1], designs, home_region, {})
+        for name, part in first.items():
+            one = self._unit(name, part, designs[name])
+            each = max(1, min(MAX_RESOURCES // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size))
+            return {sector.name: 1 + place // each for place, sector in enumerate(sectors)}
+        return {}
 
     def _parts(
         self,
@@ -278,6 +312,13 @@ class _Design:
             depends_on=after,
             protect=self.plan.protect,
         )
+
+
+def _with_policy(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """`resources` and the policy of the queues among them."""
+    whole = tuple(resources)
+    queues = [one for one in whole if one.type == "AWS::SQS::Queue"]
+    return (*whole, queue_policy(queues)) if queues else whole
 
 
 def _elsewhere(sectors: Iterable[StageSector]) -> dict[str, Json]:

@@ -142,6 +142,8 @@ class StageDesign:
 
     `diagnostics` are the warnings that came up while designing (a successor chosen among several, an unpacked
     bot); errors raise PlanError instead. `qualifier` is that of `cdk bootstrap`.
+    `history` is the name of the table of jobs (None: there is none), `payloads` that of the bucket for large payloads,
+    as text for Fn::Sub; both are in `home_region`.
     """
 
     factory: str
@@ -158,3 +160,5 @@ class StageDesign:
     tags: Mapping[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
     qualifier: str = DEFAULT_QUALIFIER
+    history: str | None = None
+    payloads: str | None = None

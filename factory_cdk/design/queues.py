@@ -42,8 +42,8 @@ def queue_designs(names: Names, sectors: Iterable[SectorDesign]) -> tuple[QueueD
 
 
 def queue_resources(queue: QueueDesign, tags: Mapping[str, str], jobs: JobStore) -> tuple[Resource, ...]:
-    """A queue, its dead-letter queue and the policy of both; with `queue_alarms` the alarms of both. The queues stay
-    when they leave the template: jobs may be in them, and bots that still run use them.
+    """A queue and its dead-letter queue; with `queue_alarms` the alarms of both. The queues stay when they leave the
+    template: jobs may be in them, and bots that still run use them.
     """
     logical_id = queue_id(queue.name)
     dead_letter = f"{logical_id}DeadLetters"
@@ -58,14 +58,20 @@ def queue_resources(queue: QueueDesign, tags: Mapping[str, str], jobs: JobStore)
         "MessageRetentionPeriod": RETENTION_SECONDS,
         **shared,
     }
-    both = [arn_of(logical_id), arn_of(dead_letter)]
-    policy = {"Queues": [ref(logical_id), ref(dead_letter)], "PolicyDocument": secure_transport("sqs:*", both)}
     return (
         kept(Resource(dead_letter, "AWS::SQS::Queue", dead)),
         kept(Resource(logical_id, "AWS::SQS::Queue", main)),
-        Resource(f"{logical_id}Policy", "AWS::SQS::QueuePolicy", policy),
         *(_alarms(queue, logical_id, dead_letter, jobs.queue_alarms, own_tags) if jobs.queue_alarms else ()),
     )
+
+
+def queue_policy(queues: Iterable[Resource]) -> Resource:
+    """The policy of all `queues` of a stack: whoever does not use TLS is refused. In the policy of a queue, every
+    resource is that queue.
+    """
+    refs = [ref(queue.logical_id) for queue in queues]
+    policy = {"Queues": refs, "PolicyDocument": secure_transport("sqs:*", ["*"])}
+    return Resource("SecureTransport", "AWS::SQS::QueuePolicy", policy)
 
 
 def _alarms(

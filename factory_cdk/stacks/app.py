@@ -85,9 +85,10 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
         construct = cdk.CfnResource(stack, resource.logical_id, type=resource.type, properties=resource.properties)
         if resource.depends_on:
             construct.add_override("DependsOn", list(resource.depends_on))
-        if resource.deletion_policy:
+        if (resource.deletion_policy, resource.update_replace_policy) == ("RetainExceptOnCreate", "Retain"):
+            construct.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)  # one call to Node, not two
+        elif resource.deletion_policy or resource.update_replace_policy:
             construct.add_override("DeletionPolicy", resource.deletion_policy)
-        if resource.update_replace_policy:
             construct.add_override("UpdateReplacePolicy", resource.update_replace_policy)
     synthesizer = stack.synthesizer if design.assets else None
     for asset in design.assets:

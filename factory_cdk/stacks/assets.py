@@ -27,7 +27,10 @@ def asset_file(outdir: Path, asset: Asset) -> Path:
     half = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         if asset.wheel:
-            half.write_bytes(runner_wheel().content)
+            wheel = runner_wheel()
+            if wheel.sha256 != asset.sha256:  # a checkout was edited meanwhile
+                raise FactoryError("factory_cdk has changed since the stage was designed", "run it again")
+            half.write_bytes(wheel.content)
         elif asset.path is None:
             half.write_bytes((asset.content or "").encode())
         elif _copied(Path(asset.path), half) != asset.sha256:

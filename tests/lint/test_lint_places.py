@@ -91,7 +91,9 @@ def test_tags_of_the_factory_are_found_on_every_resource_and_ours_are_not(design
 
 
 def test_a_queue_leads_to_the_bot_that_reads_it(design: StageDesign, places: Places) -> None:
-    for resource in design.stacks[0].resources:
+    queues = [one for one in design.stacks[0].resources if one.type == "AWS::SQS::Queue"]
+    assert queues
+    for resource in queues:
         path = ("Resources", resource.logical_id, "Properties", "VisibilityTimeout")
         assert places.in_plan(InTemplate(QUEUES, path)) == BOT
 

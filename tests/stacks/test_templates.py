@@ -235,8 +235,8 @@ def test_the_alarm_is_made_last_and_goes_first_and_the_role_outlives_the_instanc
         "SSM::Parameter",
     }
     assert not [name for name in before_instance if name.startswith("Linux")]
-    (condition,) = [name for name in resources(boxes, "AWS::CloudFormation::WaitCondition") if "Windows" in name]
-    assert "WindowsBoxInstance" in after[condition]
+    booted, ready = [name for name in resources(boxes, "AWS::CloudFormation::WaitCondition") if "Windows" in name]
+    assert "WindowsBoxInstance" in after[booted] and booted in after[ready]
 
 
 def test_stacks_are_protected_tagged_and_follow_their_queues(assembly: Path) -> None:
