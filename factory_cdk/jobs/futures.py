@@ -17,7 +17,7 @@ from factory_cdk.queues.client import History
 from factory_cdk.queues.port import JobRecord, Outcome
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import open_queues
+from factory_cdk.state.stage_queues import has_stored_queues, open_queues
 from factory_cdk.state.status import runner_pid
 from factory_cdk.workflow.routing import child_id
 
@@ -90,7 +90,7 @@ class JobFuture(Future[Json]):
         """Cancel the job unless it is in hand or done; whether it is cancelled now."""
         if self.cancelled():
             return True
-        if self.done() or not self._stage_folder.database.exists():  # the stage may be gone
+        if self.done() or not has_stored_queues(self._stage_folder):  # the stage may be gone
             return False
         with open_queues(self._stage_folder) as queues:
             record = queues.history.job(self.job)

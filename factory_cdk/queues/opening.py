@@ -49,6 +49,13 @@ class SqsLocation:
 Location = SqliteLocation | MemoryLocation | SqsLocation
 
 
+def account_id(region: str) -> str:
+    """The account of the credentials that are found here, asked in `region`. FactoryError."""
+    from factory_cdk.queues.sqs.account import account_of  # noqa: PLC0415 - imports boto3
+
+    return account_of(region)
+
+
 class Queues(RunnerQueues, ClientQueues, Protocol):
     """Open queues, for one runner or one client, and one thread. What blocks is not to be called while something that
     suspends is under way.
