@@ -119,7 +119,8 @@ class Releases:
                 if not await asyncio.to_thread(self._handles.answer, url, outcome, reason, pointer.release):
                     self._say("the wait handle takes no answer any more: its URL has expired", "WARNING")
                 else:
-                    self._say(f"CloudFormation was told: {outcome}", "INFO")
+                    first_line = reason.partition("\n")[0]
+                    self._say(f"CloudFormation was told {outcome}: {first_line}", "INFO")
             except (WaitHandleError, FactoryError) as error:
                 self._say(f"{error}; trying again", "WARNING")
                 await self._sleep(pause)
