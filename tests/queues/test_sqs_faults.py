@@ -142,6 +142,25 @@ def test_a_submission_whose_answers_are_lost_is_there_once(stage: SqsStage, prox
         assert sorted(lease.job.id for lease in leases) == ["run-0", "run-1", "run-2", "run-large"]
 
 
+def test_a_claim_whose_answer_is_lost_is_a_claim(stage: SqsStage, proxy: Proxy) -> None:
+    lost: list[str] = []
+
+    def choose(call: Call) -> Fault | None:
+        if call.operation == "dynamodb.BatchExecuteStatement" and not lost:
+            lost.append(call.operation)
+            return Fault.ANSWER_LOST
+        return None
+
+    with stage.open() as queues:
+        queues.send("a", jobs(3))
+        proxy.choose = choose
+        leases = claim(queues, "a", 3, lease=60)
+        assert lost
+        assert [(lease.job.id, lease.job.attempt) for lease in leases] == [(f"run-{one}", 1) for one in range(3)]
+        lost.clear()
+        assert all(finish(queues, lease) for lease in leases)
+
+
 def test_a_service_that_stays_down_is_a_factory_error_of_the_same_words_each_time(
     stage: SqsStage, proxy: Proxy
 ) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import threading
 
 import pytest
+from aws_proxy import Call, proxied
 from emulator import Emulator
 from exchanging import Works
+from queue_calls import claim, finish, settle_and_claim
 from sqs_stage import client, made, unique
 
-from factory_cdk.queues.port import Job
+from factory_cdk.queues.port import Finished, Forward, Job
 
 ROUTE = {"a": "b", "b": "c", "c": None}
 CHAINS = 100
@@ -56,3 +58,33 @@ def test_a_watcher_beside_two_runners_sees_every_outcome_once_and_stops_at_the_e
         TableName=stage.location.table, KeyConditionExpression="run = :run", ExpressionAttributeValues=key
     )
     assert "LastEvaluatedKey" in page, "the run is read page by page"
+
+
+@pytest.mark.slow
+def test_a_run_whose_last_job_ends_while_it_is_read_is_not_taken_for_complete(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    stage = made(aws, unique("paged"), ROUTE)
+    with stage.open() as queues:
+        queues.send("c", [Job(f"run-{one:03}", "c", LARGE, "run") for one in range(300)])
+        while leases := claim(queues, "c", 100, lease=600):
+            settle_and_claim(queues, [Finished(lease, (), LARGE) for lease in leases], [])
+        queues.send("a", [Job("run-last", "a", 1, "run")])
+        (last,) = claim(queues, "a", 1, lease=600)
+
+        def choose(call: Call) -> None:
+            """Before the second page is read, its job ends, and one follows that belongs on the first page."""
+            nonlocal last_is_done
+            if b"ExclusiveStartKey" in call.body and not last_is_done:
+                last_is_done = True
+                assert finish(queues, last, [Forward("b", Job("run-", "b", 1, "run", "run-last"))], 1)
+
+        last_is_done = False
+        with proxied(aws.url) as proxy:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            proxy.choose = choose
+            with stage.open() as watching:
+                assert watching.history.remaining("run") == 1
+        assert last_is_done
