@@ -9,6 +9,7 @@ and delays of SQS go by a clock that tests can put forward.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import time
 from collections.abc import Callable
@@ -46,7 +47,8 @@ def create_instance(logical_id: str, properties: Properties, stack_name: str) ->
 
 
 def update_instance(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Properties]:
-    if any(old.get(name) != new.get(name) for name in BEHAVIOUR[INSTANCE]["replaces"]) or other_volumes(old, new):
+    replacing = (name for name in BEHAVIOUR[INSTANCE]["replaces"] if state(old.get(name)) != state(new.get(name)))
+    if any(replacing) or other_volumes(old, new):
         made = create_instance("", new, stack_name)
         delete_instance(physical_id, old)
         return made
@@ -63,7 +65,17 @@ def other_volumes(old: Properties, new: Properties) -> bool:
     before, after = (copy.deepcopy(side.get("BlockDeviceMappings", [])) for side in (old, new))
     for volume in (*before, *after):
         volume.get("Ebs", {}).pop("DeleteOnTermination", None)
-    return bool(before != after)
+    return bool(state(before) != state(after))
+
+
+def state(value: Any) -> Any:
+    """`value` as a provider compares it: of the type of its schema (here: all text), lists of mappings in no order."""
+    if isinstance(value, dict):
+        return {key: state(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [state(item) for item in value]
+        return sorted(items, key=json.dumps) if all(isinstance(item, dict) for item in items) else items
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def know_replacements() -> None:

@@ -13,7 +13,7 @@ from factory_cdk.plan.model import Plan
 from factory_cdk.plan.reading import read_factory
 from factory_cdk.plan.schema.structure import check_structure, describe
 from factory_cdk.plan.yaml.compose import compose
-from factory_cdk.plan.yaml.nodes import MappingNode, plain
+from factory_cdk.plan.yaml.nodes import MappingNode, Node, plain
 from factory_cdk.plan.yaml.text import read_text
 
 LOCK_NAME = "plan.lock"
@@ -24,7 +24,8 @@ LOCK_NAME = "plan.lock"
 class Loaded:
     """What loading a plan gave: the Plan (None when it was refused), every diagnostic in the order of the
     file, and the file's text ("" when it could not be read) so that a writer can show the lines. `readable` is what
-    could be read of a plan, refused or not; what is wrong is missing in it.
+    could be read of a plan, refused or not; what is wrong is missing in it. `root` is the text as a tree of nodes with
+    their positions (None: it is no YAML).
     """
 
     file: str
@@ -32,6 +33,7 @@ class Loaded:
     diagnostics: tuple[Diagnostic, ...]
     text: str
     readable: Plan | None = None
+    root: Node | None = None
 
 
 def load_plan(file: str | Path) -> Loaded:
@@ -53,7 +55,7 @@ def load_plan(file: str | Path) -> Loaded:
     plan = read_factory(factory, defined.bots, findings)
     locked = Path(file).absolute().with_name(LOCK_NAME).is_file()
     check_references(plan, defined, findings, locked=locked)
-    return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "", plan)
+    return Loaded(str(file), None if findings.refused else plan, findings.diagnostics, text or "", plan, root)
 
 
 def read_plan(file: str | Path) -> Plan:

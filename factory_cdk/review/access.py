@@ -73,7 +73,7 @@ def _of_role(role: Resource) -> Iterator[Permission]:
         yield "Allow", "everything in the policy", _text(arn)
     for statement in _listed(role.properties.get("AssumeRolePolicyDocument", {}).get("Statement", ())):
         for service in _listed(statement.get("Principal", {}).get("Service", ())):
-            yield "Trust", "taken", _text(service)
+            yield "Trust", "taken", _text(service).removesuffix(".${AWS::URLSuffix}").removesuffix(".amazonaws.com")
     if "PermissionsBoundary" in role.properties:
         yield "Boundary", "limited", _text(role.properties["PermissionsBoundary"])
 

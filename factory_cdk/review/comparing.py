@@ -50,7 +50,6 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
         resources=changes,
         hazards=tuple(_hazards(before, after, sectors, changes)),
         versions=(before.version, after.version) if before and after and before.version != after.version else None,
-        notes=tuple(dict.fromkeys((*(before.notes if before else ()), *(after.notes if after else ())))),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.spelling import did_you_mean
-from factory_cdk.review.model import Report, StageReport, Verdict, Violation
+from factory_cdk.review.model import Effect, Report, SectorReport, StageReport, Verdict, Violation
 
 REASONS: Mapping[str, str] = {
     "replace": "a sector or queue is replaced, or may be",
@@ -17,6 +17,10 @@ REASONS: Mapping[str, str] = {
     "public": "a public address, port, key pair or metadata option opens something",
     "cost": "`cost=N`: a stage costs more than N dollars a month more, or how much more is not known",
 }
+
+
+EFFECTS = tuple(Effect)
+"""The most severe first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,47 +60,50 @@ def _dollars(value: str) -> float:
 
 def violations(report: Report, wanted: FailOn) -> tuple[Violation, ...]:
     """What of `report` is among the reasons that are `wanted`."""
-    return tuple(
-        Violation(reason, stage.name, text)
-        for stage in report.stages
-        if stage.differs
-        for reason, text in _of_stage(stage, wanted)
-    )
+    return tuple(found for stage in report.stages if stage.differs for found in _of_stage(stage, wanted))
 
 
-def _of_stage(stage: StageReport, wanted: FailOn) -> Iterator[tuple[str, str]]:
-    for reason, text in _changes(stage):
+def _of_stage(stage: StageReport, wanted: FailOn) -> Iterator[Violation]:
+    lines = {one.name: _line(one) for one in stage.sectors}
+    for reason, subject, text in _changes(stage):
         if reason in wanted.reasons:
-            yield reason, text
+            yield Violation(reason, stage.name, text, lines.get(subject))
     if wanted.cost is not None and stage.cost is not None:
         more = stage.cost.after - stage.cost.before
         if more > wanted.cost:
-            yield "cost", f"{more:,.2f} dollars a month more than before; allowed are {wanted.cost:,.2f}"
+            yield Violation("cost", stage.name, f"{more:,.2f} USD a month more than before, {wanted.cost:,.2f} allowed")
         changed = {one.name for one in stage.sectors if one.verdict not in (Verdict.UNCHANGED, Verdict.REMOVED)}
         for name in sorted(changed & set(stage.cost.unknown)):
-            yield "cost", f"no price is known of sector {name}"
+            yield Violation("cost", stage.name, f"no price is known of sector {name}", lines.get(name))
 
 
-def _changes(stage: StageReport) -> Iterator[tuple[str, str]]:
+def _line(sector: SectorReport) -> int | None:
+    """The line of what does most to a sector."""
+    first = min(sector.why, key=lambda one: EFFECTS.index(one.effect), default=None)
+    return first.line if first is not None and first.line is not None else sector.line
+
+
+def _changes(stage: StageReport) -> Iterator[tuple[str, str, str]]:
+    """Every change that is one of the reasons: the reason, what it is about, and a sentence."""
     for sector in stage.sectors:
         if sector.verdict is Verdict.REPLACED:
-            yield "replace", f"sector {sector.name} {'may be' if sector.possible else 'is'} replaced"
+            yield "replace", sector.name, f"sector {sector.name} {'may be' if sector.possible else 'is'} replaced"
         if sector.verdict is Verdict.REMOVED:
-            yield "delete", f"sector {sector.name} is removed"
+            yield "delete", sector.name, f"sector {sector.name} is removed"
     for queue in stage.queues:
         if queue.verdict is Verdict.REPLACED:
-            yield "replace", f"queue {queue.name} is replaced"
+            yield "replace", "", f"queue {queue.name} is replaced"
         if queue.verdict is Verdict.REMOVED or queue.loses_jobs:
-            yield "delete", f"queue {queue.name} is deleted" + (", with the jobs in it" if queue.loses_jobs else "")
+            yield "delete", "", f"queue {queue.name} is deleted" + (", with the jobs in it" if queue.loses_jobs else "")
     for change in stage.resources:
         if change.action == "Remove" and change.type == "AWS::SecretsManager::Secret":
-            yield "delete", f"the secret {change.logical_id} of {change.stack} is deleted"
+            yield "delete", change.sector or "", f"the secret {change.logical_id} of {change.stack} is deleted"
     for access in stage.access:
         if access.gains:
             more = f" and {len(access.gains) - 1} more" if len(access.gains) > 1 else ""
-            yield "iam", f"the role of sector {access.sector} may {access.gains[0]}{more}"
+            yield "iam", access.sector, f"the role of sector {access.sector} may {access.gains[0]}{more}"
     for found in stage.security:
         if found.kind == "secret":
-            yield "secret", f"{found.subject}: {found.text}"
+            yield "secret", found.subject, f"{found.subject}: {found.text}"
         elif found.worse and found.kind in ("public", "port", "metadata"):
-            yield "public", f"{found.subject}: {found.text}"
+            yield "public", found.subject, f"{found.subject}: {found.text}"

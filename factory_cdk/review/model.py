@@ -258,7 +258,6 @@ class StageReport:
     resources: tuple[ResourceChange, ...] = ()
     hazards: tuple[str, ...] = ()
     versions: tuple[str, str] | None = None
-    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json, SecretReference
@@ -37,7 +38,7 @@ def sector_report(
     """The report of the sector `name`, which one of the two sides has; `changes` are those of its resources."""
     old = before.sectors.get(name) if before else None
     new = after.sectors.get(name) if after else None
-    found = tuple(_differences(before, after, old, new, changes))
+    found = tuple(_with_line(one, name, after) for one in _differences(before, after, old, new, changes))
     verdict = _verdict(old, new, found)
     side = new or old
     assert side is not None  # noqa: S101 - the name is from one of the two
@@ -53,6 +54,12 @@ def sector_report(
         stack_after=new.stack if new else None,
         line=new.line if new else None,
     )
+
+
+def _with_line(found: Difference, sector: str, after: StageSide | None) -> Difference:
+    """`found` with the line of the new plan that says it, where one does."""
+    line = after.line_of(sector, found.what) if after else None
+    return found if line is None else replace(found, line=line)
 
 
 def _verdict(old: SectorSide | None, new: SectorSide | None, found: Sequence[Difference]) -> Verdict:
@@ -249,6 +256,8 @@ def _named(resource: Resource | None) -> Json:
 def _kind(logical_id: str, sector: str) -> str:
     """`alarm`, `role`, `log group`, … of the resource of a sector."""
     rest = logical_id.removeprefix(logical(sector))
+    if rest.startswith("Secret"):
+        return "secret"
     return {"LogGroup": "log group", "InstanceProfile": "instance profile"}.get(rest, rest[:1].lower() + rest[1:])
 
 

@@ -221,7 +221,6 @@ def mixed() -> Report:
         hazards=("old_box and check_box have the same private address 10.0.0.7: the new one cannot start before the "
                  "old one is gone",),
         versions=("0.1.0", "0.2.0"),
-        notes=("jobs that wait in SQS were not counted: no credentials are used",),
     )  # fmt: skip
     dev = StageReport(
         "dev",
@@ -285,7 +284,6 @@ def filled_with(text: str, *, url: str | None = None, mermaid: str | None = None
         (ResourceChange(text, text, text, text, text, (text,), (text,), text),),
         (text,),
         (text, text),
-        (text,),
         (text,),
     )  # fmt: skip
     violation = Violation(text, text, text)

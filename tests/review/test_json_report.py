@@ -89,7 +89,7 @@ def test_the_keys_are_those_that_are_documented() -> None:
 
 def test_json_holds_what_was_written_unchanged() -> None:
     found = as_json(filled_with(HOSTILE))
-    assert found["factory"] == found["stages"][0]["notes"][0] == HOSTILE
+    assert found["factory"] == found["notes"][0] == HOSTILE
     assert json.loads(json.dumps(found)) == found
 
 

@@ -154,6 +154,27 @@ def test_an_anchor_that_changes_changes_every_sector_that_names_it(tmp_path: Pat
     assert sector(found, "second").verdict is sector(found).verdict is Verdict.RESTARTED
 
 
+def test_a_difference_has_the_line_that_says_it(tmp_path: Path) -> None:
+    after = base()
+    box(after)["parameters"]["ImageId"] = "ami-0fedcba9876543210"
+    box(after)["bots"]["reader"] = {"processes": 2, "queue-name": "in"}
+    after["factory"]["config"]["LEVEL"] = "debug"
+    after["factory"]["tags"]["team"] = "red"
+    after["factory"]["bots"]["reader"]["secrets"] = {"TOKEN": {"secret": "prod/token"}}
+    found = sector(report(tmp_path, base(), after))
+    text = (tmp_path / "after" / "factory-plan.yml").read_text().splitlines()
+    lines = {one.what: text[one.line - 1].strip() for one in found.why if one.line is not None}
+    assert lines == {
+        "ImageId": "ImageId: ami-0fedcba9876543210",
+        "bots.reader.processes": "processes: 2",
+        "bots.reader.queue": "queue-name: in",
+        "config.reader.LEVEL": "LEVEL: debug",
+        "tags.team": "team: red",
+        "secrets.reader.TOKEN": "TOKEN:",
+        "secret": "box:",
+    }
+
+
 def test_sectors_that_are_new_or_gone(tmp_path: Path) -> None:
     after = base()
     after["factory"]["stages"]["prod"]["second"] = {**box(after)}

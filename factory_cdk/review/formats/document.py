@@ -21,7 +21,7 @@ def document(report: Report) -> list[Block]:
     if nothing_changes(report):
         return [unchanged(report)]
     blocks = list(head(report))
-    told = [stage for stage in report.stages if stage.differs or stage.problems or stage.notes or stage.hazards]
+    told = [stage for stage in report.stages if stage.differs or stage.problems or stage.hazards]
     for stage in most_severe_first(told):
         if len(report.stages) > 1:
             blocks.append(Heading(2, ("Stage ", Value(stage.name))))
@@ -50,5 +50,3 @@ def _stage(stage: StageReport) -> Iterator[Block]:
     yield from access_blocks(stage)
     yield from money_blocks(stage)
     yield from resource_blocks(stage)
-    if stage.notes:
-        yield Bullets(tuple((Said(note),) for note in stage.notes), "Notes")

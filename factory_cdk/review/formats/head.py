@@ -28,7 +28,7 @@ _NOTICED = (Verdict.REMOVED, Verdict.REPLACED, Verdict.RESTARTED, Verdict.ADDED,
 def nothing_changes(report: Report) -> bool:
     """Whether one line says all of it."""
     said = (report.problems, report.notes, report.violations)
-    of_stages = ((stage.problems, stage.notes, stage.hazards) for stage in report.stages)
+    of_stages = ((stage.problems, stage.hazards) for stage in report.stages)
     return not report.differs and not any(said) and not any(any(part) for part in of_stages)
 
 

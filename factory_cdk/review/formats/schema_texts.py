@@ -66,7 +66,6 @@ PROPERTIES = {
         "resources": "What CloudFormation will do, resource by resource.",
         "hazards": "What may go wrong while it is deployed.",
         "versions": "The versions of factory_cdk that made the two sides; null when they are the same.",
-        "notes": "What else a reader should know.",
         "problems": "Why the stage could not be compared whole.",
     },
     "SectorReport": {

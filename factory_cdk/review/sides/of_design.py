@@ -14,11 +14,17 @@ from factory_cdk.design.stacks import estimated
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.sources.code import code_of_folder
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan, SectorType
+from factory_cdk.plan.yaml.nodes import Node
+from factory_cdk.review.lines import lines_of
 from factory_cdk.review.sides.side import CodeSide, QueueSide, SectorBot, SectorSide, StackSide, StageSide
 
 
-def side_of_design(plan: Plan, design: StageDesign, outside: Container[str] = ()) -> StageSide:
-    """`design`, which is that of a stage of `plan`, to be compared. The folders of the bots `outside` are not read."""
+def side_of_design(
+    plan: Plan, design: StageDesign, root: Node | None = None, outside: Container[str] = ()
+) -> StageSide:
+    """`design`, which is that of a stage of `plan`, to be compared; `root` is the plan's text as a tree. The folders of
+    the bots `outside` are not read.
+    """
     names = Names(design.factory, design.stage)
     lines = {sector.name: sector.position.line for sector in plan.stages[design.stage].sectors}
     bots = {bot.name: bot for sector in design.sectors for bot in sector.bots}
@@ -42,6 +48,7 @@ def side_of_design(plan: Plan, design: StageDesign, outside: Container[str] = ()
         roots=design.roots,
         code={name: _code(plan.bots[name], bot, read=name not in outside) for name, bot in bots.items()},
         demolish_on_failure=design.demolish_on_failure,
+        line_of=lines_of(root, design.stage) if root is not None else lambda sector, what: None,
     )
 
 

@@ -12,6 +12,7 @@ from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severit
 from factory_cdk.pack.packing import bundles_at_hand
 from factory_cdk.plan.load import Loaded, load_plan
 from factory_cdk.plan.model import Bot, PathSource, Plan
+from factory_cdk.plan.yaml.nodes import Node
 from factory_cdk.review.sides.of_design import files_of_folder, side_of_design
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
@@ -23,7 +24,7 @@ def side_of_plan(file: str, *, cache: Path, region: str | None = None, inside: P
     loaded = load_plan(file)
     if loaded.plan is None:
         raise PlanError(loaded.diagnostics)
-    return plan_side(loaded.plan, file, cache=cache, region=region, inside=inside)
+    return plan_side(loaded.plan, file, cache=cache, region=region, root=loaded.root, inside=inside)
 
 
 def plan_side(
@@ -32,12 +33,13 @@ def plan_side(
     *,
     cache: Path,
     region: str | None = None,
+    root: Node | None = None,
     inside: Path | None = None,
     problems: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> PlanSide:
-    """`plan` as a side, its stages read when they are asked for. With `inside`, path sources outside of that folder are
-    not read: git does not have them, and a plan that is reviewed may name any folder.
+    """`plan` as a side, its stages read when they are asked for; `root` is its text as a tree. With `inside`, path
+    sources outside of that folder are not read: git does not have them, and a plan under review may name any folder.
     """
     outside = {bot.name for bot in plan.bots.values() if inside is not None and _is_outside(bot, inside)}
 
@@ -54,7 +56,7 @@ def plan_side(
         read = [bot for bot in stage_bots(plan, name) if bot.name not in outside]
         found = bundles_at_hand(plan, read, cache=cache, lock=lock)
         bundles = {bot: _bundle(plan.bots[bot], bundle) for bot, bundle in found.items()}
-        return side_of_design(plan, compile_stage(plan, name, bundles=bundles, lock=lock, region=region), outside)
+        return side_of_design(plan, compile_stage(plan, name, bundles=bundles, lock=lock, region=region), root, outside)
 
     not_read = tuple(f"the code of {name} is outside of the repository, and not compared" for name in sorted(outside))
     return PlanSide(label, plan.name, tuple(plan.stages), stage, problems=problems, notes=(*notes, *not_read))

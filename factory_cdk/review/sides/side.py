@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json
 from factory_cdk.release import BotRelease
+from factory_cdk.review.lines import LineOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class CodeSide:
 @dataclass(frozen=True, slots=True)
 class StageSide:
     """A stage in one version. `edges` are the workflow's, bot to bot, `roots` where it starts. `whole` is false for
-    what an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk.
+    what an assembly gives: it has no local sectors and no locked requirements. `version` is that of factory_cdk,
+    `line_of` says where the plan says something.
     """
 
     name: str
@@ -93,7 +95,7 @@ class StageSide:
     code: Mapping[str, CodeSide] = field(default_factory=dict)
     demolish_on_failure: bool = True
     whole: bool = True
-    notes: tuple[str, ...] = ()
+    line_of: LineOf = lambda sector, what: None
 
 
 @dataclass(frozen=True, slots=True)
