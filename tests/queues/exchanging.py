@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +78,10 @@ class Works:
         await self.exchange.start(self)
         extending = self.task(self.exchange.extend_regularly())
         self.exchange.look()
-        await asyncio.wait_for(self.enough.wait(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            while not self.is_enough():  # another exchange may do the last one
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.enough.wait(), 0.2)
         await self.exchange.end()
         extending.cancel()
 
@@ -95,5 +99,8 @@ class Works:
         self.done.append(job.id)
         if following is None:
             self.ended(sum(one.endswith(lease.queue) for one in self.done))
-        if len(set(self.done)) >= self.until:
+        if self.is_enough():
             self.enough.set()
+
+    def is_enough(self) -> bool:
+        return len(set(self.done)) >= self.until

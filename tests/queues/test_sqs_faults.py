@@ -17,12 +17,12 @@ from aws_proxy import Call, Fault, Proxy, proxied
 from emulator import Emulator
 from exchanging import Works
 from patience import until
-from queue_calls import claim, finish
+from queue_calls import claim, finish, settle_and_claim
 from sqs_stage import SqsStage, client, made, unique
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.client import Search
-from factory_cdk.queues.port import Job, Outcome
+from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Job, Outcome, Wanted
 from factory_cdk.queues.sqs.calls import Calls
 from factory_cdk.queues.sqs.engine import SqsQueues
 
@@ -142,6 +142,25 @@ def test_a_submission_whose_answers_are_lost_is_there_once(stage: SqsStage, prox
         assert sorted(lease.job.id for lease in leases) == ["run-0", "run-1", "run-2", "run-large"]
 
 
+def test_a_claim_whose_answer_is_lost_is_a_claim(stage: SqsStage, proxy: Proxy) -> None:
+    lost: list[str] = []
+
+    def choose(call: Call) -> Fault | None:
+        if call.operation == "dynamodb.BatchExecuteStatement" and not lost:
+            lost.append(call.operation)
+            return Fault.ANSWER_LOST
+        return None
+
+    with stage.open() as queues:
+        queues.send("a", jobs(3))
+        proxy.choose = choose
+        leases = claim(queues, "a", 3, lease=60)
+        assert lost
+        assert [(lease.job.id, lease.job.attempt) for lease in leases] == [(f"run-{one}", 1) for one in range(3)]
+        lost.clear()
+        assert all(finish(queues, lease) for lease in leases)
+
+
 def test_a_service_that_stays_down_is_a_factory_error_of_the_same_words_each_time(
     stage: SqsStage, proxy: Proxy
 ) -> None:
@@ -168,6 +187,43 @@ def test_a_send_that_failed_is_done_once_when_it_is_repeated(stage: SqsStage, pr
         assert len(claim(queues, "a", 10, lease=60)) == 3
         stage.aws.put_forward(30)
         assert claim(queues, "a", 10, lease=60) == []
+
+
+@pytest.mark.parametrize("cut", ["sqs.SendMessageBatch", "sqs.DeleteMessageBatch", "sqs.ReceiveMessage"])
+def test_a_step_that_failed_half_way_is_answered_as_done_when_it_is_repeated(
+    stage: SqsStage, proxy: Proxy, cut: str
+) -> None:
+    with SqsQueues(stage.location, clock=stage.now, calls=Calls(patience=0.5)) as queues:
+        queues.send("a", jobs(3))
+        leases = claim(queues, "a", 3, lease=60)
+        settled = [
+            Finished(leases[0], [Forward("b", Job("run-0.b", "b", 0, "run", "run-0"))], 0),
+            Finished(leases[1]),
+            Failed(leases[2], Failure("Error", "no", "", 1), None),
+        ]
+        proxy.choose = lambda call: Fault.CUT if call.operation == cut else None
+        wanted = [Wanted("b", 5, 60)]
+        if cut == "sqs.ReceiveMessage":  # what was settled is told, and nothing is leased
+            assert settle_and_claim(queues, settled, wanted) == ([True, True, True], [])
+            with pytest.raises(FactoryError, match="cannot be reached"):
+                settle_and_claim(queues, [], wanted)
+            settled = []
+        else:
+            for _ in range(2):
+                with pytest.raises(FactoryError, match="cannot be reached"):
+                    settle_and_claim(queues, settled, wanted)
+        proxy.choose = lambda _: None
+        held, taken = settle_and_claim(queues, settled, wanted)
+        assert all(held)
+        assert [lease.job.id for lease in taken] == ["run-0.b"]
+        assert settle_and_claim(queues, settled, []) == ([False] * len(settled), [])
+        stage.aws.put_forward(1000)
+        assert claim(queues, "a", 5, lease=60) == []
+        assert {record.job.id: record.state for record in queues.history.outcomes("run")} == {
+            "run-0": "success",
+            "run-1": "success",
+            "run-2": "dead",
+        }
 
 
 def test_expired_credentials_are_said_once_and_new_ones_are_taken(

@@ -94,7 +94,7 @@ def test_a_million_batched_jobs_cost_no_more_than_documented(stage: SqsStage, pr
     chains = 200
     with stage.open() as queues:
         queues.send("a", jobs(0, chains))
-        asyncio.run(Works(queues, ROUTE).run(3 * chains))
+        asyncio.run(Works(queues, ROUTE, lease=3600).run(3 * chains))
     found = used(proxy.calls, chains)
     assert found.sqs <= Decimal("1.5"), found
     assert_documented("batches of ten", found)
@@ -108,7 +108,7 @@ def test_a_million_single_jobs_cost_no_more_than_documented(stage: SqsStage, pro
             if chain < chains:
                 asyncio.get_running_loop().run_in_executor(None, queues.send, "a", jobs(chain, 1))
 
-        works = Works(queues, ROUTE, room=1, ended=submit_next)
+        works = Works(queues, ROUTE, room=1, lease=3600, ended=submit_next)
         await works.run(3 * chains)
 
     with stage.open() as queues:

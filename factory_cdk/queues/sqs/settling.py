@@ -88,7 +88,9 @@ class Settling:
         for one in ones:
             if one.state and one.token:
                 self._hand.doubt(one.token.secret)
-        texts = [text for one in ones if one.state for text in (*one.texts.payloads, one.texts.result) if text]
+        texts = [text for one in ones if one.state for text in one.texts.payloads]
+        if self._table is not None:
+            texts += [one.texts.result for one in ones if one.state and one.texts.result]
         bodies = self._bodies.keep(texts)
         self._point("held")
         forwards = [
@@ -174,7 +176,7 @@ class Settling:
     def _outcome(self, one: _One, state: JobState, bodies: dict[str, Body]) -> JobState:
         now = self._clock()
         if isinstance(one.settled, Finished):
-            result = bodies[one.texts.result]
+            result = bodies.get(one.texts.result)
             return state.ended(Outcome.SUCCESS, self._places.next(now), now, result=result)
         failure = state.with_failure(one.settled.failure, self._places.next(now))
         if one.settled.delay is None:
