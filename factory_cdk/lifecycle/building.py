@@ -17,7 +17,7 @@ from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stag
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import Diagnostic, FactoryError
 from factory_cdk.home import make_private
-from factory_cdk.lifecycle.aws_queues import aws_queues
+from factory_cdk.lifecycle.aws_queues import LONGEST_LEASE, aws_queues
 from factory_cdk.lifecycle.backend import BACKENDS, Backends, backend_for
 from factory_cdk.lifecycle.local.control import with_log
 from factory_cdk.lifecycle.local.dry_run import dry_run as local_dry_run
@@ -62,7 +62,8 @@ def build(
     make_private(options.home)
     design = _packed(plan, stage, say, region=region, locked=locked, pack=pack)
     if design.home_region is not None:
-        options = replace(options, aws_queues=aws_queues(design, find_stage(plan, stage).jobs.days))
+        location = aws_queues(design, find_stage(plan, stage).jobs.days)
+        options = replace(options, aws_queues=location, timings=replace(options.timings, lease_most=LONGEST_LEASE))
     if warn is not None:
         for found in design.diagnostics:
             warn(found)
