@@ -18,10 +18,20 @@ WRITTEN, UNCHANGED = "written", "unchanged"
 _NOT_THERE = "ResourceNotFoundException"
 _REFUSED = ("AccessDeniedException", "AccessDenied")
 _BAD_CREDENTIALS = (
-    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
-    "TokenRetrievalError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "UnrecognizedClientException", "InvalidSignatureException",
-    "ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId", "LoginRefreshRequired",
-)  # fmt: skip
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+    "TokenRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "InvalidClientTokenId",
+    "LoginRefreshRequired",
+)
 
 
 @dataclass(frozen=True, slots=True)
