@@ -239,7 +239,7 @@ class _Sector:
             **({"history": self.names.table()} if self.stage.jobs.history else {}),
             "payloads": self.names.payload_bucket(self.stage.home_region),
             "keep_days": self.stage.jobs.days,
-            **({"alarm": literal(self.alarm_name)} if self.alarm_name else {}),
+            **({"alarm": literal(self.alarm_name)} if self.alarm_name and self._acts() else {}),
         }
         # A wait condition cannot be updated: there is another one whenever the instance has to do something again, so
         # that an update waits as a build does, and none where it has nothing to do. Another tag is nothing to do.
@@ -294,6 +294,11 @@ class _Sector:
         except FactoryError as error:  # with the shared part rendered, only its size is left to refuse
             raise OverLimit("F601", error.message, error.remedy) from error
         return [text.removesuffix(same_for_all), same_for_all]
+
+    def _acts(self) -> bool:
+        """Whether the sector's alarm shall act at all."""
+        said = self.sector.alarm.properties.get("ActionsEnabled", True) if self.sector.alarm else False
+        return str(said).lower() != "false"
 
     def _alarm_name(self) -> str | None:
         """The name of the sector's alarm: the plan's, else ours, so that the role may be allowed to switch it."""
