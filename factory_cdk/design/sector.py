@@ -317,7 +317,8 @@ class _Sector:
         elif "EvaluationCriteria" not in properties:
             properties["Dimensions"] = dimensions
         taken = {tag.get("Key") for tag in properties.get("Tags", ())}
-        own = [tag for tag in tag_list(self.tags) if tag["Key"] not in taken]
+        said = {} if self._acts() else {"factory-cdk:acts": "false"}  # so that whoever looks at it knows
+        own = [tag for tag in tag_list({**self.tags, **said}) if tag["Key"] not in taken]
         return {
             **properties,
             "AlarmName": self.alarm_name,
