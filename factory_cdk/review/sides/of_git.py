@@ -22,9 +22,6 @@ from factory_cdk.plan.model import Bot, PathSource, Plan, PypiSource
 from factory_cdk.review.sides.of_plan import lines_of, plan_side
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
-_ALONE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-"""Keeps git from fetching what a partial clone lacks."""
-
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -53,8 +50,7 @@ def top_of(file: str) -> Path:
 
 def repository_of(file: str) -> Repository:
     """The repository that the plan in `file` is in. FactoryError when it is in none."""
-    git = git_with({**os.environ}, threading.Event())
-    git = Git({**git.env, **_ALONE}, git.stop)
+    git = git_with({**os.environ}, threading.Event()).in_work_tree()
     folder = Path(file).absolute().parent
     if not folder.is_dir():
         raise FactoryError(f"{folder} is not a folder", "correct --plan")
