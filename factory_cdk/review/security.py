@@ -8,7 +8,7 @@ from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json
 from factory_cdk.review.behaviour import INSTANCE
 from factory_cdk.review.model import SecurityReport
-from factory_cdk.review.sectors import secret_sources
+from factory_cdk.review.sectors import secret_changes
 from factory_cdk.review.sides.side import SectorSide, StageSide
 
 
@@ -76,7 +76,9 @@ def _of_metadata(name: str, old: Json, new: Json) -> Iterator[SecurityReport]:
         ("HttpEndpoint", "disabled", "the metadata service is on"),
     ):
         was, now = (side.get(option) if isinstance(side, Mapping) else None for side in (old, new))
-        if old and was != now:
+        if not old:  # a new instance is held against what it has where the plan says nothing
+            was = "required" if option == "HttpTokens" else now
+        if was != now:
             worse = was == safe
             yield SecurityReport(name, "metadata", text if worse else f"no longer: {text}", worse=worse)
 
@@ -84,19 +86,18 @@ def _of_metadata(name: str, old: Json, new: Json) -> Iterator[SecurityReport]:
 def _of_secrets(name: str, old: SectorSide | None, new: SectorSide) -> Iterator[SecurityReport]:
     for bot, now in new.bots.items():
         was = old.bots.get(bot) if old else None
-        olds, news = secret_sources(was), secret_sources(now)
-        for secret in dict.fromkeys((*olds, *news)):
+        for secret, before, after in secret_changes(was, now):
             here = f"the secret {secret} of {bot}"
-            if secret not in olds:
+            if before is None:
                 in_clear = was is not None and secret in was.config
-                text = f"{here} was a config value until now" if in_clear else f"{here} is new ({news[secret]})"
+                text = f"{here} was a config value until now" if in_clear else f"{here} is new ({after})"
                 yield SecurityReport(name, "secret", text, worse=False)
-            elif secret not in news:
+            elif after is None:
                 in_clear = secret in now.config
                 text = f"{here} becomes a config value, in the clear" if in_clear else f"{here} is no longer used"
                 yield SecurityReport(name, "secret", text, worse=in_clear)
-            elif olds[secret] != news[secret]:
-                text = f"{here} comes from another place: {olds[secret]} until now, {news[secret]} afterwards"
+            else:
+                text = f"{here} comes from another place: {before} until now, {after} afterwards"
                 yield SecurityReport(name, "secret", text, worse=False)
 
 
