@@ -15,7 +15,7 @@ REASONS: Mapping[str, str] = {
     "iam": "a role may do more than before",
     "secret": "a secret is added, removed, comes from another place or becomes a config value",
     "public": "a public address, port, key pair or metadata option opens something",
-    "cost": "`cost=N`: a stage costs more than N dollars a month more, or how much more is not known",
+    "cost": "a stage costs more than N dollars a month more, or how much more is not known",
 }
 
 

@@ -239,3 +239,21 @@ def test_what_cannot_be_compared_does_not_pass() -> None:
     found = Report("plan", "mill", "a", "b", "1", (problem,))
     assert [one.reason for one in violations(found, parse_fail_on("delete,cost=5"))] == ["cost", "delete"]
     assert violations(found, parse_fail_on("")) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda factory: factory["stages"]["prod"]["box"].pop("alarm"), "no alarm watches its instance any more"),
+        (lambda factory: factory["alarms"]["idle"].update(AlarmActions=[]), "its alarm does nothing any more"),
+        (lambda factory: factory["alarms"]["idle"].update(ActionsEnabled="false"), "its alarm does nothing any more"),
+    ],
+)
+def test_an_alarm_that_stops_nothing_any_more_is_told_as_less_protection(
+    change: Callable[[dict[str, Any]], Any], text: str, tmp_path: Path
+) -> None:
+    after = base()
+    change(after["factory"])
+    (found,) = stage(report(tmp_path, base(), after)).security
+    assert (found.subject, found.kind, found.text, found.worse) == ("box", "protection", text, True)
+    assert stage(report(tmp_path / "back", after, base())).security == ()

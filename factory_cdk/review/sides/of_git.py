@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ from factory_cdk.plan.model import Bot, PathSource, Plan, PypiSource
 from factory_cdk.review.sides.of_plan import lines_of, plan_side
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
+_BRANCH = re.compile(r"(?!HEAD\b)[A-Za-z0-9][A-Za-z0-9._/-]*")
+"""What may be the name of a branch or a tag: `main~1` cannot be fetched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -35,9 +39,11 @@ class Repository:
         """The commit that `ref` names here. FactoryError when it names none."""
         said = self.git.say(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"], cwd=self.top)
         if said.code:
+            named = _BRANCH.fullmatch(ref)
+            fetch = f"`git fetch origin {ref}`, then `--against FETCH_HEAD`" if named else "`git fetch --unshallow`"
             raise FactoryError(
                 f"git has no commit `{ref}` here",
-                f"fetch it first (`git fetch origin {ref}`; in GitHub Actions: `fetch-depth: 0` of actions/checkout), "
+                f"fetch it first ({fetch}; in GitHub Actions: `fetch-depth: 0` of actions/checkout), "
                 "or correct --against",
             )
         return said.stdout.decode().strip()
