@@ -257,3 +257,15 @@ def test_an_alarm_that_stops_nothing_any_more_is_told_as_less_protection(
     (found,) = stage(report(tmp_path, base(), after)).security
     assert (found.subject, found.kind, found.text, found.worse) == ("box", "protection", text, True)
     assert stage(report(tmp_path / "back", after, base())).security == ()
+
+
+def test_the_cost_is_only_told_where_it_changes(tmp_path: Path) -> None:
+    other, larger = base(), base()
+    other["factory"]["config"] = {"LEVEL": "debug"}
+    larger["factory"]["stages"]["prod"]["box"]["parameters"]["InstanceType"] = "t3.large"
+    texts = [
+        as_text(report(tmp_path / name, base(), after), width=None, colour=False)
+        for name, after in (("other", other), ("larger", larger))
+    ]
+    assert ["Cost:" in text for text in texts] == [False, True]
+    assert "USD a month" in texts[1]
