@@ -1,11 +1,12 @@
 """What an instance is told when it starts: bootstrap_scripts/ rendered for one sector, within EC2's limit.
 
-User-data holds only what stays the same for the life of the instance, because EC2 stops an instance whose
-user-data changes and does not run it again. What changes travels with the release: the bundles and the
-install script, both of which the release's manifest names by key and SHA-256.
+User-data is frozen (linux/first.py says why): it fetches the program of the sector's release and runs it whenever the
+release changes. What changes travels with the release: that program, the install script, the runner and the bundles,
+all of which the release's manifest names by key and SHA-256.
 
-The release parameter (SSM) is JSON: `release`, `bucket`, `key` and `sha256` of the manifest, `signal` (the wait
-handle's URL). The manifest is JSON: `format` (1), `install` (`key`, `sha256`), `bots` (per bot a `bundle` with
+The release parameter (SSM) is JSON: `release`, `bucket`, `key` and `sha256` of the manifest, `booted` and `signal`
+(URLs of wait handles), `alarm`, and what the stage's stores are called. The manifest is JSON: `format` (1), `bootstrap`
+and `install` (`key`, `sha256`), `runner` (file names with their `key` and `sha256`), `bots` (per bot a `bundle` with
 `key` and `sha256`, or null, which fails the instance as never packed) and whatever the runner reads.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,10 @@ _TEMPLATES = {
 
 @dataclass(frozen=True, slots=True)
 class SectorFacts:
-    """What an instance must know of its sector; all but the last two fields become its sector.json.
+    """What an instance must know of its sector: the content of its sector.json.
 
     `release_parameter` and `gate_parameter` are names of SSM parameters, `parameters_path` is the path under
-    which its bots' config lies, `log_group` is CloudWatch's. `version` is factory_cdk's and `runner` the
-    requirement by which an instance installs its runner (`factory-cdk==0.1.0`): only the install script has
-    these two, so that a new version does not change user-data.
+    which its bots' config lies, `log_group` is CloudWatch's.
     """
 
     factory: str
@@ -55,22 +54,10 @@ class SectorFacts:
     gate_parameter: str
     parameters_path: str
     log_group: str
-    version: str
-    runner: str
 
     def for_instance(self) -> dict[str, str]:
         """The content of sector.json."""
-        names = (
-            "factory",
-            "stage",
-            "sector",
-            "region",
-            "release_parameter",
-            "gate_parameter",
-            "parameters_path",
-            "log_group",
-        )
-        return {name: getattr(self, name) for name in names}
+        return asdict(self)
 
 
 def render_user_data(facts: SectorFacts, platform: Platform) -> str:
@@ -95,23 +82,33 @@ def shared_user_data(platform: Platform) -> str:
 
     A template with many instances can hold it once, in a mapping, and join it to each sector's own lines.
     """
-    nothing = SectorFacts("", "", "", "", "", "", "", "", "", "")
+    nothing = SectorFacts("", "", "", "", "", "", "", "")
     text = render_user_data(nothing, platform)
     return text[text.index("\n\n") :]
 
 
-def render_install(facts: SectorFacts, platform: Platform) -> str:
+def render_install(wheel: str, sha256: str, platform: Platform) -> str:
     """The install script of a release, which its manifest names as `install`; an asset of the stack.
 
-    It depends on `facts.runner` alone, so the sectors of a stage share it.
+    `wheel` is the name of the runner's file and `sha256` its digest in hex; the sectors of a stage share the script.
     """
-    return _render(_TEMPLATES[platform][1], runner=facts.runner)
+    return _render(_TEMPLATES[platform][1], wheel=wheel, sha256=sha256)
+
+
+@cache
+def bootstrap_program(platform: Platform) -> str:
+    """The program of a release that user-data fetches and runs, which its manifest names as `bootstrap`."""
+    return (
+        _joined("windows/aws.ps1", "windows/bootstrap.ps1")
+        if platform is Platform.WINDOWS
+        else _joined("linux/aws.py", "linux/bootstrap.py")
+    )
 
 
 def compact(source: str) -> str:
     """Python source without full-line comments, blank lines and one-line docstrings, indented by one space.
 
-    bootstrap.py has to fit into user-data next to everything else. Text rules and not gzip, whose bytes
+    first.py has to fit into user-data next to everything else. Text rules and not gzip, whose bytes
     differ between zlib and zlib-ng, and not ast.unparse, whose text differs between versions of Python. The
     source keeps to them: no string over several lines, one-line docstrings, indentation by four.
     """
@@ -159,12 +156,19 @@ def _as_heredoc(value: str, terminator: str) -> _Quoted:
     return _Quoted(value)
 
 
+def _as_herestring(value: str) -> _Quoted:
+    """The body of a literal here-string of PowerShell."""
+    if any(line.startswith("'@") for line in value.splitlines()):
+        raise ValueError("the text of a here-string holds its terminator")
+    return _Quoted(value)
+
+
 def _refuse_nul(value: str) -> None:
     if "\0" in value:
         raise ValueError(f"{value!r} holds a NUL, which no script can hold: pass it through `json` first")
 
 
-def _scripts() -> Path:
+def scripts_folder() -> Path:
     """bootstrap_scripts/: inside the package in an installed wheel, beside it in a checkout."""
     package = Path(__file__).parent
     for folder in (package / "bootstrap_scripts", package.parent / "bootstrap_scripts"):
@@ -178,7 +182,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 -- only an aws sector needs it
 
     environment = Environment(
-        loader=FileSystemLoader(_scripts()),
+        loader=FileSystemLoader(scripts_folder()),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 -- shell and PowerShell, not HTML; `finalize` refuses what is not quoted
         finalize=_only_quoted,
@@ -187,13 +191,25 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"json": _as_json, "sh": _as_sh, "ps": _as_powershell, "heredoc": _as_heredoc}
+    environment.filters["herestring"] = _as_herestring
     return environment
 
 
 @cache
-def _bootstrap_program() -> str:
-    return compact((_scripts() / "linux" / "bootstrap.py").read_text(encoding="utf-8"))
+def _first(platform: Platform) -> str:
+    """The program that is frozen in user-data."""
+    if platform is Platform.WINDOWS:
+        text = _joined("windows/aws.ps1", "windows/first.ps1")
+        return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
+    return compact(_joined("linux/aws.py", "linux/first.py"))
+
+
+def _joined(*names: str) -> str:
+    """Scripts as one program: what one imports from `aws` stands before it."""
+    texts = [(scripts_folder() / name).read_text(encoding="utf-8") for name in names]
+    return re.sub(r"^from aws import (\([^)]*\)|.*)\n", "", "\n".join(texts), flags=re.MULTILINE)
 
 
 def _render(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(bootstrap=_bootstrap_program(), **values)
+    platform = Platform(template.partition("/")[0])
+    return _environment().get_template(template).render(first=_first(platform), **values)

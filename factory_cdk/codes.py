@@ -89,6 +89,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F312", _W, "an argument that has no effect with the bot's launcher"),
     ("F313", _E, "a launcher that does not start such a bot"),
     ("F314", _E, "jobs would pass between bots that get theirs from different places"),
+    ("F315", _E, "a job that may take longer than SQS lets it"),
     # F4: code
     ("F401", _W, "a bot that is not packed"),
     ("F402", _W, "an unpinned source"),
@@ -114,6 +115,9 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F517", _E, "a network interface or address for two instances"),
     ("F518", _W, "a network interface, address or volume that two instances may compete for"),
     ("F519", _W, "one id in two regions"),
+    ("F520", _E, "an invalid policy of a sector's role"),
+    ("F521", _E, "an invalid entry of `availability`"),
+    ("F522", _E, "something that a spot instance cannot have"),
     # F6: limits of AWS
     ("F601", _E, "user data over EC2's limit"),
     ("F602", _E, "a sector that is too large for one stack"),

@@ -5,6 +5,8 @@ Nobody else calls `resolve_stage` or `design_stage`, so that what plan.lock pins
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from factory_cdk.awsconfig import default_region
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.designing import design_stage
 from factory_cdk.design.model import StageDesign
+from factory_cdk.design.naming import DEFAULT_QUALIFIER
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.lockfile import Lock, lock_path, read_lock
 from factory_cdk.pack.packing import bundles_at_hand, pack
 from factory_cdk.pack.report import OnProgress
@@ -28,8 +32,14 @@ def compile_stage(
     bundles: Mapping[str, Bundle] | None = None,
     lock: Lock | None,
     region: str | None = None,
+    qualifier: str | None = None,
+    generations: Mapping[str, int] | None = None,
 ) -> StageDesign:
-    """The design of `stage` with what `lock` pins: regions, and the stacks of sectors and queues.
+    """The design of `stage` with what `lock` pins: regions, the stacks of sectors and queues, and generations.
+
+    `generations` of sectors go before those of the lock: a sector whose instance is gone (an alarm terminated it, a
+    spot instance was interrupted) gets a new one with the next number. `qualifier` is that of `cdk bootstrap`, by
+    default what cdk.json in the current folder says.
 
     `bundles` are by bot name; a bot without one is unpacked. The default region is `region`, else the lock's, else
     that of the environment or of the AWS profile. Raises FactoryError for an unknown region or an AWS configuration
@@ -43,18 +53,46 @@ def compile_stage(
         bundles,
         pinned=lock.stacks.get(stage) if lock else None,
         pinned_queues=lock.queue_stacks.get(stage) if lock else None,
+        generations={**(lock.generations.get(stage, {}) if lock else {}), **(generations or {})},
+        qualifier=qualifier or bootstrap_qualifier(),
     )
 
 
+def bootstrap_qualifier() -> str:
+    """The qualifier of `cdk bootstrap` in the context of cdk.json in the current folder, else CDK's own."""
+    try:
+        said = json.loads(Path("cdk.json").read_text(encoding="utf-8"))
+        found = said["context"]["@aws-cdk/core:bootstrapQualifier"]
+    except FileNotFoundError:
+        return DEFAULT_QUALIFIER
+    except (OSError, ValueError) as error:
+        raise FactoryError(f"cdk.json cannot be read: {error}", "correct it, or run this in another folder") from error
+    except (KeyError, TypeError):  # it says nothing of it
+        return DEFAULT_QUALIFIER
+    if not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,10}", found):
+        message = f"invalid bootstrap qualifier in cdk.json: {found!r}"
+        raise FactoryError(message, "write that of your `cdk bootstrap`: at most 10 letters and digits")
+    return found
+
+
 def compile_at_hand(
-    plan: Plan, stage: str, *, cache: Path, region: str | None = None, locked: bool = False
+    plan: Plan,
+    stage: str,
+    *,
+    cache: Path,
+    region: str | None = None,
+    locked: bool = False,
+    qualifier: str | None = None,
+    generations: Mapping[str, int] | None = None,
 ) -> StageDesign:
     """The design of `stage` without fetching anything: bundles are those of the lock, the cache and the path
     sources that exist; every other bot is unpacked.
     """
     lock = stage_lock(plan, stage, locked=locked)
     bundles = bundles_at_hand(plan, stage_bots(plan, stage), cache=cache, lock=lock)
-    return compile_stage(plan, stage, bundles=bundles, lock=lock, region=region)
+    return compile_stage(
+        plan, stage, bundles=bundles, lock=lock, region=region, qualifier=qualifier, generations=generations
+    )
 
 
 def compile_packed(
@@ -65,12 +103,16 @@ def compile_packed(
     region: str | None = None,
     locked: bool = False,
     on_progress: OnProgress | None = None,
+    qualifier: str | None = None,
+    generations: Mapping[str, int] | None = None,
 ) -> StageDesign:
     """The design of `stage` with every bot packed first; FactoryError, with every failure, when one cannot be."""
     lock = stage_lock(plan, stage, locked=locked)
     report = pack(plan, stage_bots(plan, stage), cache=cache, lock=lock, on_progress=on_progress)
     report.refuse_failures()
-    return compile_stage(plan, stage, bundles=report.bundles, lock=lock, region=region)
+    return compile_stage(
+        plan, stage, bundles=report.bundles, lock=lock, region=region, qualifier=qualifier, generations=generations
+    )
 
 
 def stage_lock(plan: Plan, stage: str, *, locked: bool = False) -> Lock | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,16 +19,28 @@ import boto3
 from patience import PATIENCE, until
 from ports import listens, reserved_port
 
+from factory_cdk.atomic import replace_file
+
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
 
 
+@cache
+def _client(url: str, service: str, region: str) -> Any:
+    # Made once: reading the model of a service takes longer than most calls.
+    session = boto3.Session("test", "test", region_name=region)
+    return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
+
+
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator. `url` is its endpoint; `environment` is what a process needs to reach it."""
+    """A running emulator. `url` is its endpoint; `environment` is what a process needs to reach it. The seconds in the
+    file `sqs_clock` are how far the clock of SQS is ahead.
+    """
 
     url: str
+    sqs_clock: Path
 
     @property
     def environment(self) -> dict[str, str]:
@@ -38,10 +51,13 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def put_forward(self, seconds: float) -> None:
+        """Let time pass for SQS: leases, delays and retention."""
+        replace_file(self.sqs_clock, repr(float(self.sqs_clock.read_text()) + seconds).encode(), durable=False)
+
     def client(self, service: str, region: str = "eu-west-2") -> Any:
         """A boto3 client of `service`."""
-        session = boto3.Session("test", "test", region_name=region)
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        return _client(self.url, service, region)
 
     def bootstrap(self, region: str) -> None:
         """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""
@@ -70,6 +86,14 @@ class Emulator:
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
 
+    def update(self, assembly: Path, stack: str, region: str) -> None:
+        """Start to update `stack` to its template; ClientError when there is nothing to update."""
+        self.client("cloudformation", region).update_stack(
+            StackName=stack,
+            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+
     def status(self, stack: str, region: str) -> str:
         """The status of `stack`; `GONE` when there is none of that name."""
         client = self.client("cloudformation", region)
@@ -81,14 +105,22 @@ class Emulator:
             raise
 
     def signal(self, release_parameter: str, region: str, status: str = "SUCCESS") -> None:
-        """Answer the wait handle that a release parameter names, as an instance does; waits for the parameter."""
+        """Answer the wait handles that a release parameter names, as an instance does that is up and then installs its
+        release, or fails to; waits for the parameter.
+        """
         client = self.client("ssm", region)
 
         def release() -> dict[str, str] | None:
             found = client.get_parameters(Names=[release_parameter])["Parameters"]
             return json.loads(found[0]["Value"]) if found else None
 
-        url = until(release)["signal"]
+        said = until(release)
+        self._put(said.get("booted"), "SUCCESS")
+        self._put(said["signal"], status)
+
+    def _put(self, url: str | None, status: str) -> None:
+        if url is None:
+            return
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
@@ -106,6 +138,8 @@ def running(folder: Path) -> Iterator[Emulator]:
         assert process.poll() is None, log.read_text()
         return listens(port)
 
+    sqs_clock = folder / "sqs-clock"
+    sqs_clock.write_text("0.0")
     with reserved_port() as port:
         environment = {
             "PATH": os.environ["PATH"],
@@ -113,6 +147,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "WARNING",
+            "SQS_CLOCK": str(sqs_clock),
         }
         with log.open("wb") as output:
             process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
@@ -123,7 +158,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             process.wait()
             raise
     try:
-        yield Emulator(f"http://localhost:{port}")
+        yield Emulator(f"http://localhost:{port}", sqs_clock)
     finally:
         process.kill()  # nothing of it is to be kept, and it may wait long for stacks in progress
         process.wait()

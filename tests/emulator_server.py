@@ -2,17 +2,24 @@
 
 AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
 secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one; one
-is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it.
+is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it. Leases
+and delays of SQS go by a clock that tests can put forward.
 """
 
 from __future__ import annotations
 
 import copy
+import json
+import os
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import ec2
+from ministack.services import ec2, sqs
 from ministack.services.cloudformation import provisioners
 
 from factory_cdk.plan.facts import update_behaviour
@@ -20,6 +27,8 @@ from factory_cdk.plan.facts import update_behaviour
 Properties = dict[str, Any]
 INSTANCE = "AWS::EC2::Instance"
 BEHAVIOUR = update_behaviour()
+STOPPING = ("EbsOptimized", "InstanceType", "UserData")
+"""Properties whose change stops an instance and starts it again, of those that the tests use."""
 
 
 def create_instance(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
@@ -41,11 +50,15 @@ def create_instance(logical_id: str, properties: Properties, stack_name: str) ->
 
 
 def update_instance(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Properties]:
-    if any(old.get(name) != new.get(name) for name in BEHAVIOUR[INSTANCE]["replaces"]) or other_volumes(old, new):
+    replacing = (name for name in BEHAVIOUR[INSTANCE]["replaces"] if state(old.get(name)) != state(new.get(name)))
+    if any(replacing) or other_volumes(old, new):
         made = create_instance("", new, stack_name)
         delete_instance(physical_id, old)
         return made
     instance = ec2._instances[physical_id]
+    if any(old.get(name) != new.get(name) for name in STOPPING):
+        instance["LaunchTime"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")  # when it was started last
+    ec2._tags[physical_id] = list(new.get("Tags", []))
     instance["UserData"] = new.get("UserData", "")
     instance["InstanceType"] = new["InstanceType"]
     return physical_id, {"PrivateIp": instance["PrivateIpAddress"]}
@@ -58,7 +71,17 @@ def other_volumes(old: Properties, new: Properties) -> bool:
     before, after = (copy.deepcopy(side.get("BlockDeviceMappings", [])) for side in (old, new))
     for volume in (*before, *after):
         volume.get("Ebs", {}).pop("DeleteOnTermination", None)
-    return bool(before != after)
+    return bool(state(before) != state(after))
+
+
+def state(value: Any) -> Any:
+    """`value` as a provider compares it: of the type of its schema (here: all text), lists of mappings in no order."""
+    if isinstance(value, dict):
+        return {key: state(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [state(item) for item in value]
+        return sorted(items, key=json.dumps) if all(isinstance(item, dict) for item in items) else items
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def know_replacements() -> None:
@@ -110,7 +133,13 @@ def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: C
     }
 
 
+def shifted_time(file: Path) -> SimpleNamespace:
+    """`time`, but ahead by the seconds that are in `file`: the clock of SQS, which tests put forward."""
+    return SimpleNamespace(time=lambda: time.time() + float(file.read_text()))
+
+
 def main() -> None:
+    sqs.time = shifted_time(Path(os.environ["SQS_CLOCK"]))
     know_replacements()
     provisioners._RESOURCE_HANDLERS[INSTANCE] = {
         "create": create_instance,

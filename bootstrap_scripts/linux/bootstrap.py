@@ -1,26 +1,16 @@
-# Runs as root on a sector's instance, at every boot: brings the instance to the sector's release and tells
-# CloudFormation how that went. Standard library only, Python 3.8 or newer.
+# Runs as root on a sector's instance, after first.py has fetched it: brings the instance to the sector's release and
+# tells CloudFormation how that went. Standard library only, Python 3.8 or newer. It is an asset that the release's
+# manifest names, so it may change with every version without an instance being restarted.
 #
-# The way of a release: the SSM parameter that sector.json names says
-#     {"release": digest, "bucket": …, "key": …, "sha256": …, "signal": URL of the wait handle}
-# and the object at `key` is the release's manifest, which says
-#     {"format": 1, "release": digest, "install": {"key": …, "sha256": …},
-#      "bots": {name: {"bundle": {"key": …, "sha256": …}, …}}, …}
-# Every bundle is fetched, its SHA-256 checked, and unpacked in bundles/<sha256>/; then the release's install
-# script is run. The install script travels with the release and not with the user-data, because EC2 stops an
-# instance whose user-data changes and does not run it again.
+# Standard input says {"state": what first.py has read, "gate": text or null, "mark": …, "log": […]}. The manifest, in
+# next.json, is
+#     {"format": 1, "install": {"key": …, "sha256": …}, "runner": {name: {"key": …, "sha256": …}, …},
+#      "bots": {name: {"bundle": {"key": …, "sha256": …}, …}}, "logs": {"boot": group, "retention": days}, …}
+# The runner's files are fetched into runner-files/ and every bundle into bundles/<sha256>/, their SHA-256 checked; then
+# the release's install script is run.
 #
-# Credentials come from the instance's metadata and stay in this process: they are in no argument vector, no
-# environment, no file, no log line, and neither is the wait handle's URL.
-#
-# factory_cdk.bootstrap.compact() puts this file into the user-data without its comments, blank lines and
-# one-line docstrings, so explanations cost nothing on the instance. Explain here.
-#
-# ruff: noqa: D100, D101, D103, PTH123, UP
+# ruff: noqa: D100, PTH123, UP
 
-import hashlib
-import hmac
-import http.client
 import json
 import os
 import re
@@ -33,163 +23,34 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode
 
-ROOT = Path(__file__).resolve().parent
+from aws import (
+    ENDPOINT,
+    LIMIT,
+    LOG,
+    PATIENCE,
+    ROOT,
+    SECRETS,
+    SECTOR,
+    STATE,
+    Failure,
+    ask,
+    begin,
+    explain,
+    fetch,
+    patiently,
+    request,
+    say,
+    signed,
+    tell,
+    too_long,
+    whole_log,
+)
 
-# For tests, and honoured only when set; the first two are the AWS tools' own names.
-IMDS = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or "http://169.254.169.254").rstrip("/")
-ENDPOINT = (os.environ.get("AWS_ENDPOINT_URL") or "").rstrip("/")
-# Seconds for which one request is repeated, and for which all of this may run.
-PATIENCE = float(os.environ.get("FACTORY_CDK_PATIENCE") or 120)
-LIMIT = float(os.environ.get("FACTORY_CDK_LIMIT") or 3600)
-# CloudFormation's quota for the data of a wait condition is 4,096 bytes.
-SIGNAL_BYTES = 4096
-
-SECTOR = json.loads((ROOT / "sector.json").read_text())
-STATE = {"step": "start"}
-LOG = []
-SECRETS = set()
-
-
-# The step in hand cannot be done, and trying again would not help.
-class Failure(Exception):
-    pass
-
-
-def say(text):
-    """Log `text` in ASCII and without secrets."""
-    for secret in SECRETS:
-        text = text.replace(secret, "***")
-    LOG.append(text.encode("ascii", "backslashreplace").decode())
-    print("factory-cdk: " + LOG[-1], flush=True)
-
-
-def begin(step):
-    """Name the step that starts now; a failure is reported under its name."""
-    STATE["step"] = step
-    say("step: " + step)
-
-
-# http.client and not urllib: no proxy between us and the metadata, no redirect that takes the signed headers
-# elsewhere, and no Content-Type of its own, which would break the wait handle's presigned URL. Of an error's
-# body only the code is kept: S3 echoes signed headers, the session token among them.
-def request(method, url, headers=(), body=b"", file=None):
-    """The body of the answer, or nothing when it was written to `file`; OSError unless it is complete and 200."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=20)
-    try:
-        target = parts.path + ("?" + parts.query if parts.query else "")
-        connection.request(method, target, body or None, dict(headers))
-        answer = connection.getresponse()
-        if answer.status != 200:
-            code = re.search(rb'<Code>(\w+)|"__type": ?"([\w.#]+)', answer.read(10000))
-            code = (code.group(1) or code.group(2)).decode() if code else answer.reason
-            raise OSError(f"answered {answer.status} {code}")
-        if file is None:
-            return answer.read()
-        shutil.copyfileobj(answer, file)
-        length = answer.headers["Content-Length"]
-        if length and int(length) != file.tell():
-            raise OSError(f"broke off after {file.tell()} of {length} bytes")
-        return b""
-    finally:
-        connection.close()
-
-
-# Anything may fail for a while on an instance this young: the network, a role that has not reached every
-# service yet (403), a clock not yet set. So everything is tried again, whatever it answered.
-def patiently(what, attempt):
-    """What `attempt` returns, tried again with growing pauses for PATIENCE seconds."""
-    end, pause = time.monotonic() + PATIENCE, min(1, PATIENCE / 8)
-    while True:
-        try:
-            return attempt()
-        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
-            problem = f"{what}: {type(error).__name__}: {error}"
-        if time.monotonic() + pause > end:
-            raise Failure(problem)
-        say(problem + "; trying again")
-        time.sleep(pause)
-        pause = min(2 * pause, 20)
-
-
-def metadata(path):
-    """What the instance's metadata service says at `path`; IMDSv2 alone, so a token comes first."""
-    ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "300"}
-    token = request("PUT", IMDS + "/latest/api/token", ttl).decode().strip()
-    SECRETS.update({token} - {""})
-    return request("GET", f"{IMDS}/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": token}).decode().strip()
-
-
-# Asked again for every request, so that they are never stale.
-def credentials():
-    """The role's AccessKeyId, SecretAccessKey and Token."""
-    roles = "iam/security-credentials/"
-    keys = json.loads(metadata(roles + metadata(roles)))
-    SECRETS.update({keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"]} - {""})
-    return keys
-
-
-# Signature Version 4, the session token signed with the rest.
-def signed(method, url, service, headers, body):
-    """`headers` with those that authorise the request."""
-    keys, parts = credentials(), urlsplit(url)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    digest = hashlib.sha256(body).hexdigest()
-    headers = {
-        **headers,
-        "host": parts.netloc,
-        "x-amz-content-sha256": digest,
-        "x-amz-date": stamp,
-        "x-amz-security-token": keys["Token"],
-    }
-    names = ";".join(sorted(headers))
-    lines = [f"{name}:{headers[name]}" for name in sorted(headers)]
-    canonical = "\n".join([method, parts.path, "", *lines, "", names, digest])
-    scope = f"{stamp[:8]}/{SECTOR['region']}/{service}/aws4_request"
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + keys["SecretAccessKey"]).encode()
-    for part in [*scope.split("/"), text]:
-        key = hmac.new(key, part.encode(), "sha256").digest()
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
-    )
-    return headers
-
-
-# The domain (amazonaws.com, amazonaws.com.cn, …) is the metadata's, so every partition works.
-def read_release():
-    """The sector's release as its SSM parameter says it."""
-    url = (ENDPOINT or f"https://ssm.{SECTOR['region']}.{STATE['domain']}") + "/"
-    body = json.dumps({"Name": SECTOR["release_parameter"]}).encode()
-    headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
-    answer = request("POST", url, signed("POST", url, "ssm", headers, body), body)
-    release = json.loads(json.loads(answer)["Parameter"]["Value"])
-    SECRETS.update({release["signal"]} - {""})
-    return release
-
-
-# Path-style where there is a test endpoint, or where dots in the name would not match S3's certificate.
-def fetch(item, path):
-    """Save the object of `item` (key, sha256) of the assets bucket as `path`, once its SHA-256 is right."""
-    bucket, key = STATE["release"]["bucket"], item["key"]
-    host = f"s3.{SECTOR['region']}.{STATE['domain']}"
-    style = f"https://{host}/{bucket}" if "." in bucket else f"https://{bucket}.{host}"
-    url = (f"{ENDPOINT}/{bucket}" if ENDPOINT else style) + "/" + quote(key, safe="/~")
-
-    def attempt():
-        with open(path, "wb") as file:
-            request("GET", url, signed("GET", url, "s3", {}, b""), file=file)
-
-    patiently(f"s3://{bucket}/{key}", attempt)
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    if digest.hexdigest() != item["sha256"]:
-        raise Failure(f"s3://{bucket}/{key} has SHA-256 {digest.hexdigest()}, the release says {item['sha256']}")
+TOLD_WHY = 3
+AGENT = Path("/etc/systemd/system/factory-cdk-agent.service")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def unpack(archive, folder):
@@ -222,30 +83,47 @@ def install_bundle(item):
             tree.rename(bundles / item["sha256"])
 
 
+# Names come from the manifest, whose SHA-256 the release says; they are plain nevertheless.
+def fetch_runner(items):
+    """The runner's files in a folder that holds nothing else."""
+    folder = ROOT / "runner-files"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    for name, item in items.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+            raise Failure(f"{name!r} is no name of a file of the runner")
+        fetch(item, folder / name)
+
+
 # The release's manifest becomes release.json, which the runner reads, only when the install has succeeded:
-# a failed one leaves what runs alone.
-def follow():
-    """Bring the instance to its release; what install.sh said last."""
-    begin("instance metadata")
-    STATE["instance"] = patiently("instance metadata", lambda: metadata("instance-id"))
-    STATE["domain"] = patiently("instance metadata", lambda: metadata("services/domain"))
-    begin("release")
-    STATE["release"] = release = patiently(SECTOR["release_parameter"], read_release)
-    for leftover in ROOT.glob("bundles/.*"):
-        shutil.rmtree(leftover)
+# a failed one leaves what runs alone. What this boot has installed is not installed again: another signal or a changed
+# gate is no other release.
+def follow(manifest):
+    """Bring the instance to the release of `manifest`; what install.sh said last."""
     begin("manifest")
-    fetch(release, ROOT / "next.json")
-    manifest = json.loads((ROOT / "next.json").read_text())
     if manifest["format"] != 1:
         raise Failure(f"the manifest has format {manifest['format']!r}, this instance reads 1")
+    installed, mark = ROOT / "installed.json", [BOOT.read_text(), STATE["release"]["sha256"]]
+    if installed.exists():
+        before = json.loads(installed.read_text())
+        if before["mark"] == mark:
+            say("installed before")
+            return before["said"]
+    for leftover in ROOT.glob("bundles/.*"):
+        shutil.rmtree(leftover)
     for name, bot in manifest["bots"].items():
         begin("bundle of " + name)
         install_bundle(bot["bundle"])
+    begin("runner")
+    fetch_runner(manifest.get("runner", {}))
     begin("install")
     fetch(manifest["install"], ROOT / "install.sh")
     lines = install()
     (ROOT / "next.json").replace(ROOT / "release.json")
-    return lines[-1] if lines else "the install script said nothing"
+    said = lines[-1] if lines else "the install script said nothing"
+    installed.write_text(json.dumps({"mark": mark, "said": said}))
+    return said
 
 
 def install():
@@ -263,64 +141,93 @@ def install():
     return lines
 
 
-# One signal for one wait handle: its URL expires, and CloudFormation listens to the first. So a later boot
-# does not repeat it. Only a hash of the URL is kept.
-def report(status, reason):
-    """Signal the wait handle; True when CloudFormation has been told, now or earlier."""
-    begin("signal")
-    release = STATE.get("release")
-    if not release:
-        say("no release was read, so there is no wait handle to signal")
-        return False
-    told, mark = ROOT / "signalled", hashlib.sha256(release["signal"].encode()).hexdigest()
-    if told.exists() and told.read_text() == mark:
-        say("signalled before")
+# A group beside the stack: that of the sector goes with a stack whose creation fails, and this is why it failed.
+def keep_log(logs):
+    """Put what has been logged into the stage's log of boots; that it cannot is logged, and no failure."""
+    lines, group = list(LOG), logs["boot"]
+    stream = f"{SECTOR['sector']}/{STATE['instance']}/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    known = "ResourceAlreadyExistsException"
+    try:
+        for target, content in (
+            ("CreateLogGroup", {"logGroupName": group}),
+            ("PutRetentionPolicy", {"logGroupName": group, "retentionInDays": logs["retention"]}),
+            ("CreateLogStream", {"logGroupName": group, "logStreamName": stream}),
+        ):
+            try:
+                ask("logs", "Logs_20140328." + target, content)
+            except OSError as error:
+                if known not in str(error):
+                    raise
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line or " "} for line in lines]
+        content = {"logGroupName": group, "logStreamName": stream, "logEvents": events}
+        ask("logs", "Logs_20140328.PutLogEvents", content)
+    except Exception as error:
+        say(f"the log is only here: {type(error).__name__}: {error}")
+
+
+# Its template makes the alarm last, and with its actions off: an instance that idles while it installs, or before the
+# gate opens, must not be stopped for idling.
+def alarm_acts(name, gate):
+    """Whether the sector's alarm acts as the plan says; turns that on once the alarm is there and the gate is open."""
+    if not name:
         return True
-    say(status)
-    patiently("wait handle", lambda: request("PUT", release["signal"], body=signal_body(status, reason)))
-    told.write_text(mark)
+    begin("alarm")
+    if gate not in (None, "run"):
+        say("the gate is closed: the alarm does not act yet")
+        return True
+
+    def call(action):
+        url = (ENDPOINT or f"https://monitoring.{SECTOR['region']}.{STATE['domain']}") + "/"
+        body = urlencode({"Action": action, "Version": "2010-08-01", "AlarmNames.member.1": name}).encode()
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        return request("POST", url, signed("POST", url, "monitoring", headers, body), body)
+
+    found = patiently("alarm", lambda: call("DescribeAlarms"))
+    if b"<AlarmName>" not in found:
+        say("the alarm is not there yet")
+        return False
+    patiently("alarm", lambda: call("EnableAlarmActions"))
+    say("the alarm acts")
     return True
 
 
-def signal_body(status, reason):
-    """The signal as JSON, the middle of a reason that is too long cut out."""
-    head, tail = reason[:500], reason[500:]
-    content = {"Status": status, "UniqueId": STATE["instance"], "Data": STATE["release"]["release"][:100]}
-    while True:
-        body = json.dumps({**content, "Reason": head + tail}).encode()
-        if len(body) <= SIGNAL_BYTES:
-            return body
-        tail = "\n...\n" + tail[100:]
-
-
-def too_long(*_):
-    raise Failure(f"not done after {LIMIT:.0f} s")
-
-
-def explain(error):
-    """Log that the step in hand failed, and why."""
-    kind = "" if isinstance(error, Failure) else type(error).__name__ + ": "
-    say(f"step {STATE['step']!r} failed: {kind}{error}")
-
-
-# The alarm bounds everything at once: slow answers, many bundles, an install script that hangs.
+# That a release is at work is the agent's to tell (factory_cdk/agent), once its bots are loaded; what fails before is
+# told here. The alarm bounds everything at once: slow answers, many bundles, an install script that hangs.
 def main():
-    """Bring the instance to its release and report it; the exit status, 0 or 1."""
+    """Bring the instance to its release and report it; the exit status, 0, 3 (failed, and told) or 1."""
     os.umask(0o077)
+    given = json.load(sys.stdin)
+    STATE.update(given["state"])
+    LOG.extend(given["log"])
+    release = STATE["release"]
+    SECRETS.update({release["signal"], release.get("booted", "")} - {""})
     signal.signal(signal.SIGALRM, too_long)
     signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    manifest = {}
     try:
-        status, reason = "SUCCESS", follow()
+        manifest = json.loads((ROOT / "next.json").read_text())
+        status, reason = "SUCCESS", follow(manifest)
     except Exception as error:
         explain(error)
-        status, reason = "FAILURE", "\n".join([LOG[-1], "The log before that:", *LOG[:-1]])
-    signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE + 30)
+        status, reason = "FAILURE", whole_log()
+    signal.setitimer(signal.ITIMER_REAL, 4 * PATIENCE + 30)
+    settled = False
     try:
-        told = report(status, reason)
+        begin("signal")
+        if status == "SUCCESS" and AGENT.exists():
+            say("the agent tells when the bots are loaded: " + reason)
+        else:
+            tell(release["signal"], status, reason)
+        settled = status == "FAILURE" or alarm_acts(release.get("alarm"), given["gate"])
     except Exception as error:
         explain(error)
-        told = False
-    return 0 if told and status == "SUCCESS" else 1
+        status = "FAILURE"
+    if manifest.get("logs"):
+        keep_log(manifest["logs"])
+    if settled:
+        (ROOT / "settled").write_text(given["mark"])
+    return 0 if status == "SUCCESS" else TOLD_WHY
 
 
 sys.exit(main())

@@ -11,20 +11,34 @@ from factory_cdk.design.model import (
     Asset,
     BotDesign,
     QueueDesign,
+    Resource,
     SectorDesign,
     StackDesign,
     StageDesign,
 )
-from factory_cdk.design.naming import Names
-from factory_cdk.design.queues import queue_designs, queue_resources
+from factory_cdk.design.naming import DEFAULT_QUALIFIER, Names
+from factory_cdk.design.queues import queue_designs, queue_policy, queue_resources
 from factory_cdk.design.release import bundle_asset
-from factory_cdk.design.sector import OverLimit, SectorParts, sector_parts, user_data_mapping
-from factory_cdk.design.stacks import FRAME_BYTES, Unit, estimated, fill, numbers_after, unit
+from factory_cdk.design.sector import OverLimit, SectorParts, Surroundings, sector_parts, user_data_mapping
+from factory_cdk.design.stacks import (
+    FRAME_BYTES,
+    MAX_RESOURCES,
+    MAX_TEMPLATE_BYTES,
+    Unit,
+    estimated,
+    fill,
+    numbers_after,
+    unit,
+)
+from factory_cdk.design.store import store_resources
 from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
 from factory_cdk.plan.model import Json, Position, SectorType, StageBot, StagePlan, StageSector
 from factory_cdk.plan.stage import diagnose
 from factory_cdk.version import __version__
+
+_STORE = ""
+"""The name of what the stage keeps beside its queues, where queues have theirs; it is always in the first stack."""
 
 
 def design_stage(
@@ -33,14 +47,17 @@ def design_stage(
     *,
     pinned: Mapping[str, str] | None = None,
     pinned_queues: Mapping[str, str] | None = None,
+    generations: Mapping[str, int] | None = None,
+    qualifier: str = DEFAULT_QUALIFIER,
 ) -> StageDesign:
     """The design of a stage. `bundles` are by bot name; a bot without one is designed as unpacked.
 
     `pinned` names the stack that a sector was in when plan.lock was written, `pinned_queues` that of a queue by
-    the plan's name of it. Raises PlanError when something is over a limit of AWS, or is text that CDK would
-    evaluate.
+    the plan's name of it. `generations` are those of sectors whose instance is gone and has to be made again (1 where
+    none is named), `qualifier` is that of `cdk bootstrap`. Raises PlanError when something is over a limit of AWS, or
+    is text that CDK would evaluate.
     """
-    return _Design(plan, bundles or {}, pinned or {}, pinned_queues or {}).stage()
+    return _Design(plan, bundles or {}, pinned or {}, pinned_queues or {}, generations or {}, qualifier).stage()
 
 
 class _Design:
@@ -52,20 +69,20 @@ class _Design:
         bundles: Mapping[str, Bundle],
         pinned: Mapping[str, str],
         pinned_queues: Mapping[str, str],
+        generations: Mapping[str, int],
+        qualifier: str,
     ) -> None:
         self.plan = plan
         self.names = Names(plan.factory, plan.name)
         self.bundles = {bot.name: bundles.get(bot.name) or unpacked(bot) for bot in plan.bots}
         self.pinned = pinned
         self.pinned_queues = pinned_queues
+        self.generations = generations
+        self.qualifier = qualifier
         self.positions = {sector.name: sector.position for sector in plan.sectors}
         self.found: list[Diagnostic] = []
-        self.tags = {
-            **plan.tags,
-            "factory-cdk:factory": plan.factory,
-            "factory-cdk:stage": plan.name,
-            "factory-cdk:version": __version__,
-        }
+        # Not the version: tags of a stack go to its resources, and another version alone shall change none of them.
+        self.tags = {**plan.tags, "factory-cdk:factory": plan.factory, "factory-cdk:stage": plan.name}
 
     def stage(self) -> StageDesign:
         """The whole StageDesign."""
@@ -97,6 +114,9 @@ class _Design:
             meta=plan.meta,
             tags=plan.tags,
             diagnostics=tuple(self.found),
+            qualifier=self.qualifier,
+            history=self.names.table() if plan.home_region and plan.jobs.history else None,
+            payloads=self.names.payload_bucket(plan.home_region) if plan.home_region else None,
         )
 
     def _report(self, problems: Iterable[limits.Problem]) -> None:
@@ -128,18 +148,24 @@ class _Design:
         These stacks too are refused while a bot is unpacked, so that nothing is deployed.
         """
         shown = {queue.name: {"name": queue.name, "queue": queue.physical_name} for queue in queues}
-        units = [unit(queue.name, queue_resources(queue, self.tags), shown[queue.name]) for queue in queues]
-        pinned = numbers_after(self.names.stack("queues"), self.pinned_queues)
-        filled = fill(units, pinned, overhead=self._overhead())
+        jobs = self.plan.jobs
+        store = unit(_STORE, tuple(store_resources(self.names, region, jobs, self.tags)))
+        units = [store]
+        for queue in queues:
+            made = queue_resources(queue, self.tags, jobs)
+            said = [shown[queue.name], [one.logical_id for one in made]]  # what the policy refers to
+            units.append(unit(queue.name, made, said))
+        pinned = {**numbers_after(self.names.stack("queues"), self.pinned_queues), _STORE: 1}
+        filled = fill(units, pinned, overhead=self._overhead(), reserved=1)
         stack_of = {one.name: self.names.stack("queues", number) for number, here in filled.items() for one in here}
         stacks = tuple(
             StackDesign(
                 name=self.names.stack("queues", number),
                 region=region,
                 description=f"factory_cdk: the queues of stage {self.plan.name} of factory {self.plan.factory}",
-                resources=tuple(resource for placed in placed_units for resource in placed.resources),
+                resources=_with_policy(resource for placed in placed_units for resource in placed.resources),
                 rules=not_packed_rule(unpacked_bots),
-                metadata=self._metadata({"queues": [shown[one.name] for one in placed_units]}),
+                metadata=self._metadata({"queues": [shown[one.name] for one in placed_units if one.name != _STORE]}),
                 tags=self.tags,
                 protect=self.plan.protect,
             )
@@ -170,13 +196,18 @@ class _Design:
         placed: dict[str, SectorDesign] = {}
         for region, in_region in by_region.items():
             overhead = self._overhead(user_data_mapping({sector.platform for sector in in_region}))
-            parts = self._parts(in_region, designs, home_region)
+            first = self.names.stack(region)
+            numbers = numbers_after(first, self.pinned)
+            guesses = numbers if numbers else self._guessed(in_region, designs, home_region, overhead)
+            parts = self._parts(in_region, designs, home_region, guesses)
             units = {name: self._unit(name, part, designs[name]) for name, part in parts.items()}
             for sector in in_region:
                 if sector.name in units:
                     self._check_limits(sector, parts[sector.name], units[sector.name], overhead, designs)
-            first = self.names.stack(region)
-            filled = fill(list(units.values()), numbers_after(first, self.pinned), overhead=overhead)
+            filled = fill(list(units.values()), numbers, overhead=overhead)
+            found = {one.name: number for number, here in filled.items() for one in here}
+            moved = [one for one in in_region if found.get(one.name, 1) != guesses.get(one.name, 1)]
+            parts |= self._parts(moved, designs, home_region, found)
             if len(filled) > 1 and not self.pinned:
                 message = (
                     f"the sectors in {region} need {len(filled)} stacks, and no plan.lock says which sector is in which"
@@ -187,28 +218,56 @@ class _Design:
             for number, here in filled.items():
                 name = self.names.stack(region, number)
                 for one in here:
-                    placed[one.name] = replace(designs[one.name], stack=name, release=parts[one.name].release)
+                    part = parts[one.name]
+                    placed[one.name] = replace(
+                        designs[one.name], stack=name, release=part.release, place=part.place, instance=part.instance
+                    )
                 here_parts = [(by_name[one.name], parts[one.name]) for one in here]
                 stacks.append(self._region_stack(name, region, here_parts, designs, after))
         return stacks, placed
 
+    def _guessed(
+        self,
+        sectors: list[StageSector],
+        designs: Mapping[str, SectorDesign],
+        home_region: str,
+        overhead: int,
+    ) -> dict[str, int]:
+        """In which stack each of `sectors` will probably be: as if all were as large as the first. What is guessed
+        wrong is designed again, which costs as much as designing it.
+        """
+        first = self._parts(sectors[:1], designs, home_region, {})
+        for name, part in first.items():
+            one = self._unit(name, part, designs[name])
+            each = max(1, min(MAX_RESOURCES // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size))
+            return {sector.name: 1 + place // each for place, sector in enumerate(sectors)}
+        return {}
+
     def _parts(
-        self, sectors: Iterable[StageSector], designs: Mapping[str, SectorDesign], home_region: str
+        self,
+        sectors: Iterable[StageSector],
+        designs: Mapping[str, SectorDesign],
+        home_region: str,
+        numbers: Mapping[str, int],
     ) -> dict[str, SectorParts]:
-        """What each sector adds to its stack; one that is over a limit is reported and left out."""
+        """What each sector adds to its stack (`numbers`, 1 where none is named); one that is over a limit is reported
+        and left out.
+        """
         parts: dict[str, SectorParts] = {}
+        stage = Surroundings(self.names, self.tags, home_region, self.plan.jobs, self.qualifier)
         for sector in sectors:
             bots = designs[sector.name].bots
             try:
-                parts[sector.name] = sector_parts(
-                    self.names, sector, bots, self.tags, home_region=home_region, version=__version__
-                )
+                number, generation = numbers.get(sector.name, 1), self.generations.get(sector.name, 1)
+                parts[sector.name] = sector_parts(stage, sector, bots, number=number, generation=generation)
             except OverLimit as over:
                 self._report([limits.Problem(sector.position, over.code, over.message, over.hint)])
         return parts
 
     def _unit(self, name: str, parts: SectorParts, design: SectorDesign) -> Unit:
-        return unit(name, parts.resources, [described(bot.bundle) for bot in design.bots])
+        made = unit(name, parts.resources, [described(bot.bundle) for bot in design.bots])
+        # The names of its parameters grow by the number of the stack that it may be put into.
+        return replace(made, size=made.size + 8 * (len(made.resources) + 16))
 
     def _check_limits(
         self,
@@ -238,6 +297,7 @@ class _Design:
         content = {
             "sectors": [sector.name for sector, _ in sectors],
             "bots": [described(bundle) for bundle in bots.values()],
+            **_elsewhere(sector for sector, _ in sectors),
         }
         return StackDesign(
             name=name,
@@ -252,6 +312,23 @@ class _Design:
             depends_on=after,
             protect=self.plan.protect,
         )
+
+
+def _with_policy(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """`resources` and the policy of the queues among them."""
+    whole = tuple(resources)
+    queues = [one for one in whole if one.type == "AWS::SQS::Queue"]
+    return (*whole, queue_policy(queues)) if queues else whole
+
+
+def _elsewhere(sectors: Iterable[StageSector]) -> dict[str, Json]:
+    """Where the instances of `sectors` could be, for who builds: in a list, since CloudFormation evaluates keys."""
+    found = [
+        {"sector": sector.name, "in_order": list(sector.options.availability)}
+        for sector in sectors
+        if sector.options.availability
+    ]
+    return {"availability": found} if found else {}
 
 
 def _sector_design(sector: StageSector, bundles: Mapping[str, Bundle]) -> SectorDesign:

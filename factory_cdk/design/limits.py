@@ -46,6 +46,7 @@ def check_texts(plan: StagePlan, bundles: Mapping[str, Bundle]) -> Iterator[Prob
     written: list[tuple[str, Position, Json]] = [("`meta`", start, plan.meta)]
     for sector in plan.sectors:
         written.append((f"the parameters of the sector `{sector.name}`", sector.position, sector.parameters))
+        written.append((f"the policies of the sector `{sector.name}`", sector.position, list(sector.options.policies)))
         if sector.alarm is not None:
             alarm = sector.alarm
             written.append((f"the alarm `{alarm.name}`", alarm.position, alarm.properties))

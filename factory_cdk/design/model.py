@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from factory_cdk.bundle import Bundle
+from factory_cdk.design.naming import DEFAULT_QUALIFIER
 from factory_cdk.diagnostics import Diagnostic
 from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType, Successor
 
@@ -60,6 +61,10 @@ class SectorDesign:
     stack: str | None = None
     release: str | None = None
     """The digest of what the sector runs (bundles, targets, arguments, routes); None for `local`."""
+    place: str | None = None
+    """What it is called in the names of its parameters, secrets, log group and alarm (`naming.placed`)."""
+    instance: str | None = None
+    """The logical id of its instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +85,36 @@ class QueueDesign:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource of a template: `properties` is the JSON that CloudFormation gets, untouched by CDK."""
+    """One resource of a template: `properties` is the JSON that CloudFormation gets, untouched by CDK.
+
+    `deletion_policy` and `update_replace_policy` say what becomes of it when it leaves the template or is replaced
+    (None: it is deleted).
+    """
 
     logical_id: str
     type: str
     properties: Mapping[str, Json] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
     sector: str | None = None
+    deletion_policy: str | None = None
+    update_replace_policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
     """A file that the stack publishes to the assets bucket of its region before it is deployed.
 
-    `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here) or `path`
-    (an absolute path, a packed bundle in the cache) is set; neither for a bundle that plan.lock names and the
-    cache does not have: its stack can be reviewed, and deployed after a `pack`.
+    `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here), `path`
+    (an absolute path, a packed bundle in the cache) or `wheel` (this package's own, see `runner_wheel`) is set; none
+    for a bundle that plan.lock names and the cache does not have: its stack can be reviewed, and deployed after a
+    `pack`.
     """
 
     key: str
     sha256: str
     content: str | None = None
     path: str | None = None
+    wheel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,9 @@ class StageDesign:
     """A whole stage: sectors in the order of the plan, queues, and the stacks (none without an aws sector).
 
     `diagnostics` are the warnings that came up while designing (a successor chosen among several, an unpacked
-    bot); errors raise PlanError instead.
+    bot); errors raise PlanError instead. `qualifier` is that of `cdk bootstrap`.
+    `history` is the name of the table of jobs (None: there is none), `payloads` that of the bucket for large payloads,
+    as text for Fn::Sub; both are in `home_region`.
     """
 
     factory: str
@@ -144,3 +159,6 @@ class StageDesign:
     meta: Mapping[str, Json] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+    qualifier: str = DEFAULT_QUALIFIER
+    history: str | None = None
+    payloads: str | None = None

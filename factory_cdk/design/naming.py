@@ -15,8 +15,13 @@ QUEUE_NAME_LIMIT = 80
 
 DEAD_LETTER_SUFFIX = "-dlq"
 
-ASSETS_BUCKET = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
-"""The bucket that `cdk bootstrap` makes for assets, as text for Fn::Sub."""
+DEFAULT_QUALIFIER = "hnb659fds"
+"""The qualifier of `cdk bootstrap` unless cdk.json's context says another."""
+
+
+def assets_bucket(qualifier: str) -> str:
+    """The bucket that `cdk bootstrap` makes for assets, as text for Fn::Sub."""
+    return f"cdk-{qualifier}-assets-${{AWS::AccountId}}-${{AWS::Region}}"
 
 
 _PLAIN_END = re.compile(r"(?:.*-)?(?![0-9a-f]{8}\Z|dlq\Z)[^-]+")
@@ -51,20 +56,45 @@ class Names:
             return name
         return shortened_to(name, limit, "-" + digest8(f"{self.factory}/{self.stage}/{queue}"))
 
-    def role(self, sector: str) -> str:
+    def instance(self, sector: str) -> str:
+        """The name of a sector's instance and of its alarm. Points part it, which no name of the plan has in it."""
+        return f"{self.factory}.{self.stage}.{sector}"
+
+    def role(self, sector: str, region: str) -> str:
         """The name of a sector's role and instance profile. Points part it, and `+` the digest of a long one,
-        since neither can stand in a name of the plan: roles are an account's, whatever the region.
+        since neither can stand in a name of the plan. It has the region in it, since roles are an account's: a sector
+        that moves to another region gets its new role while the old one is still there.
         """
-        name = f"{self.factory}.{self.stage}.{sector}"
+        name = f"{self.instance(sector)}.{region}"
         return name if len(name) <= ROLE_NAME_LIMIT else shortened_to(name, ROLE_NAME_LIMIT, "+" + digest8(name))
+
+    def table(self) -> str:
+        """The name of the DynamoDB table of the stage's history."""
+        return f"{self.factory}.{self.stage}.jobs"
+
+    def payload_bucket(self, region: str) -> str:
+        """The name of the bucket for payloads that are too large for a message, as text for Fn::Sub."""
+        return f"factory-cdk-{digest8(f'{self.factory}/{self.stage}')}-${{AWS::AccountId}}-{region}"
+
+    def boot_log(self) -> str:
+        """The log group of what instances say while they boot; no stack has it, so that a rollback leaves it."""
+        return self.path("boot.log")
 
     def path(self, *parts: str) -> str:
         """The path of an SSM parameter or log group of this stage: `/factory-cdk/<factory>/<stage>/…`."""
         return "/".join(("", "factory-cdk", self.factory, self.stage, *parts))
 
-    def secret(self, sector: str, bot: str) -> str:
-        """The name of the secret that holds a bot's secret values on a sector."""
-        return self.path(sector, bot).removeprefix("/")
+    def secret(self, sector: str, values: str) -> str:
+        """The name of the secret that a sector's bots of one set of secret values share; `values` is its digest."""
+        return self.path(sector, values).removeprefix("/")
+
+
+def placed(sector: str, number: int) -> str:
+    """What a sector is called in the names of its parameters, secrets, log group and alarm when it is in the stack
+    `number` of its region: its name in the first. A sector that moves to another stack gets all of them anew there
+    while the old ones are still in the first one; no name of the plan has a point in it.
+    """
+    return sector if number == 1 else f"{sector}.{number}"
 
 
 def queue_id(queue: str) -> str:

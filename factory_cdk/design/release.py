@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 
-from factory_cdk.bootstrap import SectorFacts, render_install
+from factory_cdk.bootstrap import bootstrap_program, render_install
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import Asset, BotDesign
 from factory_cdk.design.naming import DEAD_LETTER_SUFFIX, Names
 from factory_cdk.design.values import canonical, sha256, split
 from factory_cdk.plan.model import Json, Platform, SecretReference, Settings
-from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json
+from factory_cdk.plan.names import digest8
+from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json, requirements_key
+from factory_cdk.runner_wheel import runner_requirements, runner_wheel
 
 
 def content_asset(text: str, suffix: str) -> Asset:
@@ -20,9 +23,36 @@ def content_asset(text: str, suffix: str) -> Asset:
     return Asset(key=f"{digest}{suffix}", sha256=digest, content=text)
 
 
-def install_asset(facts: SectorFacts, platform: Platform) -> Asset:
-    """The install script of a release."""
-    return content_asset(render_install(facts, platform), ".ps1" if platform is Platform.WINDOWS else ".sh")
+@dataclass(frozen=True, slots=True)
+class RunnerAssets:
+    """What every sector of a platform gets beside its bots' bundles: the program that user-data fetches, the install
+    script, the runner's wheel (`name` is that of its file) and its locked requirements.
+    """
+
+    bootstrap: Asset
+    install: Asset
+    name: str
+    wheel: Asset
+    requirements: Asset
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """All of them."""
+        return self.bootstrap, self.install, self.wheel, self.requirements
+
+
+@cache
+def runner_assets(platform: Platform) -> RunnerAssets:
+    """Those of the package that is running."""
+    wheel = runner_wheel()
+    script, program = (".ps1", ".ps1") if platform is Platform.WINDOWS else (".sh", ".py")
+    return RunnerAssets(
+        bootstrap=content_asset(bootstrap_program(platform), program),
+        install=content_asset(render_install(wheel.name, wheel.sha256, platform), script),
+        name=wheel.name,
+        wheel=Asset(key=f"{wheel.sha256}.whl", sha256=wheel.sha256, wheel=True),
+        requirements=content_asset(runner_requirements(), ".txt"),
+    )
 
 
 def bundle_asset(bundle: Bundle) -> Asset | None:
@@ -36,25 +66,37 @@ def bundle_asset(bundle: Bundle) -> Asset | None:
     return Asset(key=archive_key(bundle.archive_sha256), sha256=bundle.archive_sha256, path=bundle.archive)
 
 
-def sector_release(names: Names, sector: str, bots: Iterable[BotDesign], *, aws: bool) -> SectorRelease:
+def requirements_asset(bundle: Bundle) -> Asset | None:
+    """The locked requirements of a packed bundle, which an instance installs; None where it has none."""
+    if not bundle.packed or not bundle.requirements or bundle.lock_digest is None:
+        return None
+    content = "".join(f"{line}\n" for line in bundle.requirements)
+    return Asset(key=requirements_key(bundle.lock_digest), sha256=bundle.lock_digest, content=content)
+
+
+def sector_release(
+    names: Names, sector: str, bots: Iterable[BotDesign], *, aws: bool, place: str | None = None
+) -> SectorRelease:
     """What `sector` runs. With `aws` the values of config are in parameters, and those of secrets that are nowhere yet
-    in the secrets that the template creates; else they are on this machine.
+    in the secrets that the template creates, whose names have `place` in them (by default the sector's name); else they
+    are on this machine.
     """
     bots = tuple(bots)
-    created = created_secrets(names, sector, bots) if aws else {}
+    place = (place or sector) if aws else None
+    created = created_secrets(names, place, bots) if place else {}
     return SectorRelease(
         names.factory,
         names.stage,
         sector,
-        tuple(_bot_release(names, sector, bot, created.get(bot.name), aws=aws) for bot in bots),
+        tuple(_bot_release(names, place, bot, created.get(bot.name)) for bot in bots),
     )
 
 
-def created_secrets(names: Names, sector: str, bots: Iterable[BotDesign]) -> dict[str, str]:
+def created_secrets(names: Names, place: str, bots: Iterable[BotDesign]) -> dict[str, str]:
     """The Secrets Manager name of the secret that the template creates, by bot: one for all bots that take the same
-    values, and none for a bot whose secrets exist.
+    values, and none for a bot whose secrets exist. It is named by what is in it, so that it stays the same one
+    whichever bots come and go.
     """
-    shared: dict[str, str] = {}
     found: dict[str, str] = {}
     for bot in bots:
         values = {
@@ -63,35 +105,44 @@ def created_secrets(names: Names, sector: str, bots: Iterable[BotDesign]) -> dic
             if reference.secret is None
         }
         if values:
-            found[bot.name] = shared.setdefault(canonical(values), names.secret(sector, bot.name))
+            found[bot.name] = names.secret(place, digest8(canonical(values)))
     return found
 
 
-def config_parameters(names: Names, sector: str, bot: BotDesign) -> dict[str, str]:
+def config_parameters(names: Names, place: str, bot: BotDesign) -> dict[str, str]:
     """The SSM parameters that hold a bot's config as JSON, in parts, by their names; none without config."""
     parts = split(canonical(bot.config)) if bot.config else []
-    return {names.path(sector, "config", bot.name, str(number)): part for number, part in enumerate(parts, start=1)}
+    return {names.path(place, "config", bot.name, str(number)): part for number, part in enumerate(parts, start=1)}
 
 
-def manifest(release: SectorRelease, install: Asset, *, routes: Json) -> Json:
+def manifest(release: SectorRelease, runner: RunnerAssets, *, routes: Json, logs: Json, availability: Json) -> Json:
     """What the instance of a sector installs and runs: bootstrap.py reads it, and a runner gets the `release` back from
-    it with `release_from_json`. `routes` are in a parameter; their digest is here, so that a change is another release.
+    it with `release_from_json`. `routes` are those of `router`, `logs` says which groups there are, and
+    `availability` where else the instance could be (see `plan.model.InstanceOptions`).
     """
     return {
         "format": 1,
-        "install": {"key": install.key, "sha256": install.sha256},
-        "router": sha256(canonical(routes)),
+        "bootstrap": _item(runner.bootstrap),
+        "install": _item(runner.install),
+        "runner": {runner.name: _item(runner.wheel), "requirements.txt": _item(runner.requirements)},
+        "router": routes,
+        "logs": logs,
+        **({"availability": availability} if availability else {}),
         **release_as_json(release),
     }
 
 
-def _bot_release(names: Names, sector: str, bot: BotDesign, created: str | None, *, aws: bool) -> BotRelease:
+def _item(asset: Asset) -> Json:
+    return {"key": asset.key, "sha256": asset.sha256}
+
+
+def _bot_release(names: Names, place: str | None, bot: BotDesign, created: str | None) -> BotRelease:
     asset = bundle_asset(bot.bundle)
     config = None
-    if aws and bot.config:
-        config = ConfigSource(tuple(config_parameters(names, sector, bot)), sha256(canonical(bot.config)))
+    if place and bot.config:
+        config = ConfigSource(tuple(config_parameters(names, place, bot)), sha256(canonical(bot.config)))
     secrets = {
-        name: SecretReference(secret=created, key=name) if aws and reference.secret is None else reference
+        name: SecretReference(secret=created, key=name) if created and reference.secret is None else reference
         for name, reference in bot.secrets.items()
     }
     return BotRelease(

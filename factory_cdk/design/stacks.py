@@ -65,26 +65,28 @@ class Fill:
         self.size += new.size
 
 
-def fill(units: Sequence[Unit], pinned: Mapping[str, int] | None = None, *, overhead: int = 0) -> dict[int, list[Unit]]:
+def fill(
+    units: Sequence[Unit], pinned: Mapping[str, int] | None = None, *, overhead: int = 0, reserved: int = 0
+) -> dict[int, list[Unit]]:
     """`units` in stacks by number (from 1), each within the limits and in the order of `units`.
 
     `pinned` says which stack a unit was in before: it stays there as long as it fits, and before any other unit
     is placed, so that a change of the plan moves nothing between stacks. The others go, in their order, into
-    the first stack that takes them. `overhead` is the bytes of what every stack has beside its units. A unit
-    that fits no stack gets one of its own.
+    the first stack that takes them. `overhead` is the bytes of what every stack has beside its units, `reserved`
+    how many resources that are. A unit that fits no stack gets one of its own.
     """
     stacks: dict[int, Fill] = {}
     places = {one.name: pinned[one.name] for one in units if pinned and one.name in pinned}
     unplaced: list[Unit] = []
     for new in sorted(units, key=lambda one: one.name not in places):
         number = places.get(new.name)
-        if number is not None and stacks.setdefault(number, Fill(overhead)).takes(new):
+        if number is not None and stacks.setdefault(number, Fill(overhead, resources=reserved)).takes(new):
             stacks[number].add(new)
         else:
             unplaced.append(new)
     for new in unplaced:
         number = next((number for number in sorted(stacks) if stacks[number].takes(new)), None) or _unused(stacks)
-        stacks.setdefault(number, Fill(overhead)).add(new)
+        stacks.setdefault(number, Fill(overhead, resources=reserved)).add(new)
     order = {one.name: place for place, one in enumerate(units)}
     return {
         number: sorted(stack.units, key=lambda one: order[one.name])

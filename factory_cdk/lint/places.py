@@ -11,7 +11,7 @@ from factory_cdk.lint.finding import InTemplate
 from factory_cdk.lint.instances import INSTANCE
 from factory_cdk.plan.yaml.nodes import Path
 
-_OURS = {INSTANCE: ("UserData", "IamInstanceProfile"), ALARM: ("Dimensions",)}
+_OURS = {INSTANCE: ("UserData", "IamInstanceProfile"), ALARM: ("Dimensions", "ActionsEnabled")}
 """Properties that are always ours, whatever the plan says."""
 
 
@@ -44,6 +44,8 @@ class Places:
             return self._tag(resource, properties)
         if resource.type == "AWS::SQS::Queue":
             return self._queue(resource)
+        if resource.type == "AWS::IAM::Role":
+            return self._policy(resource, properties)
         given = self._given(resource)
         if given is not None:
             path, data = given
@@ -88,8 +90,21 @@ class Places:
         """The bot on a sector whose config a parameter holds."""
         if resource.type != "AWS::SSM::Parameter":
             return None
-        _, _, tail = str(resource.properties.get("Name")).partition(f"/{resource.sector}/config/")
-        return ("factory", "stages", self._stage, str(resource.sector), "bots", tail.split("/")[0]) if tail else None
+        # /factory-cdk/<factory>/<stage>/<place>/config/<bot>/<part>
+        parts = str(resource.properties.get("Name")).split("/")
+        of_bot = len(parts) == 8 and parts[5] == "config"
+        return ("factory", "stages", self._stage, str(resource.sector), "bots", parts[6]) if of_bot else None
+
+    def _policy(self, resource: Resource, properties: Path) -> Path | None:
+        """The statement of the plan's `policies` that a role's second policy holds."""
+        match properties:
+            case ("Policies", 1, "PolicyDocument", "Statement", int(index), *rest):
+                given = _mapping(self._sectors.get(str(resource.sector))).get("policies")
+                places = [place for place, one in enumerate(given or ()) if isinstance(one, Mapping)]
+                if index < len(places):
+                    path = ("factory", "stages", self._stage, str(resource.sector), "policies", places[index])
+                    return (*path, *rest)
+        return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

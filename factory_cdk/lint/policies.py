@@ -1,4 +1,4 @@
-"""Checks of what roles may do. Policies are generated, so that a finding here is a fault of factory_cdk."""
+"""Checks of what roles may do. What is found is the plan's own `policies`, or else a fault of factory_cdk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from factory_cdk.design.model import StageDesign
 from factory_cdk.lint.finding import Finding, of_type
 
+SESSION_MANAGER = "SessionManager"
+"""Our statement whose actions know no resources, where the plan asks for `session-manager`."""
+
 
 def check_wildcards(design: StageDesign) -> Iterator[Finding]:
     """F702: a statement that allows every action of a service, or is about every resource."""
     for role in of_type(design, "AWS::IAM::Role"):
         for number, policy in enumerate(role.resource.properties.get("Policies", ())):
             for index, statement in enumerate(policy["PolicyDocument"]["Statement"]):
-                if statement.get("Effect") != "Allow":
+                if statement.get("Effect") != "Allow" or statement.get("Sid") == SESSION_MANAGER:
                     continue
                 for key, what in (("Action", "every action"), ("Resource", "access to every resource")):
                     wide = next((value for value in _texts(statement.get(key)) if _is_everything(key, value)), None)

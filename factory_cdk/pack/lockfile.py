@@ -27,6 +27,9 @@ FORMAT = 1
 MAX_BYTES = 16 * 1024 * 1024
 """A larger plan.lock is refused: a thousand requirements with all their hashes take about 2 MB."""
 
+MAX_GENERATION = 9999
+"""Instances that a sector has had, one after another."""
+
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
@@ -79,6 +82,7 @@ class Lock:
 
     `home_regions` maps a stage to the region of its queues, `default_region` is that of sectors which name none,
     `stacks` maps a stage to its sectors' stacks, and `queue_stacks` to those of its queues by the plan's names.
+    `generations` maps a stage to those of its sectors whose instance had to be made again, from 2.
     """
 
     factory: str
@@ -87,6 +91,7 @@ class Lock:
     default_region: str | None = None
     stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     queue_stacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    generations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def lock_path(plan: Plan) -> Path:
@@ -180,7 +185,19 @@ def _read(said: Mapping[str, Any]) -> Lock:
         default_region=_text(said["default_region"], "default_region", _REGION) if "default_region" in said else None,
         stacks=_stacks(said, "stacks"),
         queue_stacks=_stacks(said, "queue_stacks"),
+        generations={
+            stage: _generations(sectors, f"generations of {stage!r}")
+            for stage, sectors in _mapping(said.get("generations", {}), "generations").items()
+        },
     )
+
+
+def _generations(value: Any, where: str) -> dict[str, int]:
+    sectors = _mapping(value, where)
+    for name, number in sectors.items():
+        if type(number) is not int or not 1 <= number <= MAX_GENERATION:
+            raise ValueError(f"{where}, {name!r} is not a whole number from 1 to {MAX_GENERATION}")
+    return sectors
 
 
 def _stacks(said: Mapping[str, Any], key: str) -> dict[str, dict[str, str]]:

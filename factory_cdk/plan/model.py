@@ -154,6 +154,7 @@ class BotArguments:
     visibility_timeout: int = 60
     batch: int = 1
     launcher: str = "python"
+    aws_credentials: bool = False
     python: str | None = None
     settings: Settings = field(default_factory=Settings)
 
@@ -165,6 +166,36 @@ class SectorBot:
     name: str
     arguments: BotArguments = field(default_factory=BotArguments)
     position: Position = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOptions:
+    """What an aws sector may say of its instance beside `parameters`.
+
+    `policies` are ARNs of managed policies (text) and statements of an inline one (mappings) that the role gets beside
+    ours; `permissions_boundary` is the ARN of a policy. `session_manager`: Session Manager may reach the instance.
+    `log_retention` is in days. `availability` are subnets and instance types, in the order in which they are
+    wanted: the first subnet and the first type are used. `spot`: the instance is a spot instance.
+    """
+
+    policies: tuple[Json, ...] = ()
+    permissions_boundary: str | None = None
+    session_manager: bool = False
+    log_retention: int = 30
+    availability: tuple[str, ...] = ()
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobStore:
+    """What a stage keeps of its jobs on AWS: with `history` a table says how they went; `days` is how long finished
+    jobs and large payloads are kept. `queue_alarms` are ARNs that are told of jobs that wait for days and of
+    dead letters.
+    """
+
+    history: bool = True
+    days: int = 14
+    queue_alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +213,7 @@ class Sector:
     region_name: str | None = None
     alarm: str | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    options: InstanceOptions = field(default_factory=InstanceOptions)
     settings: Settings = field(default_factory=Settings)
     position: Position = NOWHERE
 
@@ -223,6 +255,7 @@ class Stage:
     workflow: str | None = None
     home_region: str | None = None
     protect: bool = False
+    jobs: JobStore = field(default_factory=JobStore)
     settings: Settings = field(default_factory=Settings)
     position: Position = NOWHERE
 
@@ -290,6 +323,7 @@ class StageSector:
     region: str | None = None
     alarm: Alarm | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    options: InstanceOptions = field(default_factory=InstanceOptions)
     position: Position = NOWHERE
 
 
@@ -312,6 +346,7 @@ class StagePlan:
     home_region: str | None = None
     protect: bool = False
     demolish_on_failure: bool = True
+    jobs: JobStore = field(default_factory=JobStore)
     meta: Mapping[str, Json] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 

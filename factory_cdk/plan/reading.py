@@ -14,6 +14,8 @@ from typing import Any
 from factory_cdk.plan.arguments import read_arguments, read_python
 from factory_cdk.plan.checks import aws_checks
 from factory_cdk.plan.checks.alarms import check_alarm
+from factory_cdk.plan.checks.instance_options import read_options
+from factory_cdk.plan.checks.job_store import read_jobs
 from factory_cdk.plan.checks.tags import read_tags
 from factory_cdk.plan.commands import read_command
 from factory_cdk.plan.defined import Names
@@ -21,6 +23,7 @@ from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import (
     Alarm,
     Bot,
+    InstanceOptions,
     PathSource,
     Plan,
     Platform,
@@ -150,6 +153,7 @@ def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -
         workflow=data["workflow"] if isinstance(data.get("workflow"), str) else None,
         home_region=data["home_region"] if isinstance(data.get("home_region"), str) else None,
         protect=data.get("protect") is True,
+        jobs=read_jobs(data, path, findings),
         settings=read_settings(data, path, findings),
         position=findings.key_position(path),
     )
@@ -177,6 +181,7 @@ def _sector(name: str, data: Mapping[str, Any], path: Path, findings: Findings) 
         region_name=data["region_name"] if isinstance(data.get("region_name"), str) else None,
         alarm=data["alarm"] if isinstance(data.get("alarm"), str) else None,
         parameters=_mapping(data.get("parameters")),
+        options=read_options(data, path, findings) if kind is SectorType.AWS else InstanceOptions(),
         settings=read_settings(data, path, findings),
         position=findings.key_position(path),
     )

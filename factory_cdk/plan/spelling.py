@@ -12,6 +12,10 @@ CUTOFF = 0.6
 """How alike (of 1) two names must be, so that one may be a misspelling of the other."""
 
 
+MAX_LISTED = 16
+"""Names that a hint lists where none is like the misspelled one."""
+
+
 def closest(name: str, known: Iterable[str], *, cutoff: float = CUTOFF) -> str | None:
     """The one of `known` that a misspelled `name` is most likely to mean, if any is like it."""
     if len(name) > MAX_COMPARED:
@@ -29,7 +33,7 @@ def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = CUTOFF) -> 
     near = closest(name, names, cutoff=cutoff)
     if near is not None:
         return f"did you mean `{near}`?"
-    if 0 < len(names) <= 12:
+    if 0 < len(names) <= MAX_LISTED:
         return "known: " + ", ".join(f"`{known_name}`" for known_name in names)
     return None
 

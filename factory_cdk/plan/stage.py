@@ -76,6 +76,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
             region=(sector.region_name or region) if sector.type is SectorType.AWS else None,
             alarm=plan.alarms[sector.alarm] if sector.alarm else None,
             parameters=sector.parameters,
+            options=sector.options,
             position=sector.position,
         )
         for sector in stage.sectors
@@ -93,6 +94,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         home_region=(stage.home_region or home_region or regions[0]) if regions else None,
         protect=stage.protect,
         demolish_on_failure=plan.demolish_on_failure,
+        jobs=stage.jobs,
         meta=plan.meta,
         tags=plan.tags,
     )

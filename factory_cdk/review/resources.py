@@ -21,6 +21,7 @@ _NAMES = {
     "AWS::SecretsManager::Secret": "Name",
     "AWS::SQS::Queue": "QueueName",
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
 }
 """The property that names a resource of a type to the whole account."""
 

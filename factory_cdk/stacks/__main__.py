@@ -2,7 +2,8 @@
 
 Context: `plan` and `stage` (required), `region` (the default region of aws sectors that name none) and
 `pack=false` (fetch nothing; bots that are neither packed nor in plan.lock are left unpacked: their stacks can be
-reviewed, and refuse to be deployed). Without it the bots are packed first.
+reviewed, and refuse to be deployed). Without it the bots are packed first. `generations=SECTOR=2` makes the instance of
+a sector again (plan.lock may hold that, too), `@aws-cdk/core:bootstrapQualifier` is CDK's own.
 """
 
 from __future__ import annotations

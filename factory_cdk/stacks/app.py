@@ -23,11 +23,13 @@ CONTEXT: Mapping[str, Any] = {
     "aws:cdk:enable-asset-metadata": False,
     "aws:cdk:version-reporting": False,
     "aws:cdk:disable-stack-trace": True,
-    # The bootstrap qualifier by which the design names the assets bucket (CDK's default).
-    "@aws-cdk/core:bootstrapQualifier": "hnb659fds",
 }
 """What the CDK CLI would otherwise set from its own options: with it, `cdk synth` and `factory-cdk synth` give
 the same bytes."""
+
+
+QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
+"""The key of CDK's context that names the bootstrap stack whose bucket assets go to."""
 
 
 def new_app(outdir: Path | None = None, context: Mapping[str, Any] | None = None) -> cdk.App:
@@ -41,7 +43,12 @@ def new_app(outdir: Path | None = None, context: Mapping[str, Any] | None = None
 
 
 def add_stage(app: cdk.App, design: StageDesign) -> dict[str, cdk.Stack]:
-    """Add every stack of `design` to `app`; returns them by name, queues first."""
+    """Add every stack of `design` to `app`; returns them by name, queues first.
+
+    Every stack publishes to the bucket that the design names, whatever the app's context says.
+    """
+    if app.node.try_get_context(QUALIFIER) != design.qualifier:
+        app.node.set_context(QUALIFIER, design.qualifier)
     stacks: dict[str, cdk.Stack] = {}
     for stack_design in design.stacks:
         stack = _stack(app, stack_design, Path(app.outdir))
@@ -78,6 +85,11 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
         construct = cdk.CfnResource(stack, resource.logical_id, type=resource.type, properties=resource.properties)
         if resource.depends_on:
             construct.add_override("DependsOn", list(resource.depends_on))
+        if (resource.deletion_policy, resource.update_replace_policy) == ("RetainExceptOnCreate", "Retain"):
+            construct.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)  # one call to Node, not two
+        elif resource.deletion_policy or resource.update_replace_policy:
+            construct.add_override("DeletionPolicy", resource.deletion_policy)
+            construct.add_override("UpdateReplacePolicy", resource.update_replace_policy)
     synthesizer = stack.synthesizer if design.assets else None
     for asset in design.assets:
         file = asset_file(outdir, asset)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory_cdk.design.model import Asset
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.runner_wheel import runner_wheel
 
 _BLOCK = 1 << 20
 
@@ -19,13 +20,18 @@ def asset_file(outdir: Path, asset: Asset) -> Path:
     file cannot be written.
     """
     file = outdir / f"asset.{asset.key}"
-    if asset.path is None and asset.content is None:
+    if asset.path is None and asset.content is None and not asset.wheel:
         return file  # only plan.lock names it: publishing it fails until the bot has been packed
     if file.exists():
         return file
     half = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        if asset.path is None:
+        if asset.wheel:
+            wheel = runner_wheel()
+            if wheel.sha256 != asset.sha256:  # a checkout was edited meanwhile
+                raise FactoryError("factory_cdk has changed since the stage was designed", "run it again")
+            half.write_bytes(wheel.content)
+        elif asset.path is None:
             half.write_bytes((asset.content or "").encode())
         elif _copied(Path(asset.path), half) != asset.sha256:
             raise FactoryError(f"the packed bundle {asset.path} has changed since it was packed", _PACK_AGAIN)

@@ -9,11 +9,12 @@ import aws_cdk as cdk
 
 from factory_cdk.compile import compile_at_hand, compile_packed
 from factory_cdk.design.model import StageDesign
+from factory_cdk.design.naming import DEFAULT_QUALIFIER
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import pack_cache
 from factory_cdk.plan.load import read_plan
 from factory_cdk.plan.model import Plan
-from factory_cdk.stacks.app import add_stage, new_app
+from factory_cdk.stacks.app import QUALIFIER, add_stage, new_app
 
 
 def app_from_context() -> cdk.App:
@@ -27,17 +28,35 @@ def app_from_context() -> cdk.App:
     plan = read_plan(plan_file)
     given = app.node.try_get_context("region")
     region = given if isinstance(given, str) else None
-    design = _design(app, plan, stage, region)
+    qualifier = app.node.try_get_context(QUALIFIER)
+    design = _design(app, plan, stage, region, qualifier if isinstance(qualifier, str) else DEFAULT_QUALIFIER)
     if not add_stage(app, design):
         print(f"stage {stage} has no aws sector: there is nothing to synthesize", file=sys.stderr)
     return app
 
 
-def _design(app: cdk.App, plan: Plan, stage: str, region: str | None) -> StageDesign:
+def _design(app: cdk.App, plan: Plan, stage: str, region: str | None, qualifier: str) -> StageDesign:
+    generations = _generations(app.node.try_get_context("generations"))
     if app.node.try_get_context("pack") in (False, "false"):
-        return compile_at_hand(plan, stage, cache=pack_cache(), region=region)
+        return compile_at_hand(
+            plan, stage, cache=pack_cache(), region=region, qualifier=qualifier, generations=generations
+        )
     print(f"packing the bots of stage {stage} (skip this with `-c pack=false`)", file=sys.stderr)
-    return compile_packed(plan, stage, cache=pack_cache(), region=region)
+    return compile_packed(plan, stage, cache=pack_cache(), region=region, qualifier=qualifier, generations=generations)
+
+
+def _generations(given: Any) -> dict[str, int]:
+    """Generations of sectors from `box=2,other=3`, or from a mapping in cdk.json."""
+    pairs = given.items() if isinstance(given, dict) else [one.partition("=")[::2] for one in (given or "").split(",")]
+    found: dict[str, int] = {}
+    for sector, number in pairs:
+        if not str(number).isdecimal() or int(number) < 1:
+            if sector or number:
+                message = f"invalid context value `generations`: `{sector}={number}` is no sector and number from 1"
+                raise FactoryError(message, "write `-c generations=SECTOR=2`")
+            continue
+        found[str(sector).strip()] = int(number)
+    return found
 
 
 def _text(app: cdk.App, key: str, what: str, option: str) -> str:

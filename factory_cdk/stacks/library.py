@@ -36,14 +36,14 @@ from constructs import Construct  # noqa: E402
 
 from factory_cdk.compile import compile_at_hand, compile_packed  # noqa: E402
 from factory_cdk.design.model import QueueDesign, Resource, SectorDesign, StackDesign, StageDesign  # noqa: E402
-from factory_cdk.design.naming import Names, queue_id  # noqa: E402
+from factory_cdk.design.naming import DEFAULT_QUALIFIER, Names, queue_id  # noqa: E402
 from factory_cdk.diagnostics import FactoryError  # noqa: E402
 from factory_cdk.home import pack_cache  # noqa: E402
 from factory_cdk.plan.load import read_plan  # noqa: E402
 from factory_cdk.plan.model import SectorType  # noqa: E402
 from factory_cdk.plan.names import logical  # noqa: E402
 from factory_cdk.plan.spelling import did_you_mean  # noqa: E402
-from factory_cdk.stacks.app import CONTEXT  # noqa: E402
+from factory_cdk.stacks.app import QUALIFIER  # noqa: E402
 from factory_cdk.stacks.assets import asset_file  # noqa: E402
 from factory_cdk.stacks.written import as_written  # noqa: E402
 
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
 
 T = TypeVar("T")
-
-_QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
 
 
 class Named(Mapping[str, T], Generic[T]):
@@ -148,7 +146,7 @@ class FactorySector:
     @property
     def instance(self) -> ec2.CfnInstance:
         """The instance."""
-        return cast("ec2.CfnInstance", self._stage.resource(f"{self._id}Instance"))
+        return cast("ec2.CfnInstance", self._stage.resource(self._design.instance or f"{self._id}Instance"))
 
     @property
     def cfn_role(self) -> iam.CfnRole:
@@ -220,10 +218,11 @@ class FactoryStage(Construct):
         diagnostic when the plan is refused, FactoryError when the stage cannot be designed or packed.
         """
         make = compile_packed if pack else compile_at_hand
-        design = make(read_plan(plan), stage, cache=pack_cache(), region=region)
+        given = scope.node.try_get_context(QUALIFIER)
+        qualifier = given if isinstance(given, str) else DEFAULT_QUALIFIER
+        design = make(read_plan(plan), stage, cache=pack_cache(), region=region, qualifier=qualifier)
         super().__init__(scope, construct_id or f"{design.factory}-{design.stage}")
-        # The design names the bucket of this qualifier, whatever the app's other stacks use.
-        self.node.set_context(_QUALIFIER, CONTEXT[_QUALIFIER])
+        self.node.set_context(QUALIFIER, qualifier)
         self.design: StageDesign = design
         self._includes: dict[str, CfnInclude] = {}
         self._views: dict[str, Construct] = {}
@@ -287,7 +286,7 @@ class FactoryStage(Construct):
             tags=design.tags,
             termination_protection=design.protect or None,
         )
-        if cast(Any, stack.synthesizer).bootstrap_qualifier != CONTEXT[_QUALIFIER]:
+        if cast(Any, stack.synthesizer).bootstrap_qualifier != self.design.qualifier:
             message = "the app has a stack synthesizer of its own, which would publish the bots to another bucket"
             raise FactoryError(message, "give it to the other stacks instead of to the app")
         with tempfile.TemporaryDirectory(prefix="factory-cdk-") as folder:
@@ -331,4 +330,8 @@ def _resource(resource: Resource) -> dict[str, Any]:
         written["Properties"] = resource.properties
     if resource.depends_on:
         written["DependsOn"] = list(resource.depends_on)
+    if resource.deletion_policy:
+        written["DeletionPolicy"] = resource.deletion_policy
+    if resource.update_replace_policy:
+        written["UpdateReplacePolicy"] = resource.update_replace_policy
     return written

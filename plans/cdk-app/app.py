@@ -63,9 +63,14 @@ cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
 OWN_PATHS = (
     "ssm:<AWS::Region>:<AWS::AccountId>:parameter/factory-cdk/cdk_app/prod/box/*",
     "logs:<AWS::Region>:<AWS::AccountId>:log-group:/factory-cdk/cdk_app/prod/box:*",
+    "logs:<AWS::Region>:<AWS::AccountId>:log-group:/factory-cdk/cdk_app/prod/boot.log:*",
+    "dynamodb:eu-west-2:<AWS::AccountId>:table/cdk_app.prod.jobs/index/*",
+    f"s3:::{factory.design.payloads.replace('$', '').replace('{', '<').replace('}', '>')}/*",
+    "kms:<AWS::Region>:<AWS::AccountId>:key/*",  # under conditions
 )
 cdk.Validations.of(factory).acknowledge(
-    cdk.Acknowledgment(id="AwsSolutions-SQS4", reason="only roles of this account send to the queues"),
+    cdk.Acknowledgment(id="AwsSolutions-S1", reason="payloads are a bot's own jobs, gone after two weeks"),
+    cdk.Acknowledgment(id="AwsSolutions-DDB3", reason="the history of jobs is gone after two weeks by itself"),
     cdk.Acknowledgment(id="AwsSolutions-SMG4", reason="the token is replaced by hand, twice a year"),
     cdk.Acknowledgment(id="AwsSolutions-EC29", reason="the instance keeps nothing: jobs are in the queues"),
     *(

@@ -17,13 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from factory_cdk.bootstrap import SectorFacts
+from factory_cdk.bootstrap import SectorFacts, bootstrap_program
+from factory_cdk.plan.model import Platform
 
 Done = subprocess.CompletedProcess[str]
 Boot = Callable[..., Done]
@@ -47,8 +48,6 @@ FACTS = SectorFacts(
     gate_parameter="/factory-cdk/my-factory-name/dev/ec2_box_1/gate",
     parameters_path="/factory-cdk/my-factory-name/dev/ec2_box_1/",
     log_group="/factory-cdk/my_factory_name/dev/ec2_box_1",
-    version="0.1.0",
-    runner="factory-cdk==0.1.0",
 )
 
 
@@ -73,7 +72,8 @@ def sha256(content: bytes) -> str:
 
 class Cloud(ThreadingHTTPServer):
     """The server. `faults` holds, by path, the statuses that are answered first; a path in `cut` gets half of
-    its body so many times; `imds_v1_only` knows no tokens; `log` is every request as "METHOD path"."""
+    its body so many times; `imds_v1_only` knows no tokens; `log` is every request as "METHOD path"; `alarms` says
+    which alarms act, `logs` what CloudWatch Logs was asked."""
 
     daemon_threads = True
 
@@ -87,6 +87,8 @@ class Cloud(ThreadingHTTPServer):
         self.faults: dict[str, list[int]] = {}
         self.cut: Counter[str] = Counter()
         self.imds_v1_only = False
+        self.alarms: dict[str, bool] = {}
+        self.logs: list[tuple[str, Any]] = []
         self.log: list[str] = []
         self.lock = threading.Lock()
 
@@ -106,6 +108,7 @@ class Cloud(ThreadingHTTPServer):
         manifest = {
             "format": 1,
             "release": "r" * 64,
+            "bootstrap": self.put("bootstrap.py", bootstrap_program(Platform.LINUX).encode()),
             "install": self.put("install/über +&.sh", install.encode()),
             "bots": {name: {"bundle": bundle} for name, bundle in bundles.items()},
             **other,
@@ -113,13 +116,14 @@ class Cloud(ThreadingHTTPServer):
         item = self.put("releases/manifest.json", json.dumps(manifest).encode())
         self.point_at(item)
 
-    def point_at(self, manifest: Mapping[str, str], signal: str = "/signal") -> None:
-        """Make the release parameter name this manifest."""
+    def point_at(self, manifest: Mapping[str, str], signal: str = "/signal", **other: str) -> None:
+        """Make the release parameter name this manifest; `other` are its further keys."""
         release = {
             "release": "r" * 64,
             "bucket": BUCKET,
             **manifest,
             "signal": f"{self.url}{signal}?X-Amz-Signature={SIGNAL_TOKEN}",
+            **other,
         }
         self.parameters[FACTS.release_parameter] = json.dumps(release)
 
@@ -150,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             # S3 echoes what it was sent, the session token among it.
             self.answer(403, f"<Code>SignatureDoesNotMatch</Code><Request>{self.headers}</Request>".encode())
         elif self.command == "POST":
-            self.answer_ssm(body)
+            self.answer_api(body)
         elif unquote(path) in self.server.objects:
             cut = self.server.cut[path] > 0
             self.server.cut[path] -= cut
@@ -212,11 +216,26 @@ class _Handler(BaseHTTPRequestHandler):
             and {"host", "x-amz-date"} <= set(headers)
         )
 
-    def answer_ssm(self, body: bytes) -> None:
-        name = json.loads(body)["Name"]
-        target = (self.headers["X-Amz-Target"], self.headers["Content-Type"])
-        if target == ("AmazonSSM.GetParameter", "application/x-amz-json-1.1") and name in self.server.parameters:
-            value = {"Parameter": {"Name": name, "Value": self.server.parameters[name]}}
-            self.answer(200, json.dumps(value).encode())
+    def answer_api(self, body: bytes) -> None:
+        target, kind = self.headers["X-Amz-Target"] or "", self.headers["Content-Type"]
+        if kind == "application/x-www-form-urlencoded; charset=utf-8":
+            self.answer_cloudwatch({key: value for key, (value,) in parse_qs(body.decode()).items()})
+        elif kind != "application/x-amz-json-1.1":
+            self.answer(400, b'{"__type":"UnknownOperationException"}')
+        elif target == "AmazonSSM.GetParameters":
+            known = self.server.parameters
+            names = json.loads(body)["Names"]
+            found = [{"Name": name, "Value": known[name]} for name in names if name in known]
+            missing = [name for name in names if name not in known]
+            self.answer(200, json.dumps({"Parameters": found, "InvalidParameters": missing}).encode())
+        elif target.startswith("Logs_20140328."):
+            self.server.logs.append((target.partition(".")[2], json.loads(body)))
+            self.answer(200)
         else:
-            self.answer(400, b'{"__type":"ParameterNotFound"}')
+            self.answer(400, b'{"__type":"UnknownOperationException"}')
+
+    def answer_cloudwatch(self, asked: Mapping[str, str]) -> None:
+        name, alarms = asked["AlarmNames.member.1"], self.server.alarms
+        if asked["Action"] == "EnableAlarmActions" and name in alarms:
+            alarms[name] = True
+        self.answer(200, f"<AlarmName>{name}</AlarmName>".encode() if name in alarms else b"<MetricAlarms/>")

@@ -11,7 +11,7 @@ from bootstrap_cloud import ACCESS_KEY, FACTS, SECRET_KEY, SIGNAL_TOKEN, Boot, C
 from emulator import Emulator
 from patience import PATIENCE
 
-from factory_cdk.bootstrap import render_install
+from factory_cdk.bootstrap import bootstrap_program
 from factory_cdk.plan.model import Platform
 
 
@@ -22,15 +22,18 @@ def test_an_instance_follows_the_release_of_an_emulated_region(
     """IMDS and the wait handle are the test's own; parameters and objects are written and kept by the emulator."""
     session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=FACTS.region)
     s3, ssm = (session.client(name, endpoint_url=aws.url) for name in ("s3", "ssm"))
-    bundle, install = zipped({"bots.py": b"x = 1\n"}), render_install(FACTS, Platform.LINUX).encode()
+    bundle, install = zipped({"bots.py": b"x = 1\n"}), b"echo installed\n"
+    program = bootstrap_program(Platform.LINUX).encode()
     manifest = {
         "format": 1,
+        "bootstrap": {"key": "bootstrap.py", "sha256": sha256(program)},
         "install": {"key": "install/größe +.sh", "sha256": sha256(install)},
         "bots": {"my_bot_2": {"bundle": {"key": "bundle.zip", "sha256": sha256(bundle)}}},
     }
     content = json.dumps(manifest).encode()
     s3.create_bucket(Bucket="assets", CreateBucketConfiguration={"LocationConstraint": FACTS.region})
-    for key, body in {"manifest.json": content, "install/größe +.sh": install, "bundle.zip": bundle}.items():
+    files = {"bootstrap.py": program, "manifest.json": content}
+    for key, body in {**files, "install/größe +.sh": install, "bundle.zip": bundle}.items():
         s3.put_object(Bucket="assets", Key=key, Body=body)
     release = {"release": "r1", "bucket": "assets", "key": "manifest.json", "sha256": sha256(content)}
     value = json.dumps({**release, "signal": f"{cloud.url}/signal?X-Amz-Signature={SIGNAL_TOKEN}"})
@@ -41,4 +44,4 @@ def test_an_instance_follows_the_release_of_an_emulated_region(
     assert done.returncode == 0, done.stdout
     assert [signal["Status"] for signal in cloud.signals] == ["SUCCESS"]
     assert (root / "bundles" / sha256(bundle) / "bots.py").read_bytes() == b"x = 1\n"
-    assert (root / "runner/bin/python").exists()
+    assert json.loads((root / "installed.json").read_text())["said"] == "installed"

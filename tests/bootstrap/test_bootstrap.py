@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from factory_cdk.bootstrap import (
     BOOTSTRAP_LIMIT,
     USER_DATA_LIMIT,
     SectorFacts,
+    bootstrap_program,
     compact,
     render_install,
     render_user_data,
@@ -26,15 +28,17 @@ from factory_cdk.bootstrap import (
 )
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Platform
+from factory_cdk.version import __version__
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parent.parent / "bootstrap_scripts"
-SOURCE = (SCRIPTS / "linux/bootstrap.py").read_text(encoding="utf-8")
+SOURCE = bootstrap_program(Platform.LINUX)
+WHEEL = ("factory_cdk-0.1.0-py3-none-any.whl", "5" * 64)
 RENDERED = {
     "user-data.sh": render_user_data(FACTS, Platform.LINUX),
-    "install.sh": render_install(FACTS, Platform.LINUX),
+    "install.sh": render_install(*WHEEL, Platform.LINUX),
     "user-data.ps1": render_user_data(FACTS, Platform.WINDOWS),
-    "install.ps1": render_install(FACTS, Platform.WINDOWS),
+    "install.ps1": render_install(*WHEEL, Platform.WINDOWS),
 }
 HOSTILE = [
     "it's",
@@ -82,23 +86,40 @@ def test_shellcheck_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     assert done.stdout + done.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["user-data.ps1", "install.ps1"])
+@pytest.mark.parametrize("name", ["user-data.ps1", "install.ps1", "bootstrap.ps1", "first.ps1"])
 def test_powershell_parses(name: str) -> None:
-    assert powershell_errors(RENDERED[name]) == []
-    assert RENDERED[name].isascii()
+    text = {**RENDERED, "bootstrap.ps1": bootstrap_program(Platform.WINDOWS), "first.ps1": first_ps1()}[name]
+    assert powershell_errors(text) == []
+    assert text.isascii()
+
+
+def first_ps1() -> str:
+    """The program inside the user-data, which is only text there."""
+    found = re.search(r"@'\n(.*?)\n'@", RENDERED["user-data.ps1"], re.DOTALL)
+    assert found
+    return found[1]
 
 
 def test_the_powershell_parser_sees_errors() -> None:
     assert powershell_errors("if ($true) { 'open }") != []
 
 
-def test_bootstrap_py_is_python_3_8_and_the_instance_gets_the_same_program() -> None:
-    whole = ast.parse(SOURCE, feature_version=(3, 8))
+def test_the_programs_are_python_3_8_and_the_instance_gets_the_same_first_one() -> None:
+    ast.parse(SOURCE, feature_version=(3, 8))
+    parts = [(SCRIPTS / "linux" / name).read_text(encoding="utf-8") for name in ("aws.py", "first.py")]
+    first = re.sub(r"^from aws import (\([^)]*\)|.*)\n", "", "\n".join(parts), flags=re.MULTILINE)
+    whole = ast.parse(first, feature_version=(3, 8))
     for node in ast.walk(whole):
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
             del node.body[0]
-    assert ast.dump(ast.parse(compact(SOURCE))) == ast.dump(whole)
-    assert compact(SOURCE) in RENDERED["user-data.sh"]
+    assert ast.dump(ast.parse(compact(first))) == ast.dump(whole)
+    assert compact(first) in RENDERED["user-data.sh"]
+
+
+def test_user_data_is_frozen() -> None:
+    """A change of these bytes stops every instance at its next update, and starts it without running the new ones."""
+    digests = {name: hashlib.sha256(RENDERED[name].encode()).hexdigest() for name in ("user-data.sh", "user-data.ps1")}
+    assert digests == json.loads((HERE / "golden" / "frozen.json").read_text()), "is stopping every instance meant?"
 
 
 def test_bootstrap_py_imports_the_standard_library_alone() -> None:
@@ -128,9 +149,9 @@ def test_sectors_differ_in_their_first_lines_alone(platform: Platform) -> None:
 
 @pytest.mark.parametrize("platform", Platform)
 def test_a_new_version_does_not_change_user_data(platform: Platform) -> None:
-    later = replace(FACTS, version="9.9", runner="factory-cdk==9.9")
-    assert render_user_data(later, platform) == render_user_data(FACTS, platform)
-    assert render_install(later, platform) != render_install(FACTS, platform)
+    assert __version__ not in render_user_data(FACTS, platform)
+    later = render_install("factory_cdk-9.9-py3-none-any.whl", "9" * 64, platform)
+    assert later != render_install(*WHEEL, platform)
 
 
 def test_rendering_is_the_same_in_another_process_with_another_hash_seed() -> None:
@@ -167,12 +188,12 @@ def test_no_name_breaks_out_of_the_powershell_script(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if "\0" not in name and "<" not in name])
-def test_no_requirement_breaks_out_of_an_install_script(name: str, tmp_path: Path) -> None:
-    facts = replace(FACTS, runner=name)
-    assert powershell_errors(render_install(facts, Platform.WINDOWS)) == []
-    line = re.search(r"^runner=.*?(?=^venv=)", render_install(facts, Platform.LINUX), re.DOTALL | re.MULTILINE)
+def test_no_name_of_a_wheel_breaks_out_of_an_install_script(name: str, tmp_path: Path) -> None:
+    assert powershell_errors(render_install(name, "5" * 64, Platform.WINDOWS)) == []
+    text = render_install(name, "5" * 64, Platform.LINUX)
+    line = re.search(r"^wheel=.*?(?=^sha256=)", text, re.DOTALL | re.MULTILINE)
     assert line
-    script = line[0] + 'printf %s "$runner" >runner\n'
+    script = line[0] + 'printf %s "$wheel" >runner\n'
     subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, check=True)
     assert (tmp_path / "runner").read_bytes() == name.encode()
     assert [path.name for path in tmp_path.iterdir()] == ["runner"]
@@ -209,3 +230,5 @@ def test_a_template_that_prints_without_quoting_does_not_render(tmp_path: Path) 
 if __name__ == "__main__":
     for golden, content in RENDERED.items():
         (HERE / "golden" / golden).write_text(content, encoding="utf-8")
+    frozen = {name: hashlib.sha256(RENDERED[name].encode()).hexdigest() for name in ("user-data.sh", "user-data.ps1")}
+    (HERE / "golden" / "frozen.json").write_text(json.dumps(frozen, indent=1) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from patience import PATIENCE
 
 from factory_cdk.bootstrap import render_install
 from factory_cdk.plan.model import Platform
+from factory_cdk.runner_wheel import runner_wheel
 
 BUNDLE = zipped({"bots.py": b"def bot(): ...\n", "bin/tool": b"#!/bin/sh\n"}, runnable="bin/tool")
 PLACE = f"/{BUCKET}/bundles/my_bot_2.zip"
@@ -44,18 +45,123 @@ def test_nothing_on_the_instance_is_readable_by_others(cloud: Cloud, boot: Boot,
     assert [path for path in [root, *root.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
+@pytest.mark.slow
 def test_the_install_script_makes_the_runners_environment_and_claims_no_more(
     cloud: Cloud, boot: Boot, root: Path
 ) -> None:
-    cloud.release({"my_bot_2": BUNDLE}, render_install(FACTS, Platform.LINUX))
+    """Without what the runner needs, so that no index is asked: pip installs its wheel by file and hash."""
+    wheel = runner_wheel()
+    files = {wheel.name: cloud.put(wheel.name, wheel.content), "requirements.txt": cloud.put("requirements.txt", b"")}
+    cloud.release({"my_bot_2": BUNDLE}, render_install(wheel.name, wheel.sha256, Platform.LINUX), runner=files)
 
     for _ in range(2):
-        done = boot()
+        done = boot(patience=PATIENCE, PIP_NO_INDEX="1")
         assert done.returncode == 0, done.stdout
+        (root / "settled").unlink()
+        (root / "installed.json").unlink()
     version = subprocess.run([root / "runner/bin/python", "-V"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("Python 3.")
     assert done.stdout.count("making ") == 0
     assert "no bot was started" in cloud.signals[0]["Reason"]
+    program = "import factory_cdk.runner, sys; print(factory_cdk.runner.__file__)"
+    ran = subprocess.run([root / "runner/bin/python", "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert Path(ran.stdout.strip()).resolve().is_relative_to(root / f"runner-{wheel.sha256}")
+
+
+@pytest.mark.slow
+def test_a_wheel_of_another_hash_is_not_installed(cloud: Cloud, boot: Boot, root: Path) -> None:
+    wheel = runner_wheel()
+    files = {wheel.name: cloud.put(wheel.name, wheel.content), "requirements.txt": cloud.put("requirements.txt", b"")}
+    cloud.release({"my_bot_2": BUNDLE}, render_install(wheel.name, "0" * 64, Platform.LINUX), runner=files)
+    assert boot(patience=PATIENCE, PIP_NO_INDEX="1").returncode != 0
+    assert "HASH" in cloud.signals[0]["Reason"].upper()
+    assert not (root / "runner").exists()
+
+
+def test_a_run_that_finds_nothing_new_asks_for_the_parameters_alone(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    cloud.log.clear()
+    done = boot()
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [line for line in cloud.log if "/latest/" not in line] == ["POST /"]
+
+
+def test_a_signal_that_changes_without_a_reboot_is_answered_without_installing_again(cloud: Cloud, boot: Boot) -> None:
+    """What an update does that changes nothing which the instance has to install."""
+    cloud.release({"my_bot_2": BUNDLE}, 'echo "$$" >>"$FACTORY_CDK_ROOT/ran"; echo installed\n')
+    boot()
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, signal="/signal-of-the-update")
+    done = boot()
+    assert done.returncode == 0
+    assert [signal["Status"] for signal in cloud.signals] == ["SUCCESS", "SUCCESS"]
+    assert "installed before" in done.stdout and "step: install" not in done.stdout
+
+
+def test_that_the_instance_is_up_is_told_before_anything_is_installed(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE}, "exit 1\n")
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    names = {"key": manifest["key"], "sha256": manifest["sha256"]}
+    cloud.point_at(names, booted=f"{cloud.url}/signal-booted?X-Amz-Signature=booted")
+    boot()
+    assert [signal["Status"] for signal in cloud.signals] == ["SUCCESS", "FAILURE"]
+    assert cloud.signals[0]["Reason"] == "the instance is up and reads its release"
+
+
+def test_a_handle_whose_url_has_expired_fails_no_boot_and_old_handles_are_not_told_again(
+    cloud: Cloud, boot: Boot
+) -> None:
+    """After a rollback the parameter names an earlier handle again."""
+    cloud.release({"my_bot_2": BUNDLE})
+    boot()
+    first = cloud.parameters[FACTS.release_parameter]
+    manifest = json.loads(first)
+    names = {"key": manifest["key"], "sha256": manifest["sha256"]}
+    cloud.point_at(names, signal="/signal2")
+    boot()
+    cloud.parameters[FACTS.release_parameter] = first
+    assert boot().returncode == 0
+    assert len(cloud.signals) == 2
+    cloud.point_at(names, signal="/signal3")
+    cloud.faults = {"/signal3": [403] * 1000}
+    done = boot()
+    assert done.returncode == 0
+    assert "its URL has expired" in done.stdout
+
+
+def test_the_alarm_acts_once_it_is_there_and_the_gate_is_open(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE})
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.parameters[FACTS.gate_parameter] = "stop"
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, alarm="my alarm")
+    assert boot().returncode == 0
+    cloud.alarms["my alarm"] = False  # CloudFormation makes it after the signal
+    assert boot().returncode == 0
+    assert not cloud.alarms["my alarm"], "the gate is closed"
+    del cloud.alarms["my alarm"]
+    cloud.parameters[FACTS.gate_parameter] = "run"
+    assert "not there yet" in boot().stdout
+    cloud.alarms["my alarm"] = False
+    assert "the alarm acts" in boot().stdout
+    assert cloud.alarms["my alarm"]
+    assert boot().stdout == ""
+
+
+def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: Boot) -> None:
+    cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n", logs={"boot": "/boot.log", "retention": 7})
+    boot()
+    said = dict(cloud.logs)
+    assert [name for name, _ in cloud.logs] == [
+        "CreateLogGroup",
+        "PutRetentionPolicy",
+        "CreateLogStream",
+        "PutLogEvents",
+    ]
+    assert said["PutRetentionPolicy"] == {"logGroupName": "/boot.log", "retentionInDays": 7}
+    assert said["CreateLogStream"]["logStreamName"].startswith(f"ec2_box_1/{INSTANCE}/")
+    messages = [event["message"] for event in said["PutLogEvents"]["logEvents"]]
+    assert "broken" in messages and "step: manifest" in messages
 
 
 def test_running_twice_converges(cloud: Cloud, boot: Boot, root: Path) -> None:
@@ -198,7 +304,7 @@ def test_a_release_that_is_missing_is_said_where_it_can_be(cloud: Cloud, boot: B
     done = boot()
     assert done.returncode == 1
     assert "step 'release' failed: " in done.stdout and "ParameterNotFound" in done.stdout
-    assert "no wait handle to signal" in done.stdout
+    assert cloud.signals == [], "nobody knows a wait handle"
 
 
 @pytest.mark.slow
@@ -243,7 +349,7 @@ def test_credentials_are_in_no_argument_vector_and_no_environment(cloud: Cloud, 
     cloud.release({"my_bot_2": BUNDLE}, look)
     assert boot().returncode == 0
     seen = (root / "seen").read_text(errors="replace")
-    assert str(root / "bootstrap.py") in seen
+    assert str(root / "bootstrap.py") in seen and str(root / "first.py") in seen
     assert not [secret for secret in SECRETS if secret in seen]
 
 
@@ -307,7 +413,7 @@ def test_an_instance_without_python_installs_it(cloud: Cloud, boot: Boot, tmp_pa
 
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>/opt/systemctl.log
-[ "$1" != start ] || exec $(sed -n 's/^ExecStart=//p' "/etc/systemd/system/$2")
+[ "$*" != "start factory-cdk.service" ] || exec $(sed -n 's/^ExecStart=//p' "/etc/systemd/system/$2")
 """
 MACHINE = """
 set -e
@@ -316,8 +422,8 @@ mkdir -p /run/systemd/system
 unset FACTORY_CDK_ROOT
 sh "$1" && sh "$1"
 cp -r /opt/factory-cdk/. "$2"
-cp /opt/systemctl.log /etc/systemd/system/factory-cdk.service "$2"
-stat -c %a:%U /opt/factory-cdk /opt/factory-cdk/bootstrap.py
+cp /opt/systemctl.log /etc/systemd/system/factory-cdk.* "$2"
+stat -c %a:%U /opt/factory-cdk /opt/factory-cdk/first.py
 """
 
 
@@ -341,8 +447,9 @@ def test_under_systemd_a_unit_of_every_boot_is_enabled_and_started(
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-2:] == ["700:root", "600:root"]
     assert (root / "bundles" / sha256(BUNDLE)).is_dir()
-    unit = "factory-cdk.service"
-    assert (root / "systemctl.log").read_text().splitlines() == ["daemon-reload", f"enable {unit}", f"start {unit}"] * 2
+    unit, timer = "factory-cdk.service", "factory-cdk.timer"
+    done_once = ["daemon-reload", f"enable {unit} {timer}", f"start {timer}", f"start {unit}"]
+    assert (root / "systemctl.log").read_text().splitlines() == done_once * 2
     assert (
         "\nExecStart=/" in (root / unit).read_text() and "\nWantedBy=multi-user.target\n" in (root / unit).read_text()
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from design_works import aws_sector, design_of, plan_of, refused, with_config, with_parameters
+from design_works import aws_sector, design_of, of_type, plan_of, refused, with_config, with_parameters
 
 from factory_cdk.design.designing import design_stage
+from factory_cdk.design.policy import POLICY_LIMIT
 from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES
 from factory_cdk.plan.model import PathSource
 
@@ -41,7 +44,7 @@ def test_a_sector_with_a_larger_template_than_a_stack_takes_is_refused(tmp_path:
     sector = aws_sector(bots={f"b{number}": {"config": config} for number in range(4)})
     (found,) = refused(plan_of(tmp_path, {"box": sector}))
     assert found.code == "F602"
-    assert "`box` needs 304 resources" in found.message
+    assert "`box` needs 305 resources" in found.message
     assert f"{MAX_TEMPLATE_BYTES:,}" in (found.hint or "")
 
 
@@ -52,12 +55,30 @@ def test_meta_that_leaves_no_room_is_named_as_the_cause(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_iam_refuses_names_the_sector_its_size_and_its_queues(tmp_path: Path) -> None:
-    many = {f"b{number}": {} for number in range(60)}
+    many = {f"b{number}": {} for number in range(110)}
     (found,) = refused(plan_of(tmp_path, {"box": aws_sector(bots=many)}))
     assert found.code == "F603"
     assert "`box`" in found.message
-    assert "60 bots" in found.message
+    assert "110 bots" in found.message
     assert "10,240" in (found.hint or "")
+
+
+def test_a_policy_is_measured_as_iam_counts_it_with_the_arns_of_secrets(tmp_path: Path) -> None:
+    """A reference to a secret is shorter than its ARN."""
+    bots = {f"bot_{number}": {"secrets": {"T": {"env": f"T{number}"}}} for number in range(36)}
+    (found,) = refused(plan_of(tmp_path, {"box": aws_sector(bots=bots)}))
+    assert found.code == "F603"
+    del bots["bot_35"]
+    design = design_of(tmp_path, {"box": aws_sector(bots=bots)})
+    (role,) = of_type(design.stacks, "IAM::Role")
+    arn = f"arn:aws:secretsmanager:eu-west-2:{'0' * 12}:secret:factory-cdk/works/dev/box/12345678-abcdef"
+    text = json.dumps(role.properties["Policies"][0]["PolicyDocument"], separators=(",", ":"))
+    text = re.sub(r'\{"Ref":"BoxSecret[0-9a-f]{8}"\}', f'"{arn}"', text)
+    text = re.sub(r'\{"Fn::Sub":("[^"]*")\}', r"\1", text)
+    for name, value in (("Partition", "aws"), ("Region", "eu-west-2"), ("AccountId", "0" * 12)):
+        text = text.replace(f"${{AWS::{name}}}", value)
+    assert "{" in text and "Fn::" not in text and "Ref" not in text.replace("Reference", "")
+    assert POLICY_LIMIT - 300 < len(text) <= POLICY_LIMIT
 
 
 def test_a_config_that_takes_too_many_parameters_names_the_bot_the_sector_and_the_size(tmp_path: Path) -> None:
@@ -144,8 +165,8 @@ def test_one_alarm_name_for_two_instances_of_a_region_is_refused(tmp_path: Path)
 
 
 def test_logical_ids_that_meet_are_refused_with_the_names_that_made_them(tmp_path: Path) -> None:
-    secret = {"secrets": {"T": None}}
-    sectors = {"box": aws_sector(bots={"x_secret_y": secret}), "box_secret_x": aws_sector(bots={"y": secret})}
+    config = {"config": {"T": 1}}
+    sectors = {"box": aws_sector(bots={"x_config_y": config}), "box_config_x": aws_sector(bots={"y": config})}
     (found,) = refused(plan_of(tmp_path, sectors))
     assert found.code == "F511"
-    assert "`box` and `box_secret_x`" in found.message
+    assert "`box` and `box_config_x`" in found.message

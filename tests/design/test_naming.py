@@ -48,17 +48,22 @@ def test_two_stages_share_no_stack(one: tuple[str, str], other: tuple[str, str],
 def test_two_sectors_share_no_role_path_or_secret(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assume(one != other)
     first, second = (
-        {Names(*names[:2]).role(names[2]), Names(*names[:2]).path(names[2]), Names(*names[:2]).secret(names[2], "bot")}
+        {
+            Names(*names[:2]).role(names[2], "eu-west-2"),
+            Names(*names[:2]).path(names[2]),
+            Names(*names[:2]).secret(names[2], "bot"),
+        }
         for names in (one, other)
     )
     assert not first & second
-    assert all(len(Names(*names[:2]).role(names[2])) <= ROLE_NAME_LIMIT for names in (one, other))
+    assert all(len(Names(*names[:2]).role(names[2], "eu-west-2")) <= ROLE_NAME_LIMIT for names in (one, other))
 
 
 def test_a_name_that_is_spelled_like_a_cut_one_is_another() -> None:
     names = Names("works", "dev")
-    cut = names.role("s" * 80)
-    assert names.role(cut.removeprefix("works.dev.")) == cut  # no plan can have it: `+` stands in no name
+    cut = names.role("s" * 80, "eu-west-2")
+    assert names.role(cut.removeprefix("works.dev."), "eu-west-2") != cut
+    assert names.role("box", "eu-west-1") != names.role("box", "eu-west-2")
     assert "+" in cut
     long = names.queue("q" * 78)
     assert names.queue(long.removeprefix("works-dev-")) != long

@@ -22,7 +22,6 @@ from factory_cdk.plan.load import load_plan
 
 NO_EXAMPLE = {
     "F601": "no plan causes it, only larger bootstrap scripts do (tests/design/test_limits.py)",
-    "F702": "no plan causes it, only a fault of factory_cdk would (tests/lint)",
 }
 
 BY_ENGINES = ("F720", "F721")

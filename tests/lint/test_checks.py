@@ -42,7 +42,6 @@ def test_a_parameter_is_found_at_its_place(parameters: str, code: str, where: st
     "parameters",
     [
         "MetadataOptions: {HttpTokens: required, HttpPutResponseHopLimit: 2}",
-        "MetadataOptions: {HttpEndpoint: disabled, HttpTokens: optional}",
         "MetadataOptions: {HttpPutResponseHopLimit: 2}",
         "NetworkInterfaces: [{DeviceIndex: 0, AssociatePublicIpAddress: false, GroupSet: [sg-12345678]}]",
         "BlockDeviceMappings: [{DeviceName: /dev/sdb, NoDevice: {}}, {DeviceName: /dev/sdc, VirtualName: ephemeral0}]",

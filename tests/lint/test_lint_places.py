@@ -67,8 +67,8 @@ def places(design: StageDesign) -> Places:
         (("Resources", "BoxAlarm"), ALARM),
         (("Resources", "BoxRole", "Properties", "Policies", 0), None),
         (("Resources", "BoxConfigDraw", "Properties", "Value"), BOT),
-        (("Resources", "BoxRouter", "Properties", "Value"), None),
-        (("Resources", "BoxRouter", "Properties", "Tags", "Team"), ("factory", "tags", "Team")),
+        (("Resources", "BoxRelease", "Properties", "Value"), None),
+        (("Resources", "BoxRelease", "Properties", "Tags", "Team"), ("factory", "tags", "Team")),
         (("Metadata", "factory-cdk", "meta", "owner", 1), ("factory", "meta", "owner", 1)),
         (("Metadata", "factory-cdk", "version"), None),
         (("Mappings", "UserData", "linux"), None),
@@ -91,7 +91,9 @@ def test_tags_of_the_factory_are_found_on_every_resource_and_ours_are_not(design
 
 
 def test_a_queue_leads_to_the_bot_that_reads_it(design: StageDesign, places: Places) -> None:
-    for resource in design.stacks[0].resources:
+    queues = [one for one in design.stacks[0].resources if one.type == "AWS::SQS::Queue"]
+    assert queues
+    for resource in queues:
         path = ("Resources", resource.logical_id, "Properties", "VisibilityTimeout")
         assert places.in_plan(InTemplate(QUEUES, path)) == BOT
 

@@ -6,6 +6,7 @@ import re
 
 import test_alarm_metrics
 import test_aws_checks
+import test_instance_options
 import test_lookalikes
 import test_plan_commands
 import test_plan_sources
@@ -36,6 +37,7 @@ BY_TESTS = {
     *test_plan_stage.STAGE_CODES,
     "F211",  # test_plan_sources: urls that run a command
     "F212",  # test_plan_sources: clone options
+    *{case[0] for case in test_instance_options.REFUSED},
     "F514",  # test_aws_checks: an alarm that no sector uses
 }
 

@@ -103,12 +103,12 @@ FAST = (
     "sector renamed",
     "home region",
 )
-"""The changes whose change sets are not left to the slow tests: the emulator takes a second for each."""
+"""The changes whose change sets are not left to `./dev e2e`: the emulator takes a second for each."""
 
 
 def each(changes: Iterable[PlanChange] = CHANGES, *, fast: Collection[str]) -> pytest.MarkDecorator:
-    """Changes of a plan as parameters; those whose names are not `fast` are slow."""
-    marks = {True: (), False: (pytest.mark.slow,)}
+    """Changes of a plan as parameters; those whose names are not `fast` are left to `./dev e2e`."""
+    marks = {True: (), False: (pytest.mark.e2e,)}
     return pytest.mark.parametrize(
         "change", [pytest.param(one, id=one.name, marks=marks[one.name in fast]) for one in changes]
     )
@@ -274,7 +274,7 @@ def combination(seed: int, make: Make) -> tuple[list[str], Made, Made]:
 
 @needs_cdk_cli
 @pytest.mark.parametrize(
-    "seed", [pytest.param(one, marks=() if one < 3 else (pytest.mark.slow,)) for one in range(COMBINATIONS)]
+    "seed", [pytest.param(one, marks=() if one < 3 else (pytest.mark.e2e,)) for one in range(COMBINATIONS)]
 )
 def test_changes_together_are_told_alike_by_all_three(
     seed: int, make: Make, cdk_diff: CdkDiff, deployments: Deployments
@@ -300,7 +300,7 @@ def test_every_deviation_is_seen_in_its_example(
 # What is compared with is the real thing
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @needs_cdk_cli
 @pytest.mark.parametrize(
     "name",
@@ -328,9 +328,9 @@ def test_the_script_prints_what_the_command_cdk_diff_prints(
 
 
 @pytest.fixture(scope="module")
-def running(make: Make, deployments: Deployments) -> Iterator[list[int]]:
+def running() -> list[int]:
     """A number for the factory that is updated and then put back; it goes up when that did not succeed."""
-    yield [0]
+    return [0]
 
 
 EXECUTED = [one for one in CHANGES if one.runs and not one.first and {*one.verdicts} == {"box"}]

@@ -86,7 +86,8 @@ def parameters(aws: Emulator, path: str) -> dict[str, Any]:
 
 
 def alarms(aws: Emulator, stack: str) -> list[Any]:
-    found = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=stack)["MetricAlarms"]
+    found = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=stack.partition("-eu-")[0].replace("-", "."))
+    found = found["MetricAlarms"]
     assert isinstance(found, list)
     return found
 
@@ -116,9 +117,9 @@ def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Em
 
     found = parameters(aws, f"{stage.path}/here/")
     assert found["config/first/1"] == {"LEVEL": "info"}
-    assert found["router/1"]["bots"]["first"]["successors"][0]["queue"] == "emulated-whole-second"
     release = found["release"]
     manifest = json.loads(aws.client("s3").get_object(Bucket=release["bucket"], Key=release["key"])["Body"].read())
+    assert manifest["router"]["bots"]["first"]["successors"][0]["queue"] == "emulated-whole-second"
     key = manifest["bots"]["first"]["bundle"]["key"]
     assert aws.client("s3").get_object(Bucket=release["bucket"], Key=key)["Body"].read().startswith(b"PK")
     (instance,) = running_instances(aws, "emulated.whole.here", "eu-west-2")
@@ -129,8 +130,11 @@ def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Em
     (alarm,) = alarms(aws, stack)
     assert alarm["Dimensions"] == [{"Name": "InstanceId", "Value": instance["InstanceId"]}]
     assert alarm["AlarmActions"] == ["arn:aws:automate:eu-west-2:ec2:terminate"]
-    secret = aws.client("secretsmanager").describe_secret(SecretId="factory-cdk/emulated/whole/here/first")
-    policy = aws.client("iam").get_role_policy(RoleName="emulated.whole.here", PolicyName="sector")["PolicyDocument"]
+    assert alarm["ActionsEnabled"] is False
+    name = manifest["bots"]["first"]["secrets"]["TOKEN"]["secret"]
+    secret = aws.client("secretsmanager").describe_secret(SecretId=name)
+    role = "emulated.whole.here.eu-west-2"
+    policy = aws.client("iam").get_role_policy(RoleName=role, PolicyName="sector")["PolicyDocument"]
     statements = {one["Sid"]: one["Resource"] for one in policy["Statement"]}
     assert statements["ReadSecrets"] == [secret["ARN"]]
     assert statements["ReceiveJobs"] == [f"arn:aws:sqs:eu-west-2:{ACCOUNT}:emulated-whole-first"]
@@ -140,12 +144,14 @@ def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Em
     stage.delete(queues)
     assert parameters(aws, f"{stage.path}/") == {}
     assert alarms(aws, stack) == []
-    assert "emulated-whole-first" not in json.dumps(sqs.list_queues().get("QueueUrls", []))
+    assert "emulated-whole-first" in json.dumps(sqs.list_queues().get("QueueUrls", [])), "jobs may be in it"
+    assert aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"] == secret["ARN"]
+    assert aws.client("dynamodb").describe_table(TableName=release["history"])["Table"]["KeySchema"]
     iam = aws.client("iam")
     with pytest.raises(ClientError, match="NoSuchEntity"):
-        iam.get_role(RoleName="emulated.whole.here")
+        iam.get_role(RoleName=role)
     with pytest.raises(ClientError, match="NoSuchEntity"):
-        iam.get_instance_profile(InstanceProfileName="emulated.whole.here")
+        iam.get_instance_profile(InstanceProfileName=role)
 
 
 @pytest.mark.slow

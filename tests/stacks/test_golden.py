@@ -33,7 +33,8 @@ def readable(design: StageDesign, folder: Path) -> dict[str, str]:
     for stack in design.stacks:
         for asset in stack.assets:
             content = json.loads(asset.content or "") if asset.key.endswith(".json") else {}
-            kind = content.get("sector", "install script")
+            kinds = {".whl": "wheel", ".txt": "requirements", ".py": "bootstrap"}
+            kind = content.get("sector", kinds.get(Path(asset.key).suffix, "install script"))
             names[asset.sha256] = f"<SHA-256 of {kind}>"
             if content:
                 files[f"{stack.name}.{kind}.release.json"] = json.dumps(content, indent=1) + "\n"
@@ -46,9 +47,10 @@ def readable(design: StageDesign, folder: Path) -> dict[str, str]:
 def named(text: str, names: dict[str, str]) -> str:
     for digest, name in names.items():
         text = text.replace(digest, name)
-    text = re.sub(r"(Ready(?:Handle)?)[0-9a-f]{8}\b", r"\1<mark>", text)
+    text = re.sub(r"((?:Booted|Ready)(?:Handle)?)[0-9a-f]{8}\b", r"\1<mark>", text)
     for platform in Platform:
         text = text.replace(json.dumps(shared_user_data(platform)), f'"<shared user-data of {platform}>"')
+    text = text.replace(f"factory_cdk-{__version__}-py3", "factory_cdk-<version>-py3")
     return text.replace(f'"{__version__}"', '"<version>"')
 
 

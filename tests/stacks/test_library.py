@@ -206,7 +206,8 @@ def test_the_rules_of_cdk_nag_see_our_resources_by_their_types(tmp_path: Path) -
     }
     instance = ("aws-cdk-lib.aws_ec2.CfnInstance", "Ec2BoxInstance")
     assert {("AwsSolutions-EC28", *instance), ("AwsSolutions-EC29", *instance)} <= found
-    assert any(rule == "AwsSolutions-SQS4" and fqn.endswith("CfnQueue") for rule, fqn, _ in found)
+    assert not any(rule == "AwsSolutions-SQS4" for rule, _, _ in found), "the queues refuse who does not use TLS"
+    assert any(rule == "AwsSolutions-DDB3" and fqn.endswith("CfnTable") for rule, fqn, _ in found)
 
 
 @pytest.fixture(scope="module")
@@ -283,11 +284,20 @@ def test_two_stages_of_a_plan_fit_into_one_app_and_into_stages_of_cdk(plan: Path
     }
 
 
-def test_the_bucket_of_the_design_is_used_whatever_the_qualifier_of_the_app(plan: Path, tmp_path: Path) -> None:
-    app = cdk.App(outdir=str(tmp_path), context={"@aws-cdk/core:bootstrapQualifier": "other"})
-    FactoryStage(app, plan=plan, stage="dev")
+@pytest.mark.parametrize("qualifier", ["hnb659fds", "other"])
+def test_the_qualifier_of_the_app_names_the_bucket_in_the_assets_and_in_the_design(
+    qualifier: str, plan: Path, tmp_path: Path
+) -> None:
+    context = {"@aws-cdk/core:bootstrapQualifier": qualifier} if qualifier != "hnb659fds" else {}
+    app = cdk.App(outdir=str(tmp_path), context=context)
+    design = FactoryStage(app, plan=plan, stage="dev").design
+    assert design.qualifier == qualifier
+    bucket = f"cdk-{qualifier}-assets-${{AWS::AccountId}}-"
     for stack in app.synth().stacks_recursively:
-        assert "hnb659fds" in (Path(stack.assembly.directory) / f"{stack.id}.assets.json").read_text()
+        assert bucket in (Path(stack.assembly.directory) / f"{stack.id}.assets.json").read_text()
+        template = Path(stack.template_full_path).read_text()
+        assert bucket in template or "queues" in stack.stack_name
+        assert "cdk-hnb659fds-" not in template or qualifier == "hnb659fds"
 
 
 def test_an_app_with_a_synthesizer_of_its_own_is_refused(plan: Path, tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def test_every_property_of_the_reference_reaches_the_template_as_it_was_written(
         assert json.dumps({name: instance[name] for name in given}) == json.dumps(given)
         assert instance["NetworkInterfaces"][0]["DeviceIndex"] == 0
         assert type(instance["NetworkInterfaces"][0]["DeviceIndex"]) is int
-        assert instance.keys() - given.keys() == {"MetadataOptions", "IamInstanceProfile", "UserData", "Tags"}
+        ours = {"MetadataOptions", "PropagateTagsToVolumeOnCreation", "IamInstanceProfile", "UserData", "Tags"}
+        assert instance.keys() - given.keys() == ours
     alarm = only(read(reference_assembly / "my-factory-name-dev-eu-west-2.template.json"), "AWS::CloudWatch::Alarm")
     assert alarm["Properties"]["Threshold"] == "5"
     assert alarm["Properties"]["Period"] == 60
@@ -166,8 +167,6 @@ def test_the_user_data_of_both_platforms_comes_out_of_the_template_as_it_was_ren
             gate_parameter="/factory-cdk/rich/dev/gate",
             parameters_path=path,
             log_group=path,
-            version=__version__,
-            runner=f"factory-cdk=={__version__}",
         )
         instance = boxes["Resources"][f"{sector.title().replace('_', '')}Instance"]
         assert user_data(boxes, instance) == render_user_data(facts, platform)
@@ -187,7 +186,9 @@ def test_the_release_parameter_leads_to_a_manifest_and_bundles_that_are_publishe
         handle = release["signal"].strip("<>")
         assert boxes["Resources"][handle]["Type"] == "AWS::CloudFormation::WaitConditionHandle"
         manifest = json.loads(published[release["key"]])
-        keys = [release["key"], manifest["install"]["key"], *(b["bundle"]["key"] for b in manifest["bots"].values())]
+        ours = [manifest["bootstrap"], manifest["install"], *manifest["runner"].values()]
+        keys = [release["key"], *(one["key"] for one in ours)]
+        keys += [b["bundle"]["key"] for b in manifest["bots"].values()]
         assert set(keys) <= published.keys()
         role = evaluate(boxes, boxes["Resources"][f"{sector}Role"]["Properties"])
         (statement,) = [
@@ -234,8 +235,8 @@ def test_the_alarm_is_made_last_and_goes_first_and_the_role_outlives_the_instanc
         "SSM::Parameter",
     }
     assert not [name for name in before_instance if name.startswith("Linux")]
-    (condition,) = [name for name in resources(boxes, "AWS::CloudFormation::WaitCondition") if "Windows" in name]
-    assert "WindowsBoxInstance" in after[condition]
+    booted, ready = [name for name in resources(boxes, "AWS::CloudFormation::WaitCondition") if "Windows" in name]
+    assert "WindowsBoxInstance" in after[booted] and booted in after[ready]
 
 
 def test_stacks_are_protected_tagged_and_follow_their_queues(assembly: Path) -> None:
@@ -252,7 +253,8 @@ def test_a_secret_is_nowhere_in_the_assembly_nor_is_a_credential_of_a_source(ass
     for file in assembly.iterdir():
         content = file.read_bytes()
         assert b"hunter" not in content, file.name
-        assert b"SecretString" not in content
+        if file.suffix != ".whl":  # our own code, which reads secrets
+            assert b"SecretString" not in content
         assert b"GenerateSecretString" not in content
 
 
@@ -314,7 +316,7 @@ def test_four_hundred_sectors_of_a_region_make_several_stacks_within_cloudformat
     templates = synthesized(design, tmp_path / "out")
     instances = [resources(template, "AWS::EC2::Instance") for template in templates.values()]
     assert sum(map(len, instances)) == 400
-    assert len([one for one in instances if one]) == 7
+    assert len([one for one in instances if one]) == 8
     for stack in design.stacks:
         file = tmp_path / "out" / f"{stack.name}.template.json"
         size = file.stat().st_size
@@ -334,11 +336,11 @@ def test_the_estimate_of_a_template_is_never_less_than_it_is_on_disk(
             assert size <= frame + unit(stack.name, stack.resources).size <= 3 * size + 20_000
 
 
-def test_the_version_is_only_in_tags_metadata_and_the_release(tmp_path: Path) -> None:
+def test_the_version_is_only_in_metadata_and_the_release(tmp_path: Path) -> None:
     """Otherwise every new version would restart instances: EC2 stops one whose user-data changes."""
     design = design_stage(reference("prod"))
     for stack in design.stacks:
+        assert __version__ not in stack.tags.values()
         for one in stack.resources:
-            rest = {key: value for key, value in one.properties.items() if key != "Tags"}
-            assert __version__ not in json.dumps(rest).replace("2012-10-17", "")
+            assert __version__ not in json.dumps(one.properties).replace("2012-10-17", "")
     assert replace(design).version == __version__

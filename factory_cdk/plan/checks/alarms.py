@@ -51,6 +51,11 @@ def instance_verb(action: str) -> str | None:
     return (found["verb"] or found["old"] or "").lower() if found else None
 
 
+def is_arn(action: str) -> bool:
+    """Whether an alarm action is an ARN."""
+    return _ARN.fullmatch(action) is not None
+
+
 def gets_instance(metric: Any) -> bool:
     """Whether a `Metric` of an alarm's `Metrics` gets the dimension InstanceId from factory_cdk: it is one of EC2, and
     the plan gives it no dimension.

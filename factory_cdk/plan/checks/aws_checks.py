@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.plan.checks.addresses import check_addresses
+from factory_cdk.plan.checks.instance_options import OPTION_KEYS
 from factory_cdk.plan.checks.interfaces import check_interfaces
 from factory_cdk.plan.checks.numbers import is_true
 from factory_cdk.plan.checks.properties import PropertyCheck, check_properties
@@ -62,6 +63,7 @@ def check_instance(sector: Mapping[str, Any], path: Path, findings: Findings) ->
     check_addresses(parameters, path, findings)
     check_volumes(parameters, path, findings)
     _check_hibernation(parameters, path, findings)
+    _check_metadata(parameters.get("MetadataOptions"), (*path, "MetadataOptions"), findings)
     check_tag_list(parameters.get("Tags"), (*path, "Tags"), findings)
 
 
@@ -73,6 +75,13 @@ def _check_hibernation(parameters: Mapping[str, Any], path: Path, findings: Find
     if is_true(enclave.get("Enabled")) and is_true(hibernation.get("Configured")):
         message = "`EnclaveOptions` and `HibernationOptions` cannot be used together"
         findings.at_key((*path, "HibernationOptions"), "F504", message, "keep one of them")
+
+
+def _check_metadata(options: Any, path: Path, findings: Findings) -> None:
+    if isinstance(options, Mapping) and options.get("HttpEndpoint") == "disabled":
+        message = "without its metadata the instance has no credentials, and could not even read what it is to run"
+        hint = "remove it: `HttpTokens: required` is the default, and keeps out who makes a bot fetch a URL"
+        findings.at_value((*path, "HttpEndpoint"), "F504", message, hint)
 
 
 def check_meta(data: Any, path: Path, findings: Findings) -> dict[str, Any]:
@@ -113,7 +122,7 @@ def check_local(sector: Mapping[str, Any], path: Path, findings: Findings) -> No
     if "alarm" in sector:
         message = f"`alarm` is not allowed in the local sector `{path[-1]}`: an alarm watches an EC2 instance"
         findings.at_key((*path, "alarm"), "F508", message, "remove it, or write `type: aws`")
-    for key in ("parameters", "region_name", "platform"):
+    for key in ("parameters", "region_name", "platform", *OPTION_KEYS):
         if key in sector:
             message = f"`{key}` is not allowed in the local sector `{path[-1]}`"
             findings.at_key((*path, key), "F513", message, "remove it, or write `type: aws`")

@@ -15,6 +15,8 @@ from typing import Any
 from factory_cdk.launchers.base import CLASS_ARGUMENTS
 from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS
 from factory_cdk.plan.checks.aws_checks import REQUIRED_PARAMETERS
+from factory_cdk.plan.checks.instance_options import OPTION_KEYS, PLACE, POLICY_ARN
+from factory_cdk.plan.checks.job_store import DAYS, MAX_ACTIONS
 from factory_cdk.plan.checks.tags import MAX_TAGS
 from factory_cdk.plan.facts import partitions, resource_schema
 from factory_cdk.plan.model import BotArguments
@@ -219,7 +221,18 @@ def _refine_stages(definitions: dict[str, Schema]) -> None:
     sector["properties"]["region_name"]["enum"] = regions
     sector["properties"]["python"] |= {"pattern": _PYTHON, "minimum": 3, "exclusiveMaximum": 4}
     aws = {"required": ["parameters"], "properties": {"parameters": {"$ref": "#/$defs/AWS.EC2.Instance"}}}
-    only_aws = ("alarm", "parameters", "platform", "region_name")
+    only_aws = ("alarm", "parameters", "platform", "region_name", *OPTION_KEYS)
+    sector["properties"]["permissions-boundary"]["pattern"] = f"^{POLICY_ARN}$"
+    sector["properties"]["availability"] |= {"uniqueItems": True}
+    sector["properties"]["availability"]["items"]["pattern"] = f"^({PLACE})$"
+    sector["properties"]["policies"]["items"] |= {
+        "pattern": f"^{POLICY_ARN}$",
+        "properties": {"Effect": {"enum": ["Allow", "Deny"]}},
+        "required": ["Effect"],
+    }
+    stage["properties"]["keep-jobs"]["pattern"] = f"^{DAYS}$"
+    stage["properties"]["queue-alarms"] |= {"maxItems": MAX_ACTIONS}
+    stage["properties"]["queue-alarms"]["items"]["pattern"] = _ARN
     sector["allOf"] = [
         {"if": _is("aws"), "then": aws},
         {"if": _is("local"), "then": excluding(*only_aws)},

@@ -167,11 +167,16 @@ ARGUMENTS: dict[str, Rules] = {
     "timeout": {
         "type": "number",
         "min": 0.001,
-        "max": 43_200,
-        "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
+        "max": 2_592_000,
+        "meta": _meta(
+            "Seconds after which a job's worker is killed and the attempt has failed; up to 12 hours in a stage "
+            "with aws sectors",
+            (3600,),
+        ),
     },
     "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker receives at once", 10, most=10),
+    "aws-credentials": _flag("On AWS: the bot gets the role of its sector, without others' secrets; else none"),
     "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,
@@ -202,6 +207,12 @@ BOT_ON_SECTOR: Rules = {
     "meta": _meta("How this sector runs the bot; null: with the defaults", ()),
 }
 
+_DAYS = "1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653"
+LOG_RETENTIONS = tuple(map(int, _DAYS.split()))
+"""Days (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html)."""
+
+_A_STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::my-meshes/*"}
+
 SECTOR: Rules = {
     "type": "dict",
     "allow_unknown": False,  # else Cerberus hands the stage's rule down, and a sector could hold sectors
@@ -222,6 +233,39 @@ SECTOR: Rules = {
             "type": "dict",
             "meta": _meta("CloudFormation properties of AWS::EC2::Instance", ({"InstanceType": "t3.micro"},)),
         },
+        "policies": {
+            "type": "list",
+            "empty": False,
+            "schema": {"type": ["string", "dict"], "empty": False},
+            "meta": _meta(
+                "What the instance's role may do beside what its bots need: ARNs of managed policies, IAM statements",
+                (["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"], [_A_STATEMENT]),
+            ),
+        },
+        "permissions-boundary": _text(
+            "The ARN of the policy that limits the instance's role", "arn:aws:iam::123456789012:policy/boundary"
+        ),
+        "session-manager": _flag("Let AWS Systems Manager Session Manager open a shell on the instance"),
+        "log-retention": {
+            "type": "integer",
+            "allowed": list(LOG_RETENTIONS),
+            "meta": _meta("Days for which CloudWatch keeps the sector's logs; 30 by default", (90,)),
+        },
+        "availability": {
+            "type": "list",
+            "empty": False,
+            "schema": {"type": "string", "empty": False},
+            "meta": _meta(
+                "Subnets and instance types in the order in which they are wanted; the first of each is used, "
+                "instead of that in `parameters`",
+                (["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"], ["m7i.large", "m6i.large"]),
+            ),
+        },
+        "capacity": _text(
+            "`on-demand` (the default), or `spot`: cheaper, and interrupted when EC2 needs the capacity",
+            "spot",
+            allowed=["on-demand", "spot"],
+        ),
         **SETTINGS,
     },
     "meta": _meta("A sector: this machine or one EC2 instance, and the bots that it runs", ()),
@@ -231,6 +275,17 @@ STAGE_KEYS: dict[str, Rules] = {
     "workflow": _text("The name of the workflow between this stage's bots", "flow_1"),
     "home_region": _text("The region of the stage's queues", "eu-west-2"),
     "protect": _flag("Turn on termination protection of the stage's stacks"),
+    "history": _flag("On AWS: keep a table of jobs (the default), without which a job may be done twice"),
+    "keep-jobs": _text("On AWS: days for which finished jobs and large payloads are kept; 14d by default", "14d"),
+    "queue-alarms": {
+        "type": "list",
+        "empty": False,
+        "schema": {"type": "string", "empty": False},
+        "meta": _meta(
+            "On AWS: who is told of jobs that wait for days and of dead letters, as ARNs; without it there is no alarm",
+            (["arn:aws:sns:eu-west-2:123456789012:operators"],),
+        ),
+    },
     **SETTINGS,
 }
 """The keys of a stage; every other key names a sector."""

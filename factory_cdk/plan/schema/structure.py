@@ -88,7 +88,7 @@ def _translate(error: Any, findings: Findings) -> None:
         case errors.UNALLOWED_VALUE.code:
             allowed = " or ".join(f"`{value}`" for value in error.constraint)
             message = f"{_shown(path)} must be {allowed}, not {describe(error.value)}"
-            close = _only_close(findings.suggest(str(error.value), error.constraint))
+            close = _only_close(findings.suggest(str(error.value), map(str, error.constraint)))
             findings.at_value(path, "F104", message, close or _about(path))
         case errors.MIN_VALUE.code | errors.MAX_VALUE.code:
             bound = "at least" if error.code == errors.MIN_VALUE.code else "at most"

@@ -25,7 +25,8 @@ _STACK = "aws:cloudformation:stack"
 _NESTED = "cdk:cloud-assembly"
 _REMEDY = "name a folder that `factory-cdk synth` or `cdk synth` has written"
 _KINDS = (
-    "Role|InstanceProfile|LogGroup|Instance|Alarm|Release|(Secret|Config|Router)[A-Za-z0-9]*|Ready(Handle)?[0-9a-f]{8}"
+    "Role|InstanceProfile|LogGroup|Instance[0-9]*(Spot[0-9a-f]{8})?|LaunchTemplate|Alarm|Release"
+    "|(Secret|Config|Router)[A-Za-z0-9]*|(Booted|Ready)(Handle)?[0-9a-f]{8}"
 )
 
 
@@ -154,6 +155,8 @@ class _Reading:
                 said.get("Properties", {}),
                 tuple(_listed(said.get("DependsOn", ()))),
                 _owner(logical_id, owners),
+                said.get("DeletionPolicy"),
+                said.get("UpdateReplacePolicy"),
             )
             for logical_id, said in stack.template.get("Resources", {}).items()
             if said["Type"] != "AWS::CDK::Metadata"

@@ -54,7 +54,7 @@ def side_of_design(
 
 def _sector(names: Names, sector: SectorDesign, line: int | None) -> SectorSide:
     aws = sector.type is SectorType.AWS
-    release = sector_release(names, sector.name, sector.bots, aws=aws)
+    release = sector_release(names, sector.name, sector.bots, aws=aws, place=sector.place)
     return SectorSide(
         name=sector.name,
         type=str(sector.type),

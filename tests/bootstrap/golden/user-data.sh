@@ -39,7 +39,7 @@ fi
 
 mkdir -p "$root"
 printf '%s\n' "$sector" >"$root/sector.json"
-cat >"$root/bootstrap.py" <<'END_OF_BOOTSTRAP'
+cat >"$root/first.py" <<'END_OF_FIRST'
 import hashlib
 import hmac
 import http.client
@@ -47,13 +47,7 @@ import json
 import os
 import re
 import shutil
-import signal
-import stat
-import subprocess
-import sys
-import tempfile
 import time
-import zipfile
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 ROOT = Path(__file__).resolve().parent
@@ -142,14 +136,11 @@ def signed(method, url, service, headers, body):
   f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
  )
  return headers
-def read_release():
- url = (ENDPOINT or f"https://ssm.{SECTOR['region']}.{STATE['domain']}") + "/"
- body = json.dumps({"Name": SECTOR["release_parameter"]}).encode()
- headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
- answer = request("POST", url, signed("POST", url, "ssm", headers, body), body)
- release = json.loads(json.loads(answer)["Parameter"]["Value"])
- SECRETS.update({release["signal"]} - {""})
- return release
+def ask(service, target, content):
+ url = (ENDPOINT or f"https://{service}.{SECTOR['region']}.{STATE['domain']}") + "/"
+ body = json.dumps(content).encode()
+ headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
+ return json.loads(request("POST", url, signed("POST", url, service, headers, body), body) or "{}")
 def fetch(item, path):
  bucket, key = STATE["release"]["bucket"], item["key"]
  host = f"s3.{SECTOR['region']}.{STATE['domain']}"
@@ -165,76 +156,20 @@ def fetch(item, path):
    digest.update(block)
  if digest.hexdigest() != item["sha256"]:
   raise Failure(f"s3://{bucket}/{key} has SHA-256 {digest.hexdigest()}, the release says {item['sha256']}")
-def unpack(archive, folder):
- with zipfile.ZipFile(archive) as bundle:
-  for item in bundle.infolist():
-   name, mode = item.filename, item.external_attr >> 16
-   outside = name.startswith("/") or "\\" in name or ".." in name.split("/")
-   if outside or stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-    raise Failure(f"the bundle holds {name!r}, which is outside it or no plain file")
-   Path(bundle.extract(item, folder)).chmod(0o700 if item.is_dir() or mode & 0o111 else 0o600)
-def install_bundle(item):
- if not item:
-  raise Failure("the bot has no bundle: it was never packed")
- if not re.fullmatch("[0-9a-f]{64}", item["sha256"]):
-  raise Failure(f"{item['sha256']!r} is no SHA-256")
- bundles = ROOT / "bundles"
- if not (bundles / item["sha256"]).is_dir():
-  bundles.mkdir(exist_ok=True)
-  with tempfile.TemporaryDirectory(dir=bundles, prefix=".") as beside:
-   archive, tree = Path(beside, "zip"), Path(beside, "tree")
-   tree.mkdir()
-   fetch(item, archive)
-   unpack(archive, tree)
-   os.sync()
-   tree.rename(bundles / item["sha256"])
-def follow():
- begin("instance metadata")
- STATE["instance"] = patiently("instance metadata", lambda: metadata("instance-id"))
- STATE["domain"] = patiently("instance metadata", lambda: metadata("services/domain"))
- begin("release")
- STATE["release"] = release = patiently(SECTOR["release_parameter"], read_release)
- for leftover in ROOT.glob("bundles/.*"):
-  shutil.rmtree(leftover)
- begin("manifest")
- fetch(release, ROOT / "next.json")
- manifest = json.loads((ROOT / "next.json").read_text())
- if manifest["format"] != 1:
-  raise Failure(f"the manifest has format {manifest['format']!r}, this instance reads 1")
- for name, bot in manifest["bots"].items():
-  begin("bundle of " + name)
-  install_bundle(bot["bundle"])
- begin("install")
- fetch(manifest["install"], ROOT / "install.sh")
- lines = install()
- (ROOT / "next.json").replace(ROOT / "release.json")
- return lines[-1] if lines else "the install script said nothing"
-def install():
- path = ROOT / "install.log"
- env = {**os.environ, "FACTORY_CDK_ROOT": str(ROOT), "FACTORY_CDK_PYTHON": sys.executable}
- command = ["/bin/sh", str(ROOT / "install.sh")]
- with open(path, "wb") as log:
-  status = subprocess.call(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
- lines = path.read_text(errors="replace").splitlines()[-40:]
- for line in lines:
-  say(line)
- if status:
-  raise Failure(f"the install script ended with {status}")
- return lines
-def report(status, reason):
- begin("signal")
- release = STATE.get("release")
- if not release:
-  say("no release was read, so there is no wait handle to signal")
-  return False
- told, mark = ROOT / "signalled", hashlib.sha256(release["signal"].encode()).hexdigest()
- if told.exists() and told.read_text() == mark:
+def tell(url, status, reason):
+ told, mark = ROOT / "signalled", hashlib.sha256(url.encode()).hexdigest()
+ if told.exists() and mark in told.read_text().split():
   say("signalled before")
-  return True
+  return
  say(status)
- patiently("wait handle", lambda: request("PUT", release["signal"], body=signal_body(status, reason)))
- told.write_text(mark)
- return True
+ try:
+  patiently("wait handle", lambda: request("PUT", url, body=signal_body(status, reason)))
+ except Failure as error:
+  if "answered 403" not in str(error):
+   raise
+  say("the wait handle takes no signal any more: its URL has expired")
+ with open(told, "a") as file:
+  file.write(mark + "\n")
 def signal_body(status, reason):
  head, tail = reason[:500], reason[500:]
  content = {"Status": status, "UniqueId": STATE["instance"], "Data": STATE["release"]["release"][:100]}
@@ -248,27 +183,71 @@ def too_long(*_):
 def explain(error):
  kind = "" if isinstance(error, Failure) else type(error).__name__ + ": "
  say(f"step {STATE['step']!r} failed: {kind}{error}")
+def whole_log():
+ return "\n".join([LOG[-1], "The log before that:", *LOG[:-1]])
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+TOLD_WHY = 3
+def parameters():
+ names = [SECTOR["release_parameter"], SECTOR["gate_parameter"]]
+ found = ask("ssm", "AmazonSSM.GetParameters", {"Names": names})["Parameters"]
+ values = {one["Name"]: one["Value"] for one in found}
+ if names[0] not in values:
+  raise LookupError("ParameterNotFound")
+ return values
+def follow():
+ STATE["step"] = "instance metadata"
+ STATE["instance"] = patiently("instance metadata", lambda: metadata("instance-id"))
+ STATE["domain"] = patiently("instance metadata", lambda: metadata("services/domain"))
+ STATE["step"] = "release"
+ values = patiently(SECTOR["release_parameter"], parameters)
+ STATE["release"] = release = json.loads(values[SECTOR["release_parameter"]])
+ SECRETS.update({release["signal"], release.get("booted", "")} - {""})
+ mark = hashlib.sha256(json.dumps([BOOT.read_text(), values], sort_keys=True).encode()).hexdigest()
+ settled = ROOT / "settled"
+ if settled.exists() and settled.read_text() == mark:
+  return 0
+ begin("release")
+ if release.get("booted"):
+  tell(release["booted"], "SUCCESS", "the instance is up and reads its release")
+ begin("manifest")
+ fetch(release, ROOT / "next.json")
+ begin("bootstrap")
+ fetch(json.loads((ROOT / "next.json").read_text())["bootstrap"], ROOT / "bootstrap.py")
+ told = {"state": STATE, "gate": values.get(SECTOR["gate_parameter"]), "mark": mark, "log": LOG}
+ command = [sys.executable, str(ROOT / "bootstrap.py")]
+ status = subprocess.run(command, input=json.dumps(told).encode(), check=False).returncode
+ if status not in (0, TOLD_WHY):
+  raise Failure(f"bootstrap.py ended with {status}")
+ return 1 if status else 0
 def main():
  os.umask(0o077)
  signal.signal(signal.SIGALRM, too_long)
- signal.setitimer(signal.ITIMER_REAL, LIMIT)
+ signal.setitimer(signal.ITIMER_REAL, LIMIT + 4 * PATIENCE + 60)
  try:
-  status, reason = "SUCCESS", follow()
+  return follow()
  except Exception as error:
   explain(error)
-  status, reason = "FAILURE", "\n".join([LOG[-1], "The log before that:", *LOG[:-1]])
+  reason = whole_log()
  signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE + 30)
  try:
-  told = report(status, reason)
+  begin("signal")
+  if "release" in STATE:
+   tell(STATE["release"]["signal"], "FAILURE", reason)
  except Exception as error:
   explain(error)
-  told = False
- return 0 if told and status == "SUCCESS" else 1
+ return 1
 sys.exit(main())
-END_OF_BOOTSTRAP
+END_OF_FIRST
 
 if [ -n "${FACTORY_CDK_ROOT:-}" ] || ! [ -d /run/systemd/system ]; then
-    exec "$python" "$root/bootstrap.py"
+    exec "$python" "$root/first.py"
 fi
 
 cat >/etc/systemd/system/factory-cdk.service <<END_OF_UNIT
@@ -279,12 +258,25 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart=$python $root/bootstrap.py
+ExecStart=$python $root/first.py
 
 [Install]
 WantedBy=multi-user.target
 END_OF_UNIT
-chmod 644 /etc/systemd/system/factory-cdk.service
+cat >/etc/systemd/system/factory-cdk.timer <<END_OF_TIMER
+[Unit]
+Description=factory_cdk: follow the release of this instance's sector
+
+[Timer]
+OnUnitInactiveSec=60s
+RandomizedDelaySec=10s
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+END_OF_TIMER
+chmod 644 /etc/systemd/system/factory-cdk.service /etc/systemd/system/factory-cdk.timer
 systemctl daemon-reload
-systemctl enable factory-cdk.service
+systemctl enable factory-cdk.service factory-cdk.timer
+systemctl start factory-cdk.timer
 systemctl start factory-cdk.service
