@@ -98,9 +98,9 @@ def _changes(stage: StageReport) -> Iterator[tuple[str, str, str]]:
         if queue.verdict is Verdict.REPLACED:
             yield "replace", "", f"queue {queue.name} is replaced"
         if queue.verdict is Verdict.REMOVED or queue.loses_jobs:
-            yield "delete", "", f"queue {queue.name} is deleted" + (", with the jobs in it" if queue.loses_jobs else "")
+            yield "delete", "", f"queue {queue.name} is removed" + (", with the jobs in it" if queue.loses_jobs else "")
     for change in stage.resources:
-        if change.action == "Remove" and change.type == "AWS::SecretsManager::Secret":
+        if change.action == "Remove" and change.type == "AWS::SecretsManager::Secret" and not change.kept:
             yield "delete", change.sector or "", f"the secret {change.logical_id} of {change.stack} is deleted"
     for access in stage.access:
         if access.gains:

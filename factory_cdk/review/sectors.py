@@ -15,6 +15,7 @@ from factory_cdk.release import BotRelease, SectorRelease, release_as_json
 from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
+from factory_cdk.review.resources import is_kept
 from factory_cdk.review.sides.side import SectorBot, SectorSide, StackSide, StageSide
 from factory_cdk.review.values import differences, exact_differences, same
 
@@ -307,7 +308,8 @@ def _of_property(kind: str, key: str, was: Resource, now: Resource, line: int | 
 
 
 def _whole(kind: str, was: Resource | None, now: Resource | None, line: int | None) -> Difference:
-    return Difference(kind, _named(was), _named(now), why="it is new" if was is None else "it is deleted", line=line)
+    gone = "it stays on AWS, outside of the stack" if was is not None and is_kept(was) else "it is deleted"
+    return Difference(kind, _named(was), _named(now), why="it is new" if was is None else gone, line=line)
 
 
 def _named(resource: Resource | None) -> Json:

@@ -101,6 +101,23 @@ def test_an_upgrade_of_factory_cdk_is_told(synthesized: Path, tmp_path: Path) ->
     assert sector(found).verdict is Verdict.UNCHANGED
 
 
+def test_a_queue_that_its_template_does_not_keep_is_deleted_with_its_jobs(synthesized: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(synthesized / "cdk.out", old)
+    for file in old.glob("*.template.json"):
+        template = json.loads(file.read_text())
+        for resource in template["Resources"].values():
+            resource.pop("DeletionPolicy", None)
+        file.write_text(json.dumps(template))
+    plan = json.loads((synthesized / "plan.json").read_text())
+    plan["factory"]["stages"]["prod"]["there"]["bots"]["writer"]["queue-name"] = "other"
+    found = reviewed("plan", side_of_assembly(old), side(synthesized / "plan", plan))
+    (gone,) = (one for one in stage(found).queues if one.name == "later")
+    assert gone.loses_jobs and "deleted, with the jobs" in gone.jobs
+    (kept,) = (one for one in stage(review(synthesized, lambda factory: None)).queues if one.name == "later")
+    assert kept.verdict is Verdict.UNCHANGED
+
+
 def damage(folder: Path, name: str, content: str | None) -> None:
     (file,) = folder.glob(name)
     if content is None:

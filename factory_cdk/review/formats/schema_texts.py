@@ -164,6 +164,7 @@ PROPERTIES = {
         "properties": "The top-level properties that differ.",
         "references": "Those of them that differ, or may, only because they refer to a resource that changes.",
         "sector": "The plan's sector; null for a queue.",
+        "kept": "Whether one that is removed stays on AWS, outside of the stack.",
     },
     "Commit": {
         "id": "Its id in hex.",

@@ -15,6 +15,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
 from factory_cdk.plan.names import logical
 from factory_cdk.release import SectorRelease, release_from_json
+from factory_cdk.review.resources import is_kept
 from factory_cdk.review.sides.side import CodeSide, PlanSide, QueueSide, SectorBot, SectorSide, StackSide, StageSide
 
 MOST_BYTES = 64 * 1024**2
@@ -188,8 +189,9 @@ class _Reading:
         for stack in self.stacks:
             by_name = {one.properties.get("QueueName"): one for one in sides[stack.name].resources.values()}
             for said in stack.said.get("queues", ()):
-                visibility = int(by_name[said["queue"]].properties["VisibilityTimeout"])
-                yield said["name"], QueueSide(said["name"], said["queue"], visibility, stack.name)
+                queue = by_name[said["queue"]]
+                visibility = int(queue.properties["VisibilityTimeout"])
+                yield said["name"], QueueSide(said["name"], said["queue"], visibility, stack.name, is_kept(queue))
 
     def _code(self, sectors: Mapping[str, SectorSide]) -> dict[str, CodeSide]:
         described = {said["bot"]: said for stack in self.stacks for said in stack.said.get("bots", ())}

@@ -52,13 +52,14 @@ class SectorSide:
 @dataclass(frozen=True, slots=True)
 class QueueSide:
     """A queue by the plan's name. `physical_name` is SQS's, `visibility_timeout` in seconds, `stack` holds it (None:
-    it is in this machine's database).
+    it is in this machine's database). `kept`: it stays when its stack has it no longer.
     """
 
     name: str
     physical_name: str
     visibility_timeout: int
     stack: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
