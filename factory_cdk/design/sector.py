@@ -40,6 +40,9 @@ _KEPT = ("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
 
 _READ_BY_NAME = ("AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
 
+DOES_ACT = "factory-cdk:acts"
+"""The tag of an alarm that is never turned on; its value is `false`."""
+
 USER_DATA_MAPPING = "UserData"
 """The template mapping that holds the part of the user-data that all instances of a platform share."""
 
@@ -319,7 +322,7 @@ class _Sector:
         elif "EvaluationCriteria" not in properties:
             properties["Dimensions"] = dimensions
         taken = {tag.get("Key") for tag in properties.get("Tags", ())}
-        said = {} if self._acts() else {"factory-cdk:acts": "false"}  # so that whoever looks at it knows
+        said = {} if self._acts() else {DOES_ACT: "false"}  # so that whoever looks at it knows
         own = [tag for tag in tag_list({**self.tags, **said}) if tag["Key"] not in taken]
         return {
             **properties,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from factory_cdk.design.model import Resource
+from factory_cdk.design.sector import DOES_ACT
 from factory_cdk.plan.model import Json
 from factory_cdk.review.behaviour import INSTANCE
 from factory_cdk.review.model import SecurityReport
@@ -81,8 +82,9 @@ def _of_alarm(name: str, was: Resource | None, now: Resource | None) -> Iterator
 
 
 def _acts(alarm: Resource) -> bool:
-    enabled = str(alarm.properties.get("ActionsEnabled", True)).lower() == "true"
-    return enabled and bool(alarm.properties.get("AlarmActions"))
+    """Whether an alarm is meant to act: the template has the actions of all off, and the instance turns them on."""
+    tags = {one.get("Key"): one.get("Value") for one in alarm.properties.get("Tags", ())}
+    return tags.get(DOES_ACT) != "false" and bool(alarm.properties.get("AlarmActions"))
 
 
 def _of_metadata(name: str, old: Json, new: Json) -> Iterator[SecurityReport]:
