@@ -89,6 +89,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F312", _W, "an argument that has no effect with the bot's launcher"),
     ("F313", _E, "a launcher that does not start such a bot"),
     ("F314", _E, "jobs would pass between bots that get theirs from different places"),
+    ("F315", _E, "a job that may take longer than SQS lets it"),
     # F4: code
     ("F401", _W, "a bot that is not packed"),
     ("F402", _W, "an unpinned source"),

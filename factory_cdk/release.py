@@ -63,6 +63,11 @@ def archive_key(archive_sha256: str) -> str:
     return f"{archive_sha256}.zip"
 
 
+def requirements_key(digest: str) -> str:
+    """The key of locked requirements in the bucket of assets, by their SHA-256: lines, each ended by a newline."""
+    return f"{digest}.txt"
+
+
 def release_as_json(release: SectorRelease) -> dict[str, Json]:
     """The plain mapping that `release_from_json` reads."""
     return {

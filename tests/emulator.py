@@ -19,6 +19,8 @@ import boto3
 from patience import PATIENCE, until
 from ports import listens, reserved_port
 
+from factory_cdk.atomic import replace_file
+
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
@@ -33,9 +35,12 @@ def _client(url: str, service: str, region: str) -> Any:
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator. `url` is its endpoint; `environment` is what a process needs to reach it."""
+    """A running emulator. `url` is its endpoint; `environment` is what a process needs to reach it. The seconds in the
+    file `sqs_clock` are how far the clock of SQS is ahead.
+    """
 
     url: str
+    sqs_clock: Path
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,6 +50,10 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def put_forward(self, seconds: float) -> None:
+        """Let time pass for SQS: leases, delays and retention."""
+        replace_file(self.sqs_clock, repr(float(self.sqs_clock.read_text()) + seconds).encode(), durable=False)
 
     def client(self, service: str, region: str = "eu-west-2") -> Any:
         """A boto3 client of `service`."""
@@ -129,6 +138,8 @@ def running(folder: Path) -> Iterator[Emulator]:
         assert process.poll() is None, log.read_text()
         return listens(port)
 
+    sqs_clock = folder / "sqs-clock"
+    sqs_clock.write_text("0.0")
     with reserved_port() as port:
         environment = {
             "PATH": os.environ["PATH"],
@@ -136,6 +147,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "WARNING",
+            "SQS_CLOCK": str(sqs_clock),
         }
         with log.open("wb") as output:
             process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
@@ -146,7 +158,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             process.wait()
             raise
     try:
-        yield Emulator(f"http://localhost:{port}")
+        yield Emulator(f"http://localhost:{port}", sqs_clock)
     finally:
         process.kill()  # nothing of it is to be kept, and it may wait long for stacks in progress
         process.wait()

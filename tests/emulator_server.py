@@ -2,19 +2,24 @@
 
 AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
 secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one; one
-is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it.
+is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it. Leases
+and delays of SQS go by a clock that tests can put forward.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import ec2
+from ministack.services import ec2, sqs
 from ministack.services.cloudformation import provisioners
 
 from factory_cdk.plan.facts import update_behaviour
@@ -128,7 +133,13 @@ def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: C
     }
 
 
+def shifted_time(file: Path) -> SimpleNamespace:
+    """`time`, but ahead by the seconds that are in `file`: the clock of SQS, which tests put forward."""
+    return SimpleNamespace(time=lambda: time.time() + float(file.read_text()))
+
+
 def main() -> None:
+    sqs.time = shifted_time(Path(os.environ["SQS_CLOCK"]))
     know_replacements()
     provisioners._RESOURCE_HANDLERS[INSTANCE] = {
         "create": create_instance,

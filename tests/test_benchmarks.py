@@ -67,3 +67,17 @@ def test_the_profile_of_a_runner_says_where_its_time_goes(tmp_path: Path) -> Non
     shares = [float(share) for share in re.findall(r" us +([\d.]+)%", parts)]
     assert 99 < sum(shares) < 101
     assert "factory_cdk/queues/sqlite_steps.py:" in lines
+
+
+def test_the_queues_on_aws_are_measured_beside_bare_loops(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, BENCHMARKS / "aws_queues.py", "--rounds", "1", "--chains", "50", "--json", file]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    figures = {figure["what"]: figure for figure in json.loads(file.read_text())}
+    assert all(what in said for what in figures)
+    for ratio in (
+        "our engine, no history / bare boto3 loop",
+        "our engine, with a history / bare boto3 loop with a table",
+    ):
+        assert figures[ratio]["value"] > 0
+        assert (figures[ratio]["goal"], figures[ratio]["at_least"]) == (0.5, True)

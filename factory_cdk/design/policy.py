@@ -46,10 +46,30 @@ class Reach:
     session_manager: bool = False
 
 
-def trust() -> Json:
-    """Who may take the role: EC2, on behalf of the instance. Its principal is the same in every partition."""
-    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+def trust(itself: str | None = None) -> Json:
+    """Who may take the role: EC2, on behalf of the instance (its principal is the same in every partition), and the
+    role `itself`, by its name, where bots get credentials: sessions of it that may do less.
+    """
+    statements = [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    if itself is not None:
+        statements.append(
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
+                "Action": "sts:AssumeRole",
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": _role(itself)}},
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def gives_credentials(bots: Iterable[BotDesign]) -> bool:
+    """Whether one of `bots` gets credentials of AWS."""
+    return any(bot.arguments.aws_credentials for bot in bots)
+
+
+def _role(name: str) -> Json:
+    return sub(f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{literal(name)}")
 
 
 def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Json]:
@@ -97,6 +117,8 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
                 "dynamodb:ConditionCheckItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:GetItem",
+                "dynamodb:PartiQLInsert",
+                "dynamodb:PartiQLUpdate",
                 "dynamodb:PutItem",
                 "dynamodb:Query",
                 "dynamodb:UpdateItem",
@@ -110,7 +132,7 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
         ),
         _allow(
             "WriteLogs",
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"],
             [_arn("logs", f"log-group:{names.path(place)}:*")],
         ),
         _allow(
@@ -122,6 +144,11 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
             "SwitchAlarm",
             ["cloudwatch:DescribeAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"],
             [_arn("cloudwatch", f"alarm:{literal(reach.alarm)}")] if reach.alarm else [],
+        ),
+        _allow(
+            "GiveCredentials",
+            ["sts:AssumeRole"],
+            [_role(names.role(place, reach.region))] if gives_credentials(bots) else [],
         ),
         _allow("SessionManager", _SESSION_ACTIONS, ["*"] if reach.session_manager else []),
     ]

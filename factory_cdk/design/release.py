@@ -13,7 +13,7 @@ from factory_cdk.design.naming import DEAD_LETTER_SUFFIX, Names
 from factory_cdk.design.values import canonical, sha256, split
 from factory_cdk.plan.model import Json, Platform, SecretReference, Settings
 from factory_cdk.plan.names import digest8
-from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json
+from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json, requirements_key
 from factory_cdk.runner_wheel import runner_requirements, runner_wheel
 
 
@@ -64,6 +64,14 @@ def bundle_asset(bundle: Bundle) -> Asset | None:
     if not bundle.packed or bundle.archive_sha256 is None:
         return None
     return Asset(key=archive_key(bundle.archive_sha256), sha256=bundle.archive_sha256, path=bundle.archive)
+
+
+def requirements_asset(bundle: Bundle) -> Asset | None:
+    """The locked requirements of a packed bundle, which an instance installs; None where it has none."""
+    if not bundle.packed or not bundle.requirements or bundle.lock_digest is None:
+        return None
+    content = "".join(f"{line}\n" for line in bundle.requirements)
+    return Asset(key=requirements_key(bundle.lock_digest), sha256=bundle.lock_digest, content=content)
 
 
 def sector_release(

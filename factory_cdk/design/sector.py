@@ -17,6 +17,7 @@ from factory_cdk.design.release import (
     content_asset,
     created_secrets,
     manifest,
+    requirements_asset,
     router,
     runner_assets,
     sector_release,
@@ -122,6 +123,7 @@ class _Sector:
         secrets = self._secrets()
         runner = runner_assets(self.sector.platform)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
+        locks = [asset for bot in self.bots if (asset := requirements_asset(bot.bundle))]
         options = self.sector.options
         content = manifest(
             sector_release(self.names, self.sector.name, self.bots, aws=True, place=self.place),
@@ -135,7 +137,7 @@ class _Sector:
             availability=list(options.availability),
         )
         release = content_asset(canonical(content), ".json")
-        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles)}.values())
+        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles, *locks)}.values())
         reach = policy.Reach(
             place=self.place,
             region=self.sector.region or "",
@@ -195,7 +197,7 @@ class _Sector:
             {
                 "RoleName": name,
                 "Description": f"The instance of sector {self.sector.name}",
-                "AssumeRolePolicyDocument": policy.trust(),
+                "AssumeRolePolicyDocument": policy.trust(name if policy.gives_credentials(self.bots) else None),
                 **({"ManagedPolicyArns": managed} if managed else {}),
                 **({"PermissionsBoundary": boundary} if boundary else {}),
                 "Policies": policies,

@@ -16,7 +16,18 @@ KEPT = "RetainExceptOnCreate"
 TTL_ATTRIBUTE = "expires"
 """The attribute of an item that says, in seconds since 1970, when it may be deleted."""
 
-_KEYS = ("pk", "sk", "gsi1pk", "gsi1sk")
+_INDEXES = {"sent": ("part", "sent"), "dead": ("dead", "cursor"), "failed": ("failed", "failed_at")}
+_ATTRIBUTES = {
+    "run": "S",
+    "id": "S",
+    "part": "S",
+    "sent": "N",
+    "dead": "S",
+    "cursor": "N",
+    "failed": "S",
+    "failed_at": "N",
+}
+"""The keys of the table and of its indexes are those that its engine writes (queues/sqs/table.py)."""
 
 
 def kept(resource: Resource) -> Resource:
@@ -45,21 +56,24 @@ def secure_transport(action: str, resources: list[Json]) -> Json:
 def store_resources(names: Names, region: str, jobs: JobStore, tags: Mapping[str, str]) -> Iterator[Resource]:
     """The payload bucket of a stage and, with `history`, its table; both stay when they leave the template.
 
-    The table: items by `pk` and `sk`, and by `gsi1pk` and `gsi1sk` in the index `gsi1`; on demand, and without
-    point-in-time recovery: what is in it is gone after `keep-jobs` by itself.
+    The table: items by `run` and `id`, and in the engine's indexes; on demand, and without point-in-time recovery: what
+    is in it is gone after `keep-jobs` by itself.
     """
     if jobs.history:
         table = {
             "TableName": names.table(),
             "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in _KEYS],
-            "KeySchema": _key_schema("pk", "sk"),
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": type_} for name, type_ in sorted(_ATTRIBUTES.items())
+            ],
+            "KeySchema": _key_schema("run", "id"),
             "GlobalSecondaryIndexes": [
                 {
-                    "IndexName": "gsi1",
-                    "KeySchema": _key_schema("gsi1pk", "gsi1sk"),
-                    "Projection": {"ProjectionType": "ALL"},
+                    "IndexName": name,
+                    "KeySchema": _key_schema(partition, sort),
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
+                for name, (partition, sort) in _INDEXES.items()
             ],
             "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},

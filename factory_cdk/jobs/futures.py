@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.jobs.submit import LATEST, LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
+from factory_cdk.jobs.submit import LIVENESS_EVERY, RUNNER_GONE, SOONEST, gone_error, submit
 from factory_cdk.plan.model import Json
 from factory_cdk.queues.client import History
 from factory_cdk.queues.port import JobRecord, Outcome
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import open_queues
+from factory_cdk.state.stage_queues import has_stored_queues, open_queues
 from factory_cdk.state.status import runner_pid
 from factory_cdk.workflow.routing import child_id
 
@@ -90,7 +90,7 @@ class JobFuture(Future[Json]):
         """Cancel the job unless it is in hand or done; whether it is cancelled now."""
         if self.cancelled():
             return True
-        if self.done() or not self._stage_folder.database.exists():  # the stage may be gone
+        if self.done() or not has_stored_queues(self._stage_folder):  # the stage may be gone
             return False
         with open_queues(self._stage_folder) as queues:
             record = queues.history.job(self.job)
@@ -200,7 +200,7 @@ class Follower:
                     self._news.wait(pause)
                 finally:
                     _in_sqlite.acquire()
-                pause = SOONEST if self._news.is_set() else min(LATEST, pause * 2)
+                pause = SOONEST if self._news.is_set() else min(queues.capabilities.look_every, pause * 2)
 
     def _look(self, history: History, run_id: str, run: _Run) -> int:
         """Take what became final since the last look; how much there was."""

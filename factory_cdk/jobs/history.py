@@ -9,7 +9,7 @@ from factory_cdk.jobs.submit import staying
 from factory_cdk.queues.client import BotStatistics, History, Search
 from factory_cdk.queues.port import JobRecord
 from factory_cdk.state.runner_spec import refuse_unknown_bot
-from factory_cdk.state.stage_queues import open_queues
+from factory_cdk.state.stage_queues import has_stored_queues, open_queues
 from factory_cdk.state.stages import Factory
 
 RETRIED = ("dead", "cancelled")
@@ -55,7 +55,7 @@ def known_id(factory: Factory, job_id: str) -> str:
     """The id of the one job whose id starts with `job_id`; that itself when no job on record has such an id, as logs
     may be older than what is on record. FactoryError when several have.
     """
-    if not factory.folder.database.exists():
+    if not has_stored_queues(factory.folder):
         return job_id
     with open_queues(factory.folder) as queues:
         if queues.history.job(job_id):

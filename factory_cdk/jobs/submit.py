@@ -19,8 +19,10 @@ from factory_cdk.state.status import runner_pid
 
 TIMED_OUT = 3
 RUNNER_GONE = 4
-SOONEST, LATEST = 0.001, 0.05
-"""Seconds between two looks for outcomes: soon after news, later the longer there are none."""
+SOONEST = 0.001
+"""Seconds between two looks for outcomes soon after news; the longer there are none, the later, up to what the queues
+ask for.
+"""
 
 LIVENESS_EVERY = 0.25
 """Seconds between two looks whether the runner still lives."""
@@ -113,7 +115,7 @@ def wait(folder: StageFolder, run: str, timeout: float | None = None) -> Iterato
                 gone = runner_pid(folder) is None
             if not gone:
                 time.sleep(min(pause, max(0.0, deadline - now)) if deadline is not None else pause)
-            pause = min(LATEST, pause * 2)
+            pause = min(queues.capabilities.look_every, pause * 2)
 
 
 def gone_error(folder: StageFolder, remaining: int) -> FactoryError:

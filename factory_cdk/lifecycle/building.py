@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stag
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import Diagnostic, FactoryError
 from factory_cdk.home import make_private
+from factory_cdk.lifecycle.aws_queues import LONGEST_LEASE, aws_queues
 from factory_cdk.lifecycle.backend import BACKENDS, Backends, backend_for
 from factory_cdk.lifecycle.local.control import with_log
 from factory_cdk.lifecycle.local.dry_run import dry_run as local_dry_run
@@ -24,7 +26,7 @@ from factory_cdk.lifecycle.packing import Pack, pack_quietly
 from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.results import Built, Updated
 from factory_cdk.lifecycle.verbs import find
-from factory_cdk.plan.model import PathSource, Plan
+from factory_cdk.plan.model import PathSource, Plan, SectorType
 from factory_cdk.plan.stage import find_stage
 
 
@@ -45,16 +47,23 @@ def build(
     pack: Pack = pack_quietly,
     warn: Callable[[Diagnostic], None] | None = None,
     backends: Backends = BACKENDS,
+    local_sectors: bool = False,
 ) -> Built:
     """Pack, install and start the bots of `stage`; returns when every one of them is loaded and takes jobs.
 
     Nothing is packed when the stage cannot be built, and nothing is left when a bot cannot be loaded, unless the plan
     says `debug: {demolish_on_failure: false}`. `locked` refuses a plan.lock that does not hold; `warn` gets what
-    is to be known of the design.
+    is to be known of the design. With `local_sectors` the local sectors of a stage that has aws sectors, too, are
+    built: their queues are those of its stacks, which have to be deployed.
     """
+    if local_sectors:
+        backends = {**backends, SectorType.AWS: backends[SectorType.LOCAL]}
     refuse_build(plan, stage, options, backends=backends)
     make_private(options.home)
     design = _packed(plan, stage, say, region=region, locked=locked, pack=pack)
+    if design.home_region is not None:
+        location = aws_queues(design, find_stage(plan, stage).jobs.days)
+        options = replace(options, aws_queues=location, timings=replace(options.timings, lease_most=LONGEST_LEASE))
     if warn is not None:
         for found in design.diagnostics:
             warn(found)

@@ -154,6 +154,7 @@ class BotArguments:
     visibility_timeout: int = 60
     batch: int = 1
     launcher: str = "python"
+    aws_credentials: bool = False
     python: str | None = None
     settings: Settings = field(default_factory=Settings)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
-from factory_cdk.queues.port import Capabilities, Depth, Failure, Job, JobRecord
+from factory_cdk.queues.port import Capabilities, Depth, Failure, Job, JobRecord, Outcome
 
 STATES = ("ready", "delayed", "leased", "success", "dead", "cancelled")
 """What the state of a job can be, the live ones first; see `port.JobRecord`."""
@@ -82,6 +82,29 @@ class BotStatistics:
     failures: int
     waiting: Spread | None
     processing: Spread | None
+
+
+def bot_statistics(bot: str, records: Sequence[JobRecord]) -> BotStatistics:
+    """How the jobs of `bot` went, of which `records` are all."""
+    ended = [record.outcome for record in records]
+    waited = [max(0.0, one.first_started - one.enqueued) for one in records if one.first_started is not None]
+    processed = [
+        max(0.0, one.finished - one.started)
+        for one in records
+        if one.outcome in (Outcome.SUCCESS, Outcome.DEAD) and one.finished is not None and one.started is not None
+    ]
+    return BotStatistics(
+        bot,
+        len(records),
+        success=ended.count(Outcome.SUCCESS),
+        dead=ended.count(Outcome.DEAD),
+        cancelled=ended.count(Outcome.CANCELLED),
+        live=ended.count(None),
+        attempts=sum(record.attempts for record in records),
+        failures=sum(len(record.failures) for record in records),
+        waiting=spread(waited),
+        processing=spread(processed),
+    )
 
 
 class History(Protocol):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from weakref import WeakKeyDictionary
 
-from factory_cdk.queues.client import BotStatistics, FailedAttempt, Search, spread
+from factory_cdk.queues.client import BotStatistics, FailedAttempt, Search, bot_statistics
 from factory_cdk.queues.opening import MemoryLocation
 from factory_cdk.queues.port import (
     Capabilities,
@@ -38,6 +38,9 @@ CAPABILITIES = Capabilities(
     ordered=True,
     exact_depths=True,
     exclusive_runner=True,
+    history=True,
+    expires=False,
+    look_every=0.05,
     longest_lease=None,
     longest_delay=None,
     largest_payload=LARGEST_PAYLOAD,
@@ -365,7 +368,7 @@ class MemoryHistory:
         bots: dict[str, list[JobRecord]] = {}
         for record in self._records(lambda entry: self._is_meant(entry, search)):
             bots.setdefault(record.job.bot, []).append(record)
-        return [_statistics(bot, records) for bot, records in bots.items()]
+        return [bot_statistics(bot, records) for bot, records in bots.items()]
 
     def depths(self, queues: Iterable[str] | None = None) -> dict[str, Depth]:
         """The depth of each queue."""
@@ -459,25 +462,3 @@ def _encode(settled: Finished | Failed) -> tuple[str, list[str]]:
 
 def _cursor(record: JobRecord) -> int:
     return record.cursor or 0
-
-
-def _statistics(bot: str, records: list[JobRecord]) -> BotStatistics:
-    ended = [record.outcome for record in records]
-    waited = [max(0.0, one.first_started - one.enqueued) for one in records if one.first_started is not None]
-    processed = [
-        max(0.0, one.finished - one.started)
-        for one in records
-        if one.outcome in (Outcome.SUCCESS, Outcome.DEAD) and one.finished is not None and one.started is not None
-    ]
-    return BotStatistics(
-        bot,
-        len(records),
-        success=ended.count(Outcome.SUCCESS),
-        dead=ended.count(Outcome.DEAD),
-        cancelled=ended.count(Outcome.CANCELLED),
-        live=ended.count(None),
-        attempts=sum(record.attempts for record in records),
-        failures=sum(len(record.failures) for record in records),
-        waiting=spread(waited),
-        processing=spread(processed),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,36 @@ class MemoryLocation:
     """Queues in the memory of this process, others for every location that is made: to try things, nothing is kept."""
 
 
-Location = SqliteLocation | MemoryLocation
+@dataclass(frozen=True, slots=True)
+class QueueNames:
+    """What a queue of the plan is called in SQS, and its dead-letter queue; None for one to which is sent only."""
+
+    queue: str
+    dead_letters: str | None = None
+
+
+@dataclass(frozen=True)
+class SqsLocation:
+    """Queues in SQS in one region. `queues` has the names there of each queue of the plan, `bucket` keeps what is too
+    large for a message, `table` is the DynamoDB table of the history, None for a stage without one; a job that is final
+    is forgotten `keep` seconds later. Endpoints and credentials are those that every AWS tool finds.
+    """
+
+    region: str
+    queues: Mapping[str, QueueNames]
+    bucket: str
+    table: str | None = None
+    keep: float = 14 * 86_400.0
+
+
+Location = SqliteLocation | MemoryLocation | SqsLocation
+
+
+def account_id(region: str) -> str:
+    """The account of the credentials that are found here, asked in `region`. FactoryError."""
+    from factory_cdk.queues.sqs.account import account_of  # noqa: PLC0415 - imports boto3
+
+    return account_of(region)
 
 
 class Queues(RunnerQueues, ClientQueues, Protocol):
@@ -33,8 +63,8 @@ class Queues(RunnerQueues, ClientQueues, Protocol):
 
 
 def open_queues(location: Location, *, create: bool = True) -> Queues:
-    """The queues at `location`, made if need be. FactoryError; DamagedError without `create` when they, or a part of
-    them, are not there.
+    """The queues at `location`, made if need be (on AWS the stage's templates make them). FactoryError; DamagedError
+    without `create` when they, or a part of them, are not there.
     """
     match location:
         case SqliteLocation():
@@ -45,3 +75,7 @@ def open_queues(location: Location, *, create: bool = True) -> Queues:
             from factory_cdk.queues.memory import open_memory  # noqa: PLC0415 - the engine in use alone
 
             return open_memory(location)
+        case SqsLocation():
+            from factory_cdk.queues.sqs.engine import open_sqs  # noqa: PLC0415 - the engine in use alone
+
+            return open_sqs(location)

@@ -148,13 +148,19 @@ class Capabilities:
     `atomic`: a job is acknowledged, its forwards are sent and the next jobs are leased in one transaction, so that
     nothing is ever forwarded twice. `ordered`: a queue gives its jobs in the order in which they were sent.
     `exact_depths`: depths are counted, not estimated. `exclusive_runner`: one runner alone has the queues, so that a
-    new one may `reclaim` what the last one had in hand. `largest_payload` is in bytes of JSON.
+    new one may `reclaim` what the last one had in hand. `history`: what became of the jobs is kept, so that a job that
+    was seen is recognised; without it a job may be done and sent on twice, and the history tells depths and dead
+    letters alone. `expires`: it forgets old jobs by itself, and `purge` does nothing. `look_every` is for how many
+    seconds it is best left alone by who waits for outcomes. `largest_payload` is in bytes of JSON.
     """
 
     atomic: bool
     ordered: bool
     exact_depths: bool
     exclusive_runner: bool
+    history: bool
+    expires: bool
+    look_every: float
     longest_lease: float | None
     longest_delay: float | None
     largest_payload: int | None

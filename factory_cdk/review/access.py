@@ -104,6 +104,8 @@ def _sentences(changed: set[Permission]) -> Iterator[str]:
 
 
 def _phrase(actions: frozenset[str], resource: str) -> str:
+    if resource == _OWN_RELEASE and actions == {"s3:GetObject"}:
+        return f"read {resource}"
     name = _short(resource)
     said = actions - _LOOK_UP or actions
     phrase = next((phrase for known, phrase in _PHRASES if said == known), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from factory_cdk.review.model import Difference, Effect, QueueReport, SectorReport, Verdict, WorkerReport
+from factory_cdk.review.sectors import same_bot
 from factory_cdk.review.sides.side import QueueSide, StageSide
 
 _DELETED = "the queue is deleted, with the jobs that are in it"
@@ -94,7 +95,7 @@ def _workers(before: StageSide, after: StageSide | None, sector: SectorReport) -
             yield WorkerReport(sector.name, name, f"its instance {may} replaced", _in_hand(again, elsewhere=True))
         elif sector.verdict is Verdict.RESTARTED:
             yield WorkerReport(sector.name, name, "its instance stops and starts", _in_hand(again, elsewhere=True))
-        elif new.bots[name] != bot:
+        elif not same_bot(bot, new.bots[name]):
             yield WorkerReport(
                 sector.name,
                 name,

@@ -224,8 +224,8 @@ class WorkflowReport:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """US dollars a month of the stage before and after, as far as prices are known, and the names of sectors of which
-    something has no known price. `per_million_jobs` is what the requests of a million jobs cost, `date` that of the
+    """US dollars a month of the stage before and after, without the sectors whose instance has no known price on one
+    side, and the names of these. `per_million_jobs` is what the requests of a million jobs cost, `date` that of the
     prices (ISO 8601).
     """
 

@@ -25,7 +25,7 @@ from factory_cdk.runner.gate import Gate
 from factory_cdk.runner.guardian import Guardian
 from factory_cdk.runner.pool import PoolEvents, StartFailure, WorkerPool, pool_status, worker_statuses
 from factory_cdk.runner.pool_set import PoolSet
-from factory_cdk.runner.ports import LoopClock
+from factory_cdk.runner.ports import LoopClock, StartWorker
 from factory_cdk.runner.process import start_worker
 from factory_cdk.runner.reporter import Reporter
 from factory_cdk.runner.rolling_update import ENDING
@@ -48,7 +48,8 @@ class Runner:
 
     `ports` connect it with its outside. `queues_are_shared`: others use the queues too, which outlive the stage. `tidy`
     is called in a thread now and then: it keeps house in the queues, whose jobs are remembered for so many seconds,
-    until the event is set. `launcher` is the socket to the command that waits for the runner, if any does.
+    until the event is set. `start` starts a process for a worker. `launcher` is the socket to the command that waits
+    for the runner, if any does.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class Runner:
         guardian: Guardian,
         *,
         tidy: Callable[[float, threading.Event], object],
+        start: StartWorker = start_worker,
         queues_are_shared: bool = False,
         launcher: socket.socket | None = None,
     ) -> None:
         self._ports, self._spec, self._guardian = ports, spec, guardian
-        self._secrets, self._timings = secrets, spec.timings
+        self._secrets, self._timings, self._start_worker = secrets, spec.timings, start
         self._tidy_queues, self._shares_queues, self._lost = tidy, queues_are_shared, False
         self._loop = asyncio.get_running_loop()
         self._report = Reporter(launcher, self._hear_launcher) if launcher else None
@@ -235,7 +237,7 @@ class Runner:
     def _pool(self, pool_spec: PoolSpec, events: PoolEvents) -> WorkerPool:
         secrets = self._secrets.get(pool_spec.place, {})
         return WorkerPool(
-            pool_spec, secrets, self._timings, self._stream, self._clock, start_worker, self._guardian, events
+            pool_spec, secrets, self._timings, self._stream, self._clock, self._start_worker, self._guardian, events
         )
 
     # What others see

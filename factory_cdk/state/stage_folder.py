@@ -50,9 +50,16 @@ class StageFolder:
         return self.path / "queues"
 
     @property
+    def aws_queues(self) -> Path:
+        """Where the queues are on AWS, for a stage that has sectors there too (stage_queues.py); else it does not
+        exist.
+        """
+        return self.path / "aws-queues.json"
+
+    @property
     def shares_queues(self) -> bool:
-        """Whether other stages use the queues too (lifecycle/local/single_bot.py): they are elsewhere then."""
-        return self.database.is_symlink()
+        """Whether others use the queues too: other stages (lifecycle/local/single_bot.py), or instances."""
+        return self.database.is_symlink() or self.aws_queues.exists()
 
     @property
     def work(self) -> Path:

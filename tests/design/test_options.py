@@ -201,8 +201,8 @@ def test_the_stage_keeps_a_table_and_a_bucket_whose_names_a_runner_is_told(tmp_p
     )
     table, bucket = one(design, "DynamoDB::Table").properties, one(design, "S3::Bucket").properties
     assert table["KeySchema"] == [
-        {"AttributeName": "pk", "KeyType": "HASH"},
-        {"AttributeName": "sk", "KeyType": "RANGE"},
+        {"AttributeName": "run", "KeyType": "HASH"},
+        {"AttributeName": "id", "KeyType": "RANGE"},
     ]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}

@@ -537,7 +537,7 @@ CASES = [
     Case("a negative number of processes", "F112", "processes: 2", "-p: §-3", ("`-p` of `second` is -3", "at least 1")),
     Case("too many processes", "F112", "processes: 2", "processes: §10001", ("10001", "at most 10,000")),
     Case("no attempt", "F112", "processes: 2", "max-attempts: §0", ("`max-attempts`", "at least 1")),
-    Case("too long a timeout", "F112", "processes: 2", "timeout: §43201", ("`timeout`", "43201", "at most 43,200")),
+    Case("too long a timeout", "F112", "processes: 2", "timeout: §2592001", ("`timeout`", "at most 2,592,000")),
     Case(
         "too short a lease", "F112", "processes: 2", "visibility-timeout: §9", ("`visibility-timeout`", "at least 10")
     ),

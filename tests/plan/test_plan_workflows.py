@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_texts import LOCAL, Case, errors, load, prove
+from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
 THREE = LOCAL.replace(
     "  stages:\n", "    third:\n      source: {path: .}\n      bot_path: works:third\n  stages:\n"
@@ -215,6 +215,24 @@ CASES = [
         "in the same way",
     ),
     Case(
+        "a job that may take longer than SQS lets it",
+        "F315",
+        "          first:\n  alarms:",
+        "          first: {timeout: §43201}\n  alarms:",
+        ("`timeout: 43201`", "43200 seconds"),
+        "split the work",
+        base=AWS,
+    ),
+    Case(
+        "a job of a local sector that may take longer, beside one on AWS",
+        "F315",
+        "          first:\n  alarms:",
+        "          first:\n      desk: {type: local, bots: {first: {--timeout: §90000}}}\n  alarms:",
+        ("`timeout: 90000`", "12 hours"),
+        "split the work",
+        base=AWS,
+    ),
+    Case(
         "jobs that would pass from a bot of qalx to one of ours by its own workflow",
         "F314",
         "      workflow: flow\n      here:\n        type: local\n        bots:\n          first:\n",
@@ -297,3 +315,8 @@ def test_many_ambiguous_successors_are_shown_in_part(tmp_path: Path) -> None:
 def test_two_sectors_may_share_one_bots_queue(tmp_path: Path) -> None:
     text = LOCAL.replace("  workflows:", "      there: {type: local, bots: {second: }}\n  workflows:")
     assert load(text, tmp_path).diagnostics == ()
+
+
+def test_a_job_may_take_longer_where_no_sector_is_on_aws_and_twelve_hours_where_one_is(tmp_path: Path) -> None:
+    assert errors(load(LOCAL.replace("processes: 2", "timeout: 90000"), tmp_path)) == []
+    assert errors(load(AWS.replace("          first:\n", "          first: {timeout: 43200}\n"), tmp_path)) == []

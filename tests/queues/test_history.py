@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from queue_calls import claim, extend, fail, finish, run_jobs
+from sqs_stage import made, unique
 
 from factory_cdk.queues.client import Search, Spread, spread
 from factory_cdk.queues.memory import MemoryQueues, Store
 from factory_cdk.queues.opening import Queues
 from factory_cdk.queues.port import Failure, Forward, Job, Outcome
 from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.sqs.engine import SqsQueues
 
 
 class Clock:
+    """A clock to set. `put_forward` is told how many seconds it was put forward."""
+
     def __init__(self) -> None:
-        self.now = 1000.0
+        self._now = 1000.0
+        self.put_forward: Callable[[float], object] = lambda _: None
+
+    @property
+    def now(self) -> float:
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.put_forward(max(0.0, now - self._now))
+        self._now = now
 
     def __call__(self) -> float:
         return self.now
@@ -30,11 +44,49 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def queues(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Queues]:
-    sqlite = request.param == "sqlite"
-    with SqliteQueues(tmp_path / "queues.db", clock=clock) if sqlite else MemoryQueues(Store(clock)) as queues:
+QUEUES = [
+    "q",
+    "q2",
+    "a",
+    "b",
+    "done",
+    "end",
+    "none",
+    "back",
+    "success",
+    "dead",
+    "cancelled",
+    "leased",
+    "ready",
+    "delayed",
+]
+
+
+@pytest.fixture(params=["sqlite", "memory", "sqs"])
+def queues(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Queues]:
+    match request.param:
+        case "sqlite":
+            opened: Queues = SqliteQueues(tmp_path / "queues.db", clock=clock)
+        case "memory":
+            opened = MemoryQueues(Store(clock))
+        case "sqs":
+            aws = request.getfixturevalue("aws")
+            for name, value in aws.environment.items():
+                monkeypatch.setenv(name, value)
+            clock.put_forward = aws.put_forward
+            opened = SqsQueues(made(aws, unique("works"), QUEUES).location, clock=clock)
+    with opened as queues:
         yield queues
+
+
+@pytest.fixture
+def purging(queues: Queues) -> Queues:
+    """Queues of engines that do not forget by themselves."""
+    if queues.capabilities.expires:
+        pytest.skip("these queues forget by themselves")
+    return queues
 
 
 def job(name: str, payload: object = None, run: str = "run") -> Job:
@@ -142,33 +194,33 @@ def test_depths_of_all_queues_come_at_once(queues: Queues) -> None:
     assert queues.history.depths(["none"])["none"].ready == 0
 
 
-def test_a_purge_forgets_old_final_jobs_but_no_dead_letter_and_no_live_one(queues: Queues, clock: Clock) -> None:
-    queues.send("q", [job("old"), job("dead"), job("live")])
-    old, dead = claim(queues, "q", 2, lease=60)
-    finish(queues, old, [])
-    fail(queues, dead, Failure("Error", "", "", 1), delay=None)
+def test_a_purge_forgets_old_final_jobs_but_no_dead_letter_and_no_live_one(purging: Queues, clock: Clock) -> None:
+    purging.send("q", [job("old"), job("dead"), job("live")])
+    old, dead = claim(purging, "q", 2, lease=60)
+    finish(purging, old, [])
+    fail(purging, dead, Failure("Error", "", "", 1), delay=None)
     clock.now = 2000
-    queues.send("q2", [job("new")])
-    finish_all(queues, "q2")
-    assert queues.history.purge(0) == 1
-    assert [record.job.id for record in run_jobs(queues, "run")] == ["dead", "live", "new"]
-    assert queues.history.purge(0) == 0
+    purging.send("q2", [job("new")])
+    finish_all(purging, "q2")
+    assert purging.history.purge(0) == 1
+    assert [record.job.id for record in run_jobs(purging, "run")] == ["dead", "live", "new"]
+    assert purging.history.purge(0) == 0
 
 
-def test_a_job_that_is_old_by_a_clock_that_was_behind_is_kept(queues: Queues, clock: Clock) -> None:
+def test_a_job_that_is_old_by_a_clock_that_was_behind_is_kept(purging: Queues, clock: Clock) -> None:
     for name, now in (("young", 2000), ("stepped back", 500), ("younger", 2001)):
         clock.now = now
-        queues.send("q", [job(name)])
-        finish_all(queues, "q")
-    assert queues.history.purge(1001) == 0
-    assert queues.history.purge(0) == 2
+        purging.send("q", [job(name)])
+        finish_all(purging, "q")
+    assert purging.history.purge(1001) == 0
+    assert purging.history.purge(0) == 2
 
 
-def test_a_purge_takes_no_more_than_it_was_asked_to(queues: Queues, clock: Clock) -> None:
-    queues.send("q", [job(str(number)) for number in range(10)])
-    finish_all(queues, "q")
+def test_a_purge_takes_no_more_than_it_was_asked_to(purging: Queues, clock: Clock) -> None:
+    purging.send("q", [job(str(number)) for number in range(10)])
+    finish_all(purging, "q")
     clock.now = 2000
-    assert [queues.history.purge(0, n=4) for _ in range(4)] == [4, 4, 2, 0]
+    assert [purging.history.purge(0, n=4) for _ in range(4)] == [4, 4, 2, 0]
 
 
 @pytest.fixture

@@ -7,20 +7,25 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
+from emulator import Emulator
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from queue_calls import claim, depth, extend, fail, finish, release, run_jobs, settle_and_claim
+from sqs_stage import made, unique
 
 from factory_cdk.queues.memory import MemoryQueues, Store
 from factory_cdk.queues.opening import Queues
 from factory_cdk.queues.port import Depth, Failed, Failure, Finished, Forward, Job, Lease, Wanted
 from factory_cdk.queues.sqlite.engine import SqliteQueues
+from factory_cdk.queues.sqs.engine import SqsQueues
 
 QUEUES = ("red", "green")
 queue_names = st.sampled_from(QUEUES)
-pauses = st.sampled_from([0.5, 1.0, 2.0, 5.0])
+pauses = st.sampled_from([50.0, 100.0, 200.0, 500.0])
 payloads = st.sampled_from([None, 1, "x" * 900, "y" * 2000, {"z": ["é" * 1500]}])
 
 
@@ -59,6 +64,10 @@ class EngineAgainstModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.queues.close()
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass, for the model and for the engine."""
+        self.now += seconds
 
     # The model's own steps
 
@@ -230,13 +239,13 @@ class EngineAgainstModel(RuleBasedStateMachine):
 
     @rule(seconds=pauses)
     def let_time_pass(self, seconds: float) -> None:
-        self.now += seconds
+        self.elapse(seconds)
 
     @precondition(lambda self: self.held())
     @rule(queue=queue_names)
     def let_every_lease_end(self, queue: str) -> None:
-        self.now += 6.0
-        self.receive(queue, 2, 1.0)
+        self.elapse(600.0)
+        self.receive(queue, 2, 100.0)
 
     @rule()
     def open_anew(self) -> None:
@@ -295,7 +304,67 @@ class MemoryAgainstModel(EngineAgainstModel):
         return MemoryQueues(self.store)
 
 
+class SqsAgainstModel(EngineAgainstModel):
+    """SQS gives no order: the model takes what it is given, if that is what it may be given."""
+
+    aws: ClassVar[Emulator]
+
+    def __init__(self) -> None:
+        self.stage = made(self.aws, unique("model"), QUEUES)
+        self.asked: list[tuple[str, int, float]] = []
+        self.ticks = itertools.count()
+        super().__init__()
+
+    def opened(self) -> Queues:
+        return SqsQueues(self.stage.location, clock=lambda: self.now + next(self.ticks) * 1e-4)
+
+    def elapse(self, seconds: float) -> None:
+        super().elapse(seconds)
+        self.aws.put_forward(seconds)
+
+    def claim(self, queue: str, n: int, lease: float) -> list[tuple[str, object, int]]:
+        self.asked.append((queue, n, lease))
+        return []
+
+    def hold(self, leases: list[Lease]) -> list[tuple[str, object, int]]:
+        asked, self.asked = self.asked, []
+        for queue, n, seconds in asked:
+            taken = [lease for lease in leases if lease.queue == queue]
+            ready = [one for one in self.known.values() if one.queue == queue and one.is_ready(self.now)]
+            assert len(taken) == min(n, len(ready))
+            for lease in taken:
+                known = self.known[lease.job.id]
+                assert known in ready
+                if known.lease:
+                    self.stale.append(known.lease)
+                    known.failures.append("LeaseExpired")
+                    known.attempt += 1
+                assert (lease.job.payload, lease.job.attempt) == (known.job.payload, known.attempt)
+                known.lease, known.due = lease, self.now + seconds
+        return []
+
+    @invariant()
+    def depths_agree(self) -> None:
+        for queue in QUEUES:
+            dead = sum(one.queue == queue and one.outcome == "dead" for one in self.known.values())
+            assert depth(self.queues, queue).dead == dead
+
+
 SqliteAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
 MemoryAgainstModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+SqsAgainstModel.TestCase.settings = settings(max_examples=8, stateful_step_count=25)
 TestSqliteAgainstModel = SqliteAgainstModel.TestCase
 TestMemoryAgainstModel = MemoryAgainstModel.TestCase
+
+
+@pytest.fixture
+def _emulated(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    SqsAgainstModel.aws = aws
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_emulated")
+class TestSqsAgainstModel(SqsAgainstModel.TestCase):  # type: ignore[name-defined, misc]
+    pass

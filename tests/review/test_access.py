@@ -48,7 +48,7 @@ def test_a_new_sector_gains_all_that_it_needs(tmp_path: Path) -> None:
     said = "\n".join(found.gains)
     for part in (
         "be taken by ec2",
-        "read the object its release",
+        "read its release",
         "receive jobs from the queue mill-prod-reader",
         "send jobs to the queue mill-prod-writer",
         "write to the log group /factory-cdk/mill/prod/more",

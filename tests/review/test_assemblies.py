@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,8 @@ def damage(folder: Path, name: str, content: str | None) -> None:
             '{"artifacts": {"a": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "../../x"}}}}',
         ),
         ("manifest.json", '{"artifacts": {}}'),
+        ("manifest.json", '{"artifacts": {"a": []}}'),
+        ("manifest.json", '{"artifacts": {"a": {"type": "aws:cloudformation:stack", "properties": []}}}'),
         ("mill-prod-queues.template.json", None),
         ("mill-prod-queues.template.json", "[" * 100_000),
         ("mill-prod-eu-west-2.template.json", '{"Metadata": {"factory-cdk": {"stage": "prod"}}}'),
@@ -135,6 +138,12 @@ def test_what_is_no_assembly_is_refused(name: str, content: str | None, synthesi
     with pytest.raises(FactoryError) as refused:
         side_of_assembly(tmp_path / "cdk.out").stage("prod")
     assert refused.value.remedy
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(FactoryError, match="is not a file"):
+        side_of_assembly(tmp_path)
 
 
 def test_a_manifest_of_a_release_that_is_not_there_is_refused(synthesized: Path, tmp_path: Path) -> None:

@@ -253,7 +253,8 @@ def test_a_secret_is_nowhere_in_the_assembly_nor_is_a_credential_of_a_source(ass
     for file in assembly.iterdir():
         content = file.read_bytes()
         assert b"hunter" not in content, file.name
-        assert b"SecretString" not in content
+        if file.suffix != ".whl":  # our own code, which reads secrets
+            assert b"SecretString" not in content
         assert b"GenerateSecretString" not in content
 
 

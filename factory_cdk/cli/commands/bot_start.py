@@ -78,7 +78,7 @@ class Target(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--max-attempts", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Attempts per job."
 )
-@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 43_200), help="Limit for one attempt.")
+@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.001, 2_592_000), help="Limit for one attempt.")
 @click.option(
     "--batch",
     metavar="N",

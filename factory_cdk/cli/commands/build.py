@@ -43,6 +43,11 @@ Examples:
     help="As --foreground, and reload bots from a folder when their code changes; no job is interrupted.",
 )
 @click.option(
+    "--local-sectors",
+    is_flag=True,
+    help="Build the local sectors of a stage whose aws sectors are deployed: they share its queues on AWS.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Print what would be done; fetch and start nothing. Exit code 1: the code of a bot_path is not found.",
@@ -57,6 +62,7 @@ def command(
     yes: bool,
     foreground: bool,
     watch: bool,
+    local_sectors: bool,
     dry_run: bool,
     format_: str,
     locked: bool,
@@ -75,6 +81,8 @@ def command(
     """
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")
+    if watch and local_sectors:
+        raise click.UsageError("--watch and --local-sectors do not go together")
     plan, home = read_plan(plan_file), find_home()
     if dry_run:
         found = building.dry_run(plan, stage, home=home, cache=pack_cache(), region=region, locked=locked)
@@ -98,6 +106,7 @@ def command(
         locked=locked,
         pack=partial(packed, quiet=quiet),
         warn=None if quiet else print_diagnostic,
+        local_sectors=local_sectors,
     )
     if not quiet:
         click.echo(f"{built.stage} is built: {_size(built)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from factory_cdk.bundle import told_as_missed, told_as_not_installed
@@ -35,7 +34,7 @@ from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
-from factory_cdk.state.stage_queues import queues_location, queues_trouble
+from factory_cdk.state.stage_queues import keep_on_aws, queues_location, queues_trouble
 from factory_cdk.state.status import runner_pid
 
 
@@ -59,7 +58,7 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
         if before is not None:
             return _start_again(folder, before, spec, secrets, design, say, foreground=options.foreground)
         try:
-            _write(folder, spec, options.queues)
+            _write(folder, spec, options)
             return _start(folder, spec, secrets, design, say, foreground=options.foreground)
         except BaseException:
             if folder.unfinished.exists():
@@ -80,16 +79,19 @@ def _remove_unfinished(folder: StageFolder, say: Say) -> None:
     remove(folder)
 
 
-def _write(folder: StageFolder, spec: RunnerSpec, queues: Path | None) -> None:
+def _write(folder: StageFolder, spec: RunnerSpec, options: BuildOptions) -> None:
     make_private(folder.path)
     with disk(folder.path):
         folder.unfinished.touch()
-        if queues is not None:
-            folder.database.symlink_to(make_private(queues), target_is_directory=True)
+        if options.queues is not None:
+            folder.database.symlink_to(make_private(options.queues), target_is_directory=True)
+    if options.aws_queues is not None:
+        keep_on_aws(folder, options.aws_queues)
     make_working_folders(spec.pool_specs)
     write_json(folder.spec, spec_as_json(spec))
-    with open_queues(queues_location(folder)):
-        pass  # the database exists before anybody can submit
+    with open_queues(queues_location(folder)) as queues:  # a database exists before anybody can submit
+        if options.aws_queues is not None:
+            queues.history.depths(options.aws_queues.queues)  # what is not there is told now
     ask(folder, gate="closed")
 
 

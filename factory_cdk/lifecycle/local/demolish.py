@@ -18,7 +18,7 @@ from factory_cdk.state.locks import holding, take_folder
 from factory_cdk.state.outdated import outdated
 from factory_cdk.state.requests import ask
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import has_queues, open_queues
+from factory_cdk.state.stage_queues import has_queues, has_stored_queues, open_queues
 from factory_cdk.state.stages import Factory
 from factory_cdk.state.status import runner_pid
 
@@ -119,7 +119,7 @@ def _reopen(folder: StageFolder, *, was_open: bool) -> bool:
 def _left_as(folder: StageFolder, *, goes_on: bool) -> str:
     if goes_on:
         return "it goes on"
-    if folder.database.exists():
+    if has_stored_queues(folder):
         return f"its jobs are kept: factory-cdk resume {folder.options}"
     return f"a part of it is removed already: factory-cdk demolish {folder.options}"
 

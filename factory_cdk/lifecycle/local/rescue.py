@@ -19,7 +19,7 @@ from factory_cdk.lifecycle.local.control import changing
 from factory_cdk.lifecycle.local.demolish import nobody_submitting
 from factory_cdk.queues.repair import Rescue, problems, rescue
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stage_queues import queues_in, queues_location
+from factory_cdk.state.stage_queues import database_location, queues_in
 from factory_cdk.state.stages import Factory
 from factory_cdk.state.status import read_status, runner_pid, write_status
 
@@ -42,7 +42,7 @@ def examine(factory: Factory) -> Examination:
         return Examination((), None)
     with disk(folder.path), tempfile.TemporaryDirectory(prefix=".examined-", dir=folder.path) as copy:
         try:
-            return Examination(found, rescue(queues_location(folder), queues_in(Path(copy))))
+            return Examination(found, rescue(database_location(folder), queues_in(Path(copy))))
         except FactoryError:  # what is wrong has been said
             return Examination(found, Rescue(0, 0))
 
@@ -61,7 +61,7 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
             )
         if folder.shares_queues:
             raise FactoryError(
-                f"the queues of {folder.name} are shared with other bots ({queues_location(folder).database})",
+                f"the queues of {folder.name} are shared with other bots ({database_location(folder).database})",
                 "end them all, then python -m factory_cdk.queues.sqlite.check FILE --rescue NEW",
             )
         rescued = folder.path / "queues.rescued"
@@ -80,7 +80,7 @@ def put_right(factory: Factory, agree: Callable[[Rescue], bool]) -> Path | None:
 
 
 def _problems(folder: StageFolder) -> tuple[str, ...]:
-    return problems(queues_location(folder), built=not folder.unfinished.exists())
+    return problems(database_location(folder), built=not folder.unfinished.exists())
 
 
 def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], bool]) -> bool:
@@ -91,7 +91,7 @@ def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], b
             shutil.rmtree(left)
     make_private(part)
     try:
-        agreed = agree(rescue(queues_location(folder), queues_in(part)))
+        agreed = agree(rescue(database_location(folder), queues_in(part)))
         if agreed:
             part.rename(rescued)
     finally:

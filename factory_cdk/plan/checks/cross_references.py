@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from factory_cdk.plan.arguments import workflow_item
 from factory_cdk.plan.checks.instance_options import check_spot_alarms
+from factory_cdk.plan.checks.job_times import check_job_times
 from factory_cdk.plan.checks.launchers import check_launchers
 from factory_cdk.plan.checks.regions import check_regions
 from factory_cdk.plan.checks.routes import check_routes
@@ -34,6 +35,7 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         _check_sectors(stage, plan, defined, path, findings)
         check_routes(stage, plan, defined, path, findings)
         check_launchers(stage, plan, path, findings)
+        check_job_times(stage, path, findings)
         _check_name_conflicts([sector.name for sector in stage.sectors], path, "sectors", findings)
         _check_partitions(stage, path, findings)
     _check_name_conflicts(plan.stages, ("factory", "stages"), "stages", findings)

@@ -167,11 +167,16 @@ ARGUMENTS: dict[str, Rules] = {
     "timeout": {
         "type": "number",
         "min": 0.001,
-        "max": 43_200,
-        "meta": _meta("Seconds after which a job's worker is killed and the attempt has failed", (3600,)),
+        "max": 2_592_000,
+        "meta": _meta(
+            "Seconds after which a job's worker is killed and the attempt has failed; up to 12 hours in a stage "
+            "with aws sectors",
+            (3600,),
+        ),
     },
     "visibility-timeout": _count("Seconds of a job's lease, which is renewed while it runs", 60, least=10, most=43_200),
     "batch": _count("How many jobs a worker receives at once", 10, most=10),
+    "aws-credentials": _flag("On AWS: the bot gets the role of its sector, without others' secrets; else none"),
     "launcher": _text("What starts the bot's processes", "python", allowed=LAUNCHERS),
     "python": {"type": TEXT_OR_NUMBER, "empty": False, "meta": _meta("The Python version", ("3.12",))},
     **SETTINGS,

@@ -64,8 +64,9 @@ def side_of_assembly(folder: Path) -> PlanSide:
 
 def _stacks(folder: Path) -> Iterator[_Stack]:
     manifest = _read(folder / "manifest.json", folder)
-    for name, artifact in _mapping(manifest.get("artifacts", {}), folder).items():
-        properties = artifact.get("properties", {})
+    for name, said_of_it in _mapping(manifest.get("artifacts", {}), folder).items():
+        artifact = _mapping(said_of_it, folder)
+        properties = _mapping(artifact.get("properties", {}), folder)
         if artifact.get("type") == _NESTED:
             yield from _stacks(_inside(folder, properties.get("directoryName")))
         elif artifact.get("type") == _STACK:
@@ -86,6 +87,8 @@ def _inside(folder: Path, name: Json) -> Path:
 
 def _read(file: Path, folder: Path) -> Mapping[str, Any]:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise FactoryError(f"{file} is not a file", _REMEDY)
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
     except OSError as error:

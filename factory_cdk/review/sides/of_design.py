@@ -58,7 +58,10 @@ def _sector(names: Names, sector: SectorDesign, line: int | None) -> SectorSide:
     return SectorSide(
         name=sector.name,
         type=str(sector.type),
-        bots={one.name: SectorBot(one, bot.config) for one, bot in zip(release.bots, sector.bots, strict=True)},
+        bots={
+            one.name: SectorBot(one, bot.config, bot.secrets)
+            for one, bot in zip(release.bots, sector.bots, strict=True)
+        },
         platform=str(sector.platform),
         region=sector.region,
         stack=sector.stack,
@@ -91,6 +94,7 @@ def _code(bot: Bot, design: BotDesign, *, read: bool) -> CodeSide:
         commit=bundle.commit,
         requirements=bundle.requirements if bundle.packed else None,
         files=_files(bot, bundle) if read else lambda: None,
+        requirements_path=bot.requirements_path,
     )
 
 

@@ -6,7 +6,7 @@
 #
 # Its last line of output becomes the reason of the signal; any exit status but 0 is a failure. It may be run again.
 set -eu
-umask 077
+umask 022 # the agent and its bots have users of their own, and run what is installed here
 : "${FACTORY_CDK_ROOT:?}" "${FACTORY_CDK_PYTHON:?}"
 wheel=factory_cdk-0.1.0-py3-none-any.whl
 sha256=5555555555555555555555555555555555555555555555555555555555555555
@@ -78,6 +78,9 @@ fi
 ln -sfn "$venv" "$FACTORY_CDK_ROOT/runner.new"
 mv -T "$FACTORY_CDK_ROOT/runner.new" "$FACTORY_CDK_ROOT/runner"
 
-# Step 3, the boundary: building the bots' environments and starting them is not part of this version. What has been done
-# is said, and no more than that.
-echo "prepared: bundles verified and unpacked, the runner installed; no bot was started"
+# Step 3: the agent, which installs the bots and runs them, and tells CloudFormation when they are loaded.
+if [ -d /run/systemd/system ]; then
+    "$venv/bin/python" -I -m factory_cdk.agent.setup "$FACTORY_CDK_ROOT"
+else
+    echo "prepared: bundles verified and unpacked, the runner installed; without systemd no bot was started"
+fi

@@ -268,7 +268,7 @@ cat >/etc/systemd/system/factory-cdk.timer <<END_OF_TIMER
 Description=factory_cdk: follow the release of this instance's sector
 
 [Timer]
-OnUnitInactiveSec=15s
+OnUnitInactiveSec=60s
 RandomizedDelaySec=10s
 AccuracySec=1s
 

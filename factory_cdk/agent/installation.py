@@ -1,0 +1,118 @@
+"""Installing a release beside the present one: from its manifest to the spec that a runner starts from.
+
+The same steps as for a local stage (install/), on what the manifest names: bundles are laid out, environments made by
+uv from locked requirements with their hashes, and nothing of the release before is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory_cdk.agent.aws import Aws
+from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joined_parameters
+from factory_cdk.agent.folder import AgentFolder
+from factory_cdk.agent.release import InstalledRelease, ReleasePointer
+from factory_cdk.agent.sector import InstanceSector
+from factory_cdk.agent.users import BotUsers
+from factory_cdk.bundle import Bundle
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.install.bundles import lay_out
+from factory_cdk.install.environments import build_all
+from factory_cdk.install.pool_specs import pool_spec
+from factory_cdk.install.runtime import BotRuntime, bot_runtime
+from factory_cdk.install.working_folder import make_working_folder
+from factory_cdk.launchers.checks import refuse_what_no_launcher_starts
+from factory_cdk.plan.model import Json
+from factory_cdk.release import BotRelease, SectorRelease, archive_key, release_from_json, requirements_key
+from factory_cdk.state.runner_spec import RunnerSpec, Timings
+
+FORMAT = 1
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bot:
+    release: BotRelease
+    bundle: Bundle
+    config: Mapping[str, Json]
+    runtime: BotRuntime
+
+
+def install_release(
+    pointer: ReleasePointer,
+    sector: InstanceSector,
+    folder: AgentFolder,
+    aws: Aws,
+    timings: Timings,
+    users: BotUsers | None,
+    say: Say,
+) -> InstalledRelease:
+    """Install what `pointer` names for the `users` of bots (None: they have none of their own); `say` gets a line for
+    each step. FactoryError that says why it cannot be.
+    """
+    manifest = _manifest(fetch_text(aws, pointer.bucket, pointer.key, pointer.sha256))
+    release = _release(manifest)
+    if (release.factory, release.stage, release.sector) != (sector.factory, sector.stage, sector.sector):
+        raise FactoryError(f"the manifest is that of {release.factory}/{release.stage}/{release.sector}", REBUILD)
+    refuse_what_no_launcher_starts([release])
+    bots = [_fetched(bot, pointer.bucket, folder, aws, say) for bot in release.bots]
+    for bot in bots:
+        lay_out(folder.home, bot.bundle)
+    build_all([bot.runtime.environment for bot in bots], say)
+    pool_specs = tuple(
+        pool_spec(release, bot.release, bot.runtime, bot.config, folder.bytecode / bot.release.name, folder.work)
+        for bot in bots
+    )
+    for one in pool_specs:
+        make_working_folder(Path(one.folder), Path(one.bundle))
+        if users is not None:
+            users.give(one, folder.home)
+    spec = RunnerSpec(
+        factory=release.factory,
+        stage=release.stage,
+        pool_specs=pool_specs,
+        end_order=tuple(bot.name for bot in release.bots),
+        built_at=time.time(),
+        timings=timings,
+    )
+    return InstalledRelease(pointer.sha256, spec, manifest["router"], pointer.bucket, pointer.stores)
+
+
+def _manifest(text: str) -> Mapping[str, Json]:
+    try:
+        manifest = json.loads(text)
+        said = manifest["format"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise FactoryError(f"the manifest cannot be read: {error}", REBUILD) from error
+    if said != FORMAT:
+        raise FactoryError(f"the manifest has format {said!r}, this agent reads {FORMAT}", REBUILD)
+    return manifest  # type: ignore[no-any-return]
+
+
+def _release(manifest: Mapping[str, Json]) -> SectorRelease:
+    try:
+        return release_from_json(manifest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FactoryError(f"the manifest cannot be read: {type(error).__name__}: {error}", REBUILD) from error
+
+
+def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: Say) -> _Bot:
+    """A bot with all that it needs on this disk."""
+    if bot.archive_sha256 is None:
+        raise FactoryError(f"bot {bot.name} has no bundle: it was never packed", "pack it, and build again")
+    say(f"bot {bot.name}: bundle {bot.digest[:12]}")
+    archive = fetch_archive(aws, bucket, archive_key(bot.archive_sha256), bot.archive_sha256, folder.archives)
+    lines: tuple[str, ...] = ()
+    if bot.requirements is not None:
+        lines = tuple(fetch_text(aws, bucket, requirements_key(bot.requirements), bot.requirements).splitlines())
+    config: Mapping[str, Json] = {}
+    if bot.config is not None:
+        text = joined_parameters(aws, bot.config.parameters, bot.config.sha256, f"the config of bot {bot.name}")
+        config = json.loads(text)
+    bundle = Bundle(bot.name, bot.digest, True, "path", "", archive=str(archive), archive_sha256=bot.archive_sha256)
+    return _Bot(bot, bundle, config, bot_runtime(folder.home, bot, archive, lines))

@@ -1,0 +1,146 @@
+"""A proxy in front of the emulated AWS that counts calls, and answers some of them with faults."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Fault(Enum):
+    """What becomes of a call: it is refused in one of AWS's ways, the connection is cut before or after it was done,
+    or the credentials are not taken.
+    """
+
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    CUT = "cut"
+    ANSWER_LOST = "answer lost"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call: which operation of which service (`sqs.SendMessageBatch`, `s3.PUT`), its body, and its Authorization."""
+
+    operation: str
+    body: bytes
+    authorization: str
+
+
+Chosen = Callable[[Call], Fault | None]
+
+
+@dataclass
+class Proxy:
+    """A running proxy at `url`. `choose` says which fault a call meets; `date` is what answers say the time is."""
+
+    url: str
+    calls: list[Call] = field(default_factory=list)
+    choose: Chosen = lambda _: None
+    date: str | None = None
+
+    def counted(self) -> Counter[str]:
+        """How often each operation was called."""
+        return Counter(call.operation for call in self.calls)
+
+
+@contextmanager
+def proxied(emulator_url: str) -> Iterator[Proxy]:
+    """A proxy in front of the emulator; it ends with the block."""
+    target = urlsplit(emulator_url)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (ConnectionError, TimeoutError):  # who has asked does not listen any more
+                self.close_connection = True
+
+        def handle_any(self) -> None:
+            call = self.read_call()
+            proxy.calls.append(call)
+            fault = proxy.choose(call)
+            if fault is Fault.CUT:
+                self.cut()
+            elif fault in (None, Fault.ANSWER_LOST):
+                status, headers, body = self.forward(call)
+                if fault is None:
+                    self.answer(status, headers, body)
+                else:
+                    self.cut()
+            else:
+                self.refuse(fault)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815 - names of http.server
+
+        def read_call(self) -> Call:
+            target_header = self.headers.get("X-Amz-Target", "")
+            service, _, operation = target_header.partition(".")
+            name = {"AmazonSQS": "sqs"}.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return Call(f"{name}.{operation or self.command}", body, self.headers.get("Authorization", ""))
+
+        def forward(self, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
+            connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
+            try:
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                connection.request(self.command, self.path, call.body, headers)
+                answer = connection.getresponse()
+                return answer.status, answer.getheaders(), answer.read()
+            finally:
+                connection.close()
+
+        def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in ("transfer-encoding", "connection", "content-length", "date"):
+                    self.send_header(name, value)
+            self.send_header("Date", proxy.date or self.date_time_string())
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def refuse(self, fault: Fault) -> None:
+            if fault is Fault.UNAVAILABLE:
+                self.answer(503, [], b"")
+                return
+            code = {Fault.THROTTLED: "ThrottlingException", Fault.EXPIRED: "ExpiredTokenException"}[fault]
+            text = json.dumps({"__type": code, "message": "from the proxy"}).encode()
+            self.answer(400, [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-errortype", code)], text)
+
+        def cut(self) -> None:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: the test has the calls."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:
+            """Connections end as they like here."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    proxy = Proxy(f"http://localhost:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
