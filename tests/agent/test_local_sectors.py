@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from agent_works import INDEX_CLOSED, REGION, Instance
-from patience import PATIENCE, until
+from agent_works import Instance, command
+from patience import until
 
 PLAN = """
 factory:
@@ -45,20 +42,6 @@ def note(words):
         file.write(" ".join(words) + "\\n")
     return len(words)
 """
-
-
-def command(instance: Instance, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {
-        **os.environ,
-        **INDEX_CLOSED,
-        **instance.aws.environment,
-        "AWS_REGION": REGION,
-        "FACTORY_CDK_HOME": str(instance.folder / "home"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "factory_cdk", *arguments],
-        cwd=instance.folder, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.slow
