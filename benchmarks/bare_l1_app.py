@@ -1,7 +1,7 @@
 """A CDK app of typed L1 constructs and nothing else: as many of each kind as a factory of N one-bot sectors has.
 
 python benchmarks/bare_l1_app.py N FOLDER. Its stacks hold as many resources as ours do, and it publishes as many
-files: a manifest for each sector and one script. It reads no plan and checks nothing.
+files: a manifest for each sector, two scripts, a wheel and its requirements. It reads no plan and checks nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2, aws_iam, aws_logs, aws_sqs, aws_ssm
+from aws_cdk import aws_dynamodb, aws_ec2, aws_iam, aws_logs, aws_s3, aws_sqs, aws_ssm
 
-SECTORS_A_STACK = 62
-QUEUES_A_STACK = 250
+SECTORS_A_STACK = 55
+QUEUES_A_STACK = 248
+WHEEL = "x" * 2_000_000
 
 
 def main() -> None:
@@ -23,14 +24,24 @@ def main() -> None:
     app = cdk.App(outdir=folder, analytics_reporting=False)
     for first in range(0, count, QUEUES_A_STACK):
         stack = cdk.Stack(app, f"bare-queues-{first}", env=cdk.Environment(region="eu-west-2"))
-        for number in range(first, min(first + QUEUES_A_STACK, count)):
-            _queue(stack, number)
+        queues = [
+            queue for number in range(first, min(first + QUEUES_A_STACK, count)) for queue in _queue(stack, number)
+        ]
+        aws_sqs.CfnQueuePolicy(stack, "Policy", policy_document=TLS, queues=[queue.ref for queue in queues])
+        if not first:
+            _store(stack)
     for first in range(0, count, SECTORS_A_STACK):
         stack = cdk.Stack(app, f"bare-{first}", env=cdk.Environment(region="eu-west-2"))
         for number in range(first, min(first + SECTORS_A_STACK, count)):
             _sector(stack, number)
             _file(stack, Path(folder), f'{{"sector": "box_{number}"}}', ".json")
-        _file(stack, Path(folder), "#!/bin/sh\n", ".sh")
+        for text, suffix in (
+            ("#!/bin/sh\n", ".sh"),
+            ("import sys\n", ".py"),
+            ("x" * 2_000_000, ".whl"),
+            ("#\n", ".txt"),
+        ):
+            _file(stack, Path(folder), text, suffix)
     app.synth()
 
 
@@ -41,10 +52,20 @@ def _file(stack: cdk.Stack, folder: Path, text: str, suffix: str) -> None:
     stack.synthesizer.add_file_asset(source_hash=digest, file_name=name, packaging=cdk.FileAssetPackaging.FILE)
 
 
-def _queue(stack: cdk.Stack, number: int) -> None:
+TLS = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
+
+
+def _store(stack: cdk.Stack) -> None:
+    key = aws_dynamodb.CfnTable.KeySchemaProperty(attribute_name="pk", key_type="HASH")
+    aws_dynamodb.CfnTable(stack, "Table", key_schema=[key], table_name="bare", billing_mode="PAY_PER_REQUEST")
+    bucket = aws_s3.CfnBucket(stack, "Bucket", bucket_name="bare")
+    aws_s3.CfnBucketPolicy(stack, "BucketPolicy", bucket=bucket.ref, policy_document=TLS)
+
+
+def _queue(stack: cdk.Stack, number: int) -> list[aws_sqs.CfnQueue]:
     tags = [cdk.CfnTag(key="factory", value="bare"), cdk.CfnTag(key="bot", value=f"bot_{number}")]
     dead = aws_sqs.CfnQueue(stack, f"Dead{number}", queue_name=f"bare-{number}-dlq", tags=tags)
-    aws_sqs.CfnQueue(
+    queue = aws_sqs.CfnQueue(
         stack,
         f"Queue{number}",
         queue_name=f"bare-{number}",
@@ -52,6 +73,7 @@ def _queue(stack: cdk.Stack, number: int) -> None:
         redrive_policy={"deadLetterTargetArn": dead.attr_arn, "maxReceiveCount": 9},
         tags=tags,
     )
+    return [dead, queue]
 
 
 def _sector(stack: cdk.Stack, number: int) -> None:
@@ -71,7 +93,7 @@ def _sector(stack: cdk.Stack, number: int) -> None:
     )
     profile = aws_iam.CfnInstanceProfile(stack, f"Profile{number}", roles=[role.ref])
     aws_logs.CfnLogGroup(stack, f"Logs{number}", log_group_name=f"/bare/{number}", retention_in_days=30, tags=tags)
-    aws_ssm.CfnParameter(stack, f"Router{number}", type="String", value="{}", name=f"/bare/{number}/router")
+    up = cdk.CfnWaitConditionHandle(stack, f"Up{number}")
     handle = cdk.CfnWaitConditionHandle(stack, f"Handle{number}")
     aws_ssm.CfnParameter(stack, f"Release{number}", type="String", value=handle.ref, name=f"/bare/{number}/release")
     instance = aws_ec2.CfnInstance(
@@ -84,7 +106,9 @@ def _sector(stack: cdk.Stack, number: int) -> None:
         tags=tags,
     )
     ready = cdk.CfnWaitCondition(stack, f"Ready{number}", handle=handle.ref, timeout="4200", count=1)
-    ready.add_dependency(instance)
+    booted = cdk.CfnWaitCondition(stack, f"Booted{number}", handle=up.ref, timeout="900", count=1)
+    booted.add_dependency(instance)
+    ready.add_dependency(booted)
 
 
 main()

@@ -61,10 +61,9 @@ class Emulator:
 
     def bootstrap(self, region: str) -> None:
         """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""
-        self.client("s3", region).create_bucket(
-            Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{region}",
-            CreateBucketConfiguration={"LocationConstraint": region},
-        )
+        s3, bucket = self.client("s3", region), f"cdk-hnb659fds-assets-{ACCOUNT}-{region}"
+        if bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:  # several tests share an emulator
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         self.client("ssm", region).put_parameter(Name=BOOTSTRAP_VERSION, Value="21", Type="String", Overwrite=True)
 
     def publish(self, assembly: Path, stack: str) -> None:

@@ -236,12 +236,15 @@ class _Design:
         """In which stack each of `sectors` will probably be: as if all were as large as the first. What is guessed
         wrong is designed again, which costs as much as designing it.
         """
-        first = self._parts(sectors[:1], designs, home_region, {})
-        for name, part in first.items():
-            one = self._unit(name, part, designs[name])
-            each = max(1, min(MAX_RESOURCES // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size))
-            return {sector.name: 1 + place // each for place, sector in enumerate(sectors)}
-        return {}
+        first = sectors[0]
+        stage = Surroundings(self.names, self.tags, home_region, self.plan.jobs, self.qualifier)
+        try:
+            part = sector_parts(stage, first, designs[first.name].bots)
+        except OverLimit:  # it is reported when it is designed
+            return {}
+        one = self._unit(first.name, part, designs[first.name])
+        each = max(1, min(MAX_RESOURCES // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size))
+        return {sector.name: 1 + place // each for place, sector in enumerate(sectors)}
 
     def _parts(
         self,

@@ -40,6 +40,9 @@ _KEPT = ("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
 
 _READ_BY_NAME = ("AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
 
+DOES_ACT = "factory-cdk:acts"
+"""The tag of an alarm that is never turned on; its value is `false`."""
+
 USER_DATA_MAPPING = "UserData"
 """The template mapping that holds the part of the user-data that all instances of a platform share."""
 
@@ -241,7 +244,7 @@ class _Sector:
             **({"history": self.names.table()} if self.stage.jobs.history else {}),
             "payloads": self.names.payload_bucket(self.stage.home_region),
             "keep_days": self.stage.jobs.days,
-            **({"alarm": literal(self.alarm_name)} if self.alarm_name else {}),
+            **({"alarm": literal(self.alarm_name)} if self.alarm_name and self._acts() else {}),
         }
         # A wait condition cannot be updated: there is another one whenever the instance has to do something again, so
         # that an update waits as a build does, and none where it has nothing to do. Another tag is nothing to do.
@@ -297,6 +300,11 @@ class _Sector:
             raise OverLimit("F601", error.message, error.remedy) from error
         return [text.removesuffix(same_for_all), same_for_all]
 
+    def _acts(self) -> bool:
+        """Whether the sector's alarm shall act at all."""
+        said = self.sector.alarm.properties.get("ActionsEnabled", True) if self.sector.alarm else False
+        return str(said).lower() != "false"
+
     def _alarm_name(self) -> str | None:
         """The name of the sector's alarm: the plan's, else ours, so that the role may be allowed to switch it."""
         alarm = self.sector.alarm
@@ -314,7 +322,8 @@ class _Sector:
         elif "EvaluationCriteria" not in properties:
             properties["Dimensions"] = dimensions
         taken = {tag.get("Key") for tag in properties.get("Tags", ())}
-        own = [tag for tag in tag_list(self.tags) if tag["Key"] not in taken]
+        said = {} if self._acts() else {DOES_ACT: "false"}  # so that whoever looks at it knows
+        own = [tag for tag in tag_list({**self.tags, **said}) if tag["Key"] not in taken]
         return {
             **properties,
             "AlarmName": self.alarm_name,

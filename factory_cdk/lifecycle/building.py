@@ -61,7 +61,7 @@ def build(
     refuse_build(plan, stage, options, backends=backends)
     make_private(options.home)
     design = _packed(plan, stage, say, region=region, locked=locked, pack=pack)
-    if design.home_region is not None:
+    if local_sectors and design.home_region is not None:
         location = aws_queues(design, find_stage(plan, stage).jobs.days)
         options = replace(options, aws_queues=location, timings=replace(options.timings, lease_most=LONGEST_LEASE))
     if warn is not None:

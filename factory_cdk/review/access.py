@@ -25,6 +25,20 @@ _LOOK_UP = frozenset({"sqs:GetQueueUrl"})
 """Says nothing beside what else is allowed on the queue."""
 _PARAMETERS = frozenset({"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"})
 _LOGS = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
+_TABLE = frozenset(
+    {
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+    }
+)
+_ALARM = frozenset({"cloudwatch:DescribeAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"})
 _PHRASES: tuple[tuple[frozenset[str], str], ...] = (
     (_RECEIVE | _SEND, "receive jobs from and send jobs to the queue {}"),
     (_RECEIVE, "receive jobs from the queue {}"),
@@ -32,6 +46,11 @@ _PHRASES: tuple[tuple[frozenset[str], str], ...] = (
     (_PARAMETERS, "read the parameters {}"),
     (_PARAMETERS - {"ssm:GetParametersByPath"}, "read the parameter {}"),
     (_LOGS, "write to the log group {}"),
+    (_LOGS | {"logs:GetLogEvents"}, "read and write the log group {}"),
+    (_LOGS | {"logs:CreateLogGroup", "logs:PutRetentionPolicy"}, "make and write the log group {}"),
+    (_TABLE, "read and write the items of {}"),
+    (_ALARM, "turn the {} on and off"),
+    (frozenset({"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}), "read, write and delete the objects {}"),
     (frozenset({"secretsmanager:GetSecretValue"}), "read the secret {}"),
     (frozenset({"s3:GetObject"}), "read the object {}"),
 )
@@ -39,6 +58,9 @@ _PHRASES: tuple[tuple[frozenset[str], str], ...] = (
 
 _OWN_RELEASE = "its release"
 """Stands for the objects of a release: another code has other keys, and that is no other permission."""
+
+_OWN_SECRETS = "its own secrets"
+"""Stands for the secrets that its stack makes for it: other places that they are filled from give them other names."""
 
 
 def access_report(name: str, before: StageSide | None, after: StageSide | None) -> AccessReport | None:
@@ -86,6 +108,8 @@ def _of_document(document: Mapping[str, Json]) -> Iterator[Permission]:
                 shown = _text(resource)
                 if action == "s3:GetObject" and "-assets-${AWS::AccountId}-" in shown:
                     shown = _OWN_RELEASE
+                if action == "secretsmanager:GetSecretValue" and isinstance(resource, Mapping) and "Ref" in resource:
+                    shown = _OWN_SECRETS
                 yield str(statement.get("Effect", "Allow")), str(action), shown + only
 
 
@@ -104,6 +128,9 @@ def _sentences(changed: set[Permission]) -> Iterator[str]:
 
 
 def _phrase(actions: frozenset[str], resource: str) -> str:
+    own = {_OWN_RELEASE: {"s3:GetObject"}, _OWN_SECRETS: {"secretsmanager:GetSecretValue"}}
+    if actions == own.get(resource, set()):
+        return f"read {resource}"
     name = _short(resource)
     said = actions - _LOOK_UP or actions
     phrase = next((phrase for known, phrase in _PHRASES if said == known), None)

@@ -26,9 +26,15 @@ def _bot(name: str, was: CodeSide | None, now: CodeSide | None, history: History
         return BotReport(name, verdict, was.origin if was else None, now.origin if now else None)
     known = was.requirements is not None and now.requirements is not None
     dependencies = tuple(dependency_changes(was.requirements or (), now.requirements or ())) if known else ()
-    if (was.digest, was.origin, was.commit) == (now.digest, now.origin, now.commit) and not dependencies:
+    moved = (
+        whole and not known and was.requirements_path != now.requirements_path
+    )  # what is locked says it, where known
+    if (was.digest, was.origin, was.commit) == (now.digest, now.origin, now.commit) and not (dependencies or moved):
         return BotReport(name, Verdict.UNCHANGED, was.origin, now.origin, notes=tuple(_unpinned(now)))
     notes = [*_unpinned(now)]
+    if moved:
+        paths = " and is ".join(path or "not set" for path in (was.requirements_path, now.requirements_path))
+        notes.append(f"its requirements_path was {paths}")
     commits = None
     if was.commit and now.commit and was.commit != now.commit and was.url == now.url:
         commits = history.between(now.url or "", was.commit, now.commit)

@@ -33,7 +33,8 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
     bots = bot_reports(before, after, history)
     settings = tuple(_settings(before, after))
     verdicts = [one.verdict for one in sectors] + [one.verdict for one in queues] + [one.verdict for one in bots]
-    same = all(one is Verdict.UNCHANGED for one in verdicts) and not changes and not settings
+    security = security_reports(before, after)
+    same = all(one is Verdict.UNCHANGED for one in verdicts) and not changes and not settings and not security
     return StageReport(
         name=name,
         verdict=_verdict(before, after, same=same),
@@ -42,7 +43,7 @@ def compared(name: str, before: StageSide | None, after: StageSide | None, histo
         workers=worker_reports(before, after, sectors),
         bots=bots,
         access=tuple(found for one in names if (found := access_report(one, before, after))),
-        security=security_reports(before, after),
+        security=security,
         limits=limit_reports(before, after),
         workflow=workflow_report(before, after),
         cost=cost_report(sectors, before, after),
@@ -95,7 +96,15 @@ def _hazards(
     changes: tuple[ResourceChange, ...],
 ) -> Iterator[str]:
     """What will make the deployment fail, or leaves something behind."""
-    if before is None or after is None:
+    if before is None:
+        return
+    if after is None:
+        yield from map(_left_behind, before.stacks)
+        if any(one.type == "local" for one in before.sectors.values()):
+            yield (
+                "what is built of it on this machine stays until it is taken down: "
+                f"`factory-cdk demolish --name {before.factory} --stage {before.name}`"
+            )
         return
     conflicts: dict[tuple[str, str], list[str]] = {}
     for name, wanted, owner in name_conflicts(before.stacks, after.stacks, changes):
@@ -107,7 +116,7 @@ def _hazards(
         yield f"{wanted} cannot be deployed while {where} has {', '.join(unique[:3])}{more}"
     for name in before.stacks:
         if name not in after.stacks:
-            yield f"`cdk deploy` leaves the stack {name} behind, which is not needed any more: `cdk destroy {name}`"
+            yield _left_behind(name)
     for one in sectors:
         old, new = before.sectors.get(one.name), after.sectors.get(one.name)
         if "local" in (old.type if old else "", new.type if new else "") and (reason := _no_update(one)):
@@ -116,6 +125,10 @@ def _hazards(
                 "demolish it, then build it again"
             )
             return
+
+
+def _left_behind(stack: str) -> str:
+    return f"`cdk deploy` leaves the stack {stack} behind, which is not needed any more: `cdk destroy {stack}`"
 
 
 def _no_update(sector: SectorReport) -> str | None:

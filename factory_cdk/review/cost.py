@@ -37,11 +37,14 @@ def with_costs(
 def cost_report(
     sectors: Iterable[SectorReport], before: StageSide | None, after: StageSide | None
 ) -> CostReport | None:
-    """The sums over `sectors`, which have their costs; None without an aws sector."""
+    """The sums over `sectors`, which have their costs; None without an aws sector. A sector whose price is not known on
+    one side is in neither sum: nothing is saved by a type without a price.
+    """
     priced = [one for one in sectors if one.cost_before or one.cost_after]
     if not priced:
         return None
     unknown = [one.name for one in priced if _unknown(one.cost_before) or _unknown(one.cost_after)]
+    priced = [one for one in priced if one.name not in set(unknown)]
     return CostReport(
         date=price_table().date,
         before=sum((one.cost_before.dollars or 0.0 for one in priced if one.cost_before), 0.0),

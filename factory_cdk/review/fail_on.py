@@ -15,7 +15,7 @@ REASONS: Mapping[str, str] = {
     "iam": "a role may do more than before",
     "secret": "a secret is added, removed, comes from another place or becomes a config value",
     "public": "a public address, port, key pair or metadata option opens something",
-    "cost": "`cost=N`: a stage costs more than N dollars a month more, or how much more is not known",
+    "cost": "a stage costs more than N dollars a month more, or how much more is not known",
 }
 
 
@@ -64,6 +64,10 @@ def violations(report: Report, wanted: FailOn) -> tuple[Violation, ...]:
 
 
 def _of_stage(stage: StageReport, wanted: FailOn) -> Iterator[Violation]:
+    if stage.problems:  # what is not known is not allowed either
+        for reason in sorted({*wanted.reasons, *(("cost",) if wanted.cost is not None else ())}):
+            yield Violation(reason, stage.name, "the stage could not be compared, so that this is not known")
+        return
     lines = {one.name: _line(one) for one in stage.sectors}
     for reason, subject, text in _changes(stage):
         if reason in wanted.reasons:
@@ -94,9 +98,9 @@ def _changes(stage: StageReport) -> Iterator[tuple[str, str, str]]:
         if queue.verdict is Verdict.REPLACED:
             yield "replace", "", f"queue {queue.name} is replaced"
         if queue.verdict is Verdict.REMOVED or queue.loses_jobs:
-            yield "delete", "", f"queue {queue.name} is deleted" + (", with the jobs in it" if queue.loses_jobs else "")
+            yield "delete", "", f"queue {queue.name} is removed" + (", with the jobs in it" if queue.loses_jobs else "")
     for change in stage.resources:
-        if change.action == "Remove" and change.type == "AWS::SecretsManager::Secret":
+        if change.action == "Remove" and change.type == "AWS::SecretsManager::Secret" and not change.kept:
             yield "delete", change.sector or "", f"the secret {change.logical_id} of {change.stack} is deleted"
     for access in stage.access:
         if access.gains:

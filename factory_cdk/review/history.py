@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from factory_cdk.bundle import without_credentials
 from factory_cdk.pack.command import Output
 from factory_cdk.pack.sources.git import Git, git_with
 from factory_cdk.review.model import Commit
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 MOST_COMMITS = 20
 """Commits that a report names; the others are counted."""
@@ -39,6 +42,8 @@ class History:
         repository = self.repositories.get(plain(url)) or _local(url)
         if self.git is None or repository is None or not repository.is_dir():
             return None
+        if not (_COMMIT.fullmatch(before) and _COMMIT.fullmatch(after)):
+            return None  # a cloud assembly may say anything: nothing of it becomes an option of git
         for old, new, backwards in ((before, after, False), (after, before, True)):
             count = self._say(repository, "rev-list", "--count", f"{old}..{new}", "--")
             if count.code:
@@ -93,8 +98,7 @@ def _local(url: str) -> Path | None:
 
 def history_here(file: str) -> History:
     """The history that can be looked up from the plan in `file`, which need not be in a repository."""
-    git = git_with({**os.environ}, threading.Event())
-    git = Git({**git.env, "GIT_ALLOW_PROTOCOL": "none"}, git.stop)
+    git = git_with({**os.environ}, threading.Event()).here()
     folder = Path(file).absolute().parent
-    said = git.say(["rev-parse", "--show-toplevel"], cwd=folder)
+    said = git.in_work_tree().say(["rev-parse", "--show-toplevel"], cwd=folder)
     return history_of(git, Path(said.stdout.decode("utf-8", "surrogateescape").rstrip("\n")) if not said.code else None)

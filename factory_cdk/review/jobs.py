@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from factory_cdk.review.model import Difference, Effect, QueueReport, SectorReport, Verdict, WorkerReport
+from factory_cdk.review.sectors import same_bot
 from factory_cdk.review.sides.side import QueueSide, StageSide
 
 _DELETED = "the queue is deleted, with the jobs that are in it"
+_KEPT = "the queue stays on AWS with the jobs that are in it, outside of the stack, and no bot reads them"
 _LOCAL = "the jobs in it stay in this machine's database, and no bot reads them"
 
 
@@ -23,19 +25,25 @@ def _queue(name: str, before: StageSide | None, after: StageSide | None) -> Queu
     readers = _readers(name, before), _readers(name, after)
     if was is None or now is None:
         gone = now is None
-        loses = gone and was is not None and was.stack is not None
-        jobs = "" if not gone else _DELETED if loses else _LOCAL
-        return QueueReport(name, Verdict.REMOVED if gone else Verdict.ADDED, *readers, jobs=jobs, loses_jobs=loses)
+        jobs = _left(was) if was is not None else ""
+        verdict = Verdict.REMOVED if gone else Verdict.ADDED
+        return QueueReport(name, verdict, *readers, jobs=jobs, loses_jobs=jobs == _DELETED)
     why = tuple(_of_queue(was, now, before, after, readers))
     if not why:
         return QueueReport(name, Verdict.UNCHANGED, *readers)
     replaced = any(one.effect is Effect.REPLACE for one in why)
-    loses = replaced and was.stack is not None
-    jobs = _DELETED if loses else ""
+    jobs = _left(was) if replaced else ""
     if readers[0] != readers[1] and not replaced:
         new = [bot for bot in readers[1] if bot not in readers[0]]
         jobs = f"the jobs in it go to {', '.join(new)}" if new else "fewer bots read it"
-    return QueueReport(name, Verdict.REPLACED if replaced else Verdict.CHANGED, *readers, why, jobs, loses)
+    return QueueReport(name, Verdict.REPLACED if replaced else Verdict.CHANGED, *readers, why, jobs, jobs == _DELETED)
+
+
+def _left(queue: QueueSide) -> str:
+    """What becomes of the jobs in a queue that the new version has no longer."""
+    if queue.stack is None:
+        return _LOCAL
+    return _KEPT if queue.kept else _DELETED
 
 
 def _readers(queue: str, side: StageSide | None) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ def _workers(before: StageSide, after: StageSide | None, sector: SectorReport) -
             yield WorkerReport(sector.name, name, f"its instance {may} replaced", _in_hand(again, elsewhere=True))
         elif sector.verdict is Verdict.RESTARTED:
             yield WorkerReport(sector.name, name, "its instance stops and starts", _in_hand(again, elsewhere=True))
-        elif new.bots[name] != bot:
+        elif not same_bot(bot, new.bots[name]):
             yield WorkerReport(
                 sector.name,
                 name,

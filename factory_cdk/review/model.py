@@ -59,7 +59,8 @@ class ResourceChange:
     """What CloudFormation will do to one resource, in the words of its change sets: `action` is Add, Modify or Remove,
     `replacement` (of a Modify) is True, Conditional or False as its resource schema has it, `properties` are the
     top-level properties that differ and `references` those among them that differ, or may, only because they refer to
-    a resource that changes. `sector` is the plan's (None: a queue).
+    a resource that changes. `sector` is the plan's (None: a queue). `kept`: one that is removed stays on AWS, outside
+    of the stack (its DeletionPolicy).
     """
 
     stack: str
@@ -70,6 +71,7 @@ class ResourceChange:
     properties: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     sector: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +226,8 @@ class WorkflowReport:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """US dollars a month of the stage before and after, as far as prices are known, and the names of sectors of which
-    something has no known price. `per_million_jobs` is what the requests of a million jobs cost, `date` that of the
+    """US dollars a month of the stage before and after, without the sectors whose instance has no known price on one
+    side, and the names of these. `per_million_jobs` is what the requests of a million jobs cost, `date` that of the
     prices (ISO 8601).
     """
 

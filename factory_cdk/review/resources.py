@@ -44,7 +44,13 @@ def resource_changes(before: Mapping[str, StackSide], after: Mapping[str, StackS
 
 
 def _whole(stack: StackSide, resource: Resource, action: str) -> ResourceChange:
-    return ResourceChange(stack.name, resource.logical_id, resource.type, action, sector=resource.sector)
+    kept = action == "Remove" and is_kept(resource)
+    return ResourceChange(stack.name, resource.logical_id, resource.type, action, sector=resource.sector, kept=kept)
+
+
+def is_kept(resource: Resource) -> bool:
+    """Whether CloudFormation leaves a resource alone that its stack has no longer."""
+    return (resource.deletion_policy or "").startswith("Retain")
 
 
 def _of_stack(old: StackSide, new: StackSide) -> Iterator[ResourceChange]:

@@ -55,7 +55,7 @@ def _names(before: PlanSide, after: PlanSide, wanted: Sequence[str]) -> tuple[st
 
 def _missing(before: PlanSide, after: PlanSide, wanted: Sequence[str]) -> list[str]:
     if before.missing:
-        return [f"{before.label} has no such plan: everything is new"]
+        return [f"{before.label} has no such plan: everything is new; one with another name: --against-plan"]
     left_out = [name for name in after.stages if name not in before.stages]
     if not before.whole and not wanted and left_out:
         return [f"not compared, since {before.label} has not got them: {', '.join(left_out)}"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+from factory_cdk.bundle import layout_as_json
+from factory_cdk.canonical_json import canonical_json
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json, SecretReference
 from factory_cdk.plan.names import logical
@@ -13,7 +15,8 @@ from factory_cdk.release import BotRelease, SectorRelease, release_as_json
 from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
-from factory_cdk.review.sides.side import SectorBot, SectorSide, StageSide
+from factory_cdk.review.resources import is_kept
+from factory_cdk.review.sides.side import SectorBot, SectorSide, StackSide, StageSide
 from factory_cdk.review.values import differences, exact_differences, same
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -93,7 +96,10 @@ def _differences(
             yield Difference(what, was, now, Effect.REPLACE, _ELSEWHERE, new.line)
     yield from _of_bots(old, new)
     yield from _of_queue_regions(before, after, old, new)
-    yield from _of_resources(before, after, old, new, () if moved else changes)
+    if moved:
+        yield from _of_replaced(before, after, old, new)
+    else:
+        yield from _of_resources(before, after, old, new, changes)
 
 
 def _summary(sector: SectorSide | None) -> Json:
@@ -109,11 +115,17 @@ def _of_bots(old: SectorSide, new: SectorSide) -> Iterator[Difference]:
         if was is None or now is None:
             said = "the bot runs here, too" if was is None else "the bot no longer runs here"
             yield Difference(f"bots.{name}", _queue(was), _queue(now), why=said, line=new.line)
-        elif was != now:
+        elif not same_bot(was, now):
             yield from _of_bot(name, was, now, new.line)
     order = list(old.bots), list(new.bots)
     if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
         yield Difference("bots", *order, why="their order in the release", line=new.line)
+
+
+def same_bot(was: SectorBot, now: SectorBot) -> bool:
+    """Whether a bot runs alike on both sides. What plans may give as any JSON is compared as JSON: True equals 1."""
+    given = (canonical_json([bot.config, bot.release.arguments.meta]) for bot in (was, now))
+    return was == now and len({*given}) == 1
 
 
 def _of_queue_regions(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
@@ -138,11 +150,7 @@ def _queue(bot: SectorBot | None) -> Json:
 def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iterator[Difference]:
     prefix = f"bots.{name}"
     old, new = _said(was.release), _said(now.release)
-    code = {key: (old.get(key), new.get(key)) for key in _CODE_KEYS if not same(old.get(key), new.get(key))}
-    if code:
-        yield Difference(
-            f"{prefix}.code", was.release.digest[:12], now.release.digest[:12], why=_code_reason(code), line=line
-        )
+    yield from _of_code(prefix, was.release, now.release, old, new, line)
     for key in dict.fromkeys((*old, *new)):
         if key in _CODE_KEYS or key in ("config", "secrets"):
             continue
@@ -161,13 +169,47 @@ def _of_bot(name: str, was: SectorBot, now: SectorBot, line: int | None) -> Iter
             yield Difference(where, one, other, why=why, line=line)
     for where, one, other in exact_differences(was.config, now.config, f"config.{name}"):
         yield Difference(where, one, other, why="its workers restart with it", line=line)
-    for where, one, other in differences(secret_sources(was), secret_sources(now), f"secrets.{name}"):
+    for where, one, other in differences(_sources(was.release), _sources(now.release), f"secrets.{name}"):
         yield Difference(where, one, other, why="where its value comes from", line=line)
 
 
-def secret_sources(bot: SectorBot | None) -> dict[str, str]:
-    """Where the values of a bot's secrets come from, in words, by their names."""
-    return {key: _source(value) for key, value in bot.release.secrets.items()} if bot else {}
+def _of_code(
+    prefix: str, was: BotRelease, now: BotRelease, old: Mapping[str, Json], new: Mapping[str, Json], line: int | None
+) -> Iterator[Difference]:
+    changed = {key for key in _CODE_KEYS if not same(old.get(key), new.get(key))}
+    other_code = was.digest != now.digest
+    if other_code or "requirements" in changed:
+        before, after = (was.digest, now.digest) if other_code else (was.requirements, now.requirements)
+        yield Difference(f"{prefix}.code", _short(before), _short(after), why=_code_reason(changed), line=line)
+    layouts = layout_as_json(was.layout), layout_as_json(now.layout)
+    for where, one, other in exact_differences(*layouts, f"{prefix}.layout"):
+        if not other_code or where.endswith(".index_options"):  # other code mostly has another layout, too
+            yield Difference(where, one, other, why="where its modules and its packages are looked for", line=line)
+    if was.archive_sha256 != now.archive_sha256 and not other_code:
+        archives = _short(was.archive_sha256), _short(now.archive_sha256)
+        yield Difference(f"{prefix}.archive", *archives, why="another archive for the same code", line=line)
+
+
+def _short(digest: str | None) -> str | None:
+    return digest[:12] if digest else None
+
+
+def secret_changes(was: SectorBot | None, now: SectorBot | None) -> Iterator[tuple[str, str | None, str | None]]:
+    """The secrets of a bot that differ: the name, and in words where its value comes from on either side (None: it is
+    no secret there). Where both sides know it, that is where `build` takes it from, which on AWS no release says.
+    """
+    olds, news = (_sources(bot.release) if bot else {} for bot in (was, now))
+    for name in dict.fromkeys((*olds, *news)):
+        first, second = (bot.origins.get(name) if bot and bot.origins is not None else None for bot in (was, now))
+        if first is not None and second is not None and first != second:
+            yield name, _source(first), _source(second)
+        elif olds.get(name) != news.get(name):
+            yield name, olds.get(name), news.get(name)
+
+
+def _sources(release: BotRelease) -> dict[str, str]:
+    """Where a release finds the values of a bot's secrets, in words, by their names."""
+    return {name: _source(reference) for name, reference in release.secrets.items()}
 
 
 def _said(release: BotRelease) -> dict[str, Json]:
@@ -175,8 +217,8 @@ def _said(release: BotRelease) -> dict[str, Json]:
     return dict(whole["bots"][release.name])
 
 
-def _code_reason(changed: Mapping[str, object]) -> str:
-    if set(changed) == {"requirements"}:
+def _code_reason(changed: Set[str]) -> str:
+    if changed == {"requirements"}:
         return "its locked requirements differ"
     return "its code differs" if "requirements" not in changed else "its code and its locked requirements differ"
 
@@ -186,11 +228,12 @@ def _successors(value: Json) -> Json:
 
 
 def _source(reference: SecretReference) -> str:
+    key = f", key {reference.key}" if reference.key else ""
     if reference.secret is not None:
-        return f"secret {reference.secret}" + (f", key {reference.key}" if reference.key else "")
+        return f"secret {reference.secret}{key}"
     if reference.env is not None:
         return f"variable {reference.env}"
-    return f"profile {reference.profile}" if reference.profile is not None else "filled in when it is built"
+    return f"profile {reference.profile}{key}" if reference.profile is not None else "filled in when it is built"
 
 
 def _of_resources(
@@ -227,6 +270,31 @@ def _of_resources(
         yield Difference(f"tags.{tag}", one, other, why="changed without interruption", line=new.line)
 
 
+def _of_replaced(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
+    """What the plan says otherwise of the instance and the alarm of a sector that moves: it is not only moved."""
+    was_in, now_in = before.stacks.get(old.stack or ""), after.stacks.get(new.stack or "")
+    if was_in is None or now_in is None:
+        return
+    for type_, kind, prefix in ((INSTANCE, "instance", ""), (ALARM, "alarm", "alarm.")):
+        was, now = (_of_type(type_, stack, new.name) for stack in (was_in, now_in))
+        why = f"the {kind} that takes its place has this"
+        if was is None or now is None:
+            if was is not now:
+                yield _whole(kind, was, now, new.line)
+            continue
+        for key in dict.fromkeys((*was.properties, *now.properties)):
+            if key == "Tags":
+                for tag, one, other in _tags(was, now):
+                    yield Difference(f"tags.{tag}", one, other, why=why, line=new.line)
+            elif key not in ("UserData", "IamInstanceProfile"):
+                for path, one, other in differences(was.properties.get(key), now.properties.get(key), key):
+                    yield Difference(f"{prefix}{path}", one, other, why=why, line=new.line)
+
+
+def _of_type(type_: str, stack: StackSide, sector: str) -> Resource | None:
+    return next((one for one in stack.resources.values() if one.type == type_ and one.sector == sector), None)
+
+
 def _of_property(kind: str, key: str, was: Resource, now: Resource, line: int | None) -> Iterator[Difference]:
     if (was.type == ROLE and key == "Policies") or (was.type == _PARAMETER and key == "Value"):
         return  # access.py says it in words; the values are those of bots
@@ -240,7 +308,8 @@ def _of_property(kind: str, key: str, was: Resource, now: Resource, line: int | 
 
 
 def _whole(kind: str, was: Resource | None, now: Resource | None, line: int | None) -> Difference:
-    return Difference(kind, _named(was), _named(now), why="it is new" if was is None else "it is deleted", line=line)
+    gone = "it stays on AWS, outside of the stack" if was is not None and is_kept(was) else "it is deleted"
+    return Difference(kind, _named(was), _named(now), why="it is new" if was is None else gone, line=line)
 
 
 def _named(resource: Resource | None) -> Json:

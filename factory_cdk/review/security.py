@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from factory_cdk.design.model import Resource
+from factory_cdk.design.sector import DOES_ACT
 from factory_cdk.plan.model import Json
 from factory_cdk.review.behaviour import INSTANCE
 from factory_cdk.review.model import SecurityReport
-from factory_cdk.review.sectors import secret_sources
+from factory_cdk.review.sectors import ALARM, secret_changes
 from factory_cdk.review.sides.side import SectorSide, StageSide
 
 
@@ -19,22 +20,24 @@ def security_reports(before: StageSide | None, after: StageSide | None) -> tuple
     found: list[SecurityReport] = []
     for name, sector in after.sectors.items() if after else ():
         old = before.sectors.get(name) if before else None
-        found += _of_instance(name, _instance(before, old), _instance(after, sector))
+        instances = (_of_sector(INSTANCE, *side) for side in ((before, old), (after, sector)))
+        found += _of_instance(name, *instances)
+        found += _of_alarm(name, *(_of_sector(ALARM, *side) for side in ((before, old), (after, sector))))
         found += _of_secrets(name, old, sector)
     found += _of_stacks(before, after)
     return tuple(found)
 
 
-def _instance(stage: StageSide | None, sector: SectorSide | None) -> Resource | None:
+def _of_sector(type_: str, stage: StageSide | None, sector: SectorSide | None) -> Resource | None:
     stack = stage.stacks.get(sector.stack or "") if stage and sector else None
     if stack is None or sector is None:
         return None
-    return next((one for one in stack.resources.values() if one.type == INSTANCE and one.sector == sector.name), None)
+    return next((one for one in stack.resources.values() if one.type == type_ and one.sector == sector.name), None)
 
 
 def instance_properties(stage: StageSide | None, sector: SectorSide | None) -> Mapping[str, Json] | None:
     """The properties of an aws sector's instance; None where there is none."""
-    instance = _instance(stage, sector)
+    instance = _of_sector(INSTANCE, stage, sector)
     return instance.properties if instance else None
 
 
@@ -70,13 +73,29 @@ def _of_instance(name: str, was: Resource | None, now: Resource | None) -> Itera
         yield SecurityReport(name, "protection", text, worse=not on)
 
 
+def _of_alarm(name: str, was: Resource | None, now: Resource | None) -> Iterator[SecurityReport]:
+    """An alarm that stops or terminates an idle instance keeps it from costing money for ever."""
+    if was is None or not _acts(was) or (now is not None and _acts(now)):
+        return
+    text = "its alarm does nothing any more" if now is not None else "no alarm watches its instance any more"
+    yield SecurityReport(name, "protection", text, worse=True)
+
+
+def _acts(alarm: Resource) -> bool:
+    """Whether an alarm is meant to act: the template has the actions of all off, and the instance turns them on."""
+    tags = {one.get("Key"): one.get("Value") for one in alarm.properties.get("Tags", ())}
+    return tags.get(DOES_ACT) != "false" and bool(alarm.properties.get("AlarmActions"))
+
+
 def _of_metadata(name: str, old: Json, new: Json) -> Iterator[SecurityReport]:
     for option, safe, text in (
         ("HttpTokens", "required", "the metadata service answers without a token (IMDSv1)"),
         ("HttpEndpoint", "disabled", "the metadata service is on"),
     ):
         was, now = (side.get(option) if isinstance(side, Mapping) else None for side in (old, new))
-        if old and was != now:
+        if not old:  # a new instance is held against what it has where the plan says nothing
+            was = "required" if option == "HttpTokens" else now
+        if was != now:
             worse = was == safe
             yield SecurityReport(name, "metadata", text if worse else f"no longer: {text}", worse=worse)
 
@@ -84,19 +103,18 @@ def _of_metadata(name: str, old: Json, new: Json) -> Iterator[SecurityReport]:
 def _of_secrets(name: str, old: SectorSide | None, new: SectorSide) -> Iterator[SecurityReport]:
     for bot, now in new.bots.items():
         was = old.bots.get(bot) if old else None
-        olds, news = secret_sources(was), secret_sources(now)
-        for secret in dict.fromkeys((*olds, *news)):
+        for secret, before, after in secret_changes(was, now):
             here = f"the secret {secret} of {bot}"
-            if secret not in olds:
+            if before is None:
                 in_clear = was is not None and secret in was.config
-                text = f"{here} was a config value until now" if in_clear else f"{here} is new ({news[secret]})"
+                text = f"{here} was a config value until now" if in_clear else f"{here} is new ({after})"
                 yield SecurityReport(name, "secret", text, worse=False)
-            elif secret not in news:
+            elif after is None:
                 in_clear = secret in now.config
                 text = f"{here} becomes a config value, in the clear" if in_clear else f"{here} is no longer used"
                 yield SecurityReport(name, "secret", text, worse=in_clear)
-            elif olds[secret] != news[secret]:
-                text = f"{here} comes from another place: {olds[secret]} until now, {news[secret]} afterwards"
+            else:
+                text = f"{here} comes from another place: {before} until now, {after} afterwards"
                 yield SecurityReport(name, "secret", text, worse=False)
 
 

@@ -26,15 +26,21 @@ def differences(before: Json, after: Json, path: str = "") -> Iterator[tuple[str
 
 
 def exact_differences(before: Json, after: Json, path: str) -> Iterator[tuple[str, Json, Json]]:
-    """As `differences`, of values that programs get as JSON: `5` is not `"5"` there, and lists have an order."""
+    """As `differences`, of values that programs get as JSON: `5` is not `"5"` there, lists have an order, and a null
+    that is there, as the text `null`, is not the same as none.
+    """
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys((*before, *after)):
             if key in before and key in after:
                 yield from exact_differences(before[key], after[key], f"{path}.{key}")
             else:
-                yield f"{path}.{key}", before.get(key), after.get(key)
+                yield f"{path}.{key}", _given(before, key), _given(after, key)
     elif canonical_json(before) != canonical_json(after):
         yield path, before, after
+
+
+def _given(values: Mapping[str, Json], key: str) -> Json:
+    return "null" if key in values and values[key] is None else values.get(key)
 
 
 def same(before: Json, after: Json) -> bool:

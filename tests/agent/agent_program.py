@@ -1,6 +1,7 @@
 """The agent with its times scaled, and, unless ON_AWS is set, its queues on this disk: run by agent_works.py.
 
-Bots have users of their own where OWN_USERS is set: else those who run the tests need not be root.
+Bots have users of their own where OWN_USERS is set: else those who run the tests need not be root. LEASE is the longest
+lease in seconds where queues are on AWS.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def on_this_disk(_: InstalledRelease) -> Location:
 def options() -> AgentOptions:
     own_users = bool(os.environ.get("OWN_USERS"))
     if os.environ.get("ON_AWS"):
-        return AgentOptions(locate=queue_location, every=0.2, own_users=own_users)
+        timings = Timings(lease_most=float(os.environ.get("LEASE", "60")))
+        return AgentOptions(locate=queue_location, timings=timings, every=0.2, own_users=own_users)
     return AgentOptions(locate=on_this_disk, timings=QUICK, every=0.2, own_users=own_users)
 
 

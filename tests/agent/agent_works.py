@@ -36,7 +36,7 @@ INDEX_CLOSED = {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull}
 
 @dataclass
 class Instance:
-    """The instance of sector `here` of a stage of the factory `agents`; its files are in `root`."""
+    """The instance of a sector of a stage of the factory `agents`; its files are in `root`."""
 
     aws: Emulator
     metadata: MetadataServer
@@ -49,6 +49,8 @@ class Instance:
     command: list[str] = field(default_factory=lambda: [sys.executable, str(PROGRAM)])
     programs: Path = Path(sys.executable).parent
     builds: int = 0
+    region: str = REGION
+    sector_name: str = SECTOR
 
     @property
     def root(self) -> Path:
@@ -60,7 +62,7 @@ class Instance:
 
     @property
     def stack(self) -> str:
-        return f"agents-{self.stage}-{REGION}"
+        return f"agents-{self.stage}-{self.region}"
 
     @property
     def path(self) -> str:
@@ -88,6 +90,16 @@ class Instance:
 
     def build(self, plan: str, *before: str) -> None:
         """Pack the plan and create its stack, or update it; does not wait, but for stacks of the kinds `before`."""
+        assembly = self.synthesize(plan)
+        for kind in before:
+            stack = f"agents-{self.stage}-{kind}"
+            self.aws.publish(assembly, stack)
+            self.aws.create(assembly, stack, REGION)
+            until(lambda: self.aws.status(stack, REGION) == "CREATE_COMPLETE")  # noqa: B023
+        self.deploy(assembly)
+
+    def synthesize(self, plan: str) -> Path:
+        """Pack the plan; the assembly of its stage."""
         resolved, report = self.pack(plan)
         self.builds += 1
         assembly = self.folder / f"cdk.out.{self.builds}"
@@ -96,52 +108,49 @@ class Instance:
         from factory_cdk.stacks.app import synthesize
 
         synthesize(design_stage(resolved, report.bundles), assembly)
-        for kind in before:
-            stack = f"agents-{self.stage}-{kind}"
-            self.aws.publish(assembly, stack)
-            self.aws.create(assembly, stack, REGION)
-            until(lambda: self.aws.status(stack, REGION) == "CREATE_COMPLETE")  # noqa: B023
+        return assembly
+
+    def deploy(self, assembly: Path) -> None:
+        """Start to create the stack of the instance, or to update it."""
         self.aws.publish(assembly, self.stack)
-        if self.builds == 1:
-            self.aws.create(assembly, self.stack, REGION)
+        if self.root.exists():
+            self.aws.update(assembly, self.stack, self.region)
+        else:
+            self.aws.create(assembly, self.stack, self.region)
             self.root.mkdir()
             (self.root / "sector.json").write_text(json.dumps(self.sector()))
-        else:
-            self.aws.client("cloudformation").update_stack(
-                StackName=self.stack,
-                TemplateBody=(assembly / f"{self.stack}.template.json").read_text(),
-                Capabilities=["CAPABILITY_NAMED_IAM"],
-            )
 
     def sector(self) -> dict[str, str]:
         return {
             "factory": "agents",
             "stage": self.stage,
-            "sector": SECTOR,
-            "region": REGION,
-            "release_parameter": f"{self.path}/{SECTOR}/release",
+            "sector": self.sector_name,
+            "region": self.region,
+            "release_parameter": f"{self.path}/{self.sector_name}/release",
             "gate_parameter": f"{self.path}/gate",
-            "parameters_path": f"{self.path}/{SECTOR}",
-            "log_group": f"{self.path}/{SECTOR}",
+            "parameters_path": f"{self.path}/{self.sector_name}",
+            "log_group": f"{self.path}/{self.sector_name}",
         }
 
     def stack_ends(self) -> str:
         """The status in which what is done to the stack ends."""
 
         def ended() -> str | None:
-            status = self.aws.status(self.stack, REGION)
+            status = self.aws.status(self.stack, self.region)
             return None if status.endswith("IN_PROGRESS") else status
 
         return until(ended)
 
     def reasons(self) -> str:
         """Why resources of the stack are in the states in which they are."""
-        events = self.aws.client("cloudformation").describe_stack_events(StackName=self.stack)["StackEvents"]
+        events = self.aws.client("cloudformation", self.region).describe_stack_events(StackName=self.stack)[
+            "StackEvents"
+        ]
         return "\n".join(str(event.get("ResourceStatusReason", "")) for event in events)
 
     def gate(self, text: str | None) -> None:
         """Write the gate's parameter, or remove it."""
-        ssm = self.aws.client("ssm")
+        ssm = self.aws.client("ssm", self.region)
         if text is None:
             ssm.delete_parameter(Name=f"{self.path}/gate")
         else:
@@ -230,3 +239,19 @@ class Instance:
             self.process.terminate()
             self.process.terminate()
             self.process.wait(PATIENCE)
+
+
+def command(instance: Instance, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run factory-cdk beside the plan of `instance`, with `variables` set."""
+    environ = {
+        **os.environ,
+        **INDEX_CLOSED,
+        **instance.aws.environment,
+        "AWS_REGION": REGION,
+        "FACTORY_CDK_HOME": str(instance.folder / "home"),
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "factory_cdk", *arguments],
+        cwd=instance.folder, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_works import INDEX_CLOSED, REGION, Instance
-from patience import PATIENCE, until
+from agent_works import REGION, Instance, command
+from patience import until
 
 from factory_cdk.agent.status import PARTITION, SORT
 from factory_cdk.design.naming import Names
@@ -50,21 +47,6 @@ def note(words):
         file.write(" ".join(words) + "\\n")
     return len(words)
 """
-
-
-def command(instance: Instance, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environ = {
-        **os.environ,
-        **INDEX_CLOSED,
-        **instance.aws.environment,
-        "AWS_REGION": REGION,
-        "FACTORY_CDK_HOME": str(instance.folder / "home"),
-        **variables,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "factory_cdk", *arguments],
-        cwd=instance.folder, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
 
 
 def workers(instance: Instance, stage: tuple[str, ...]) -> list[dict[str, Any]]:

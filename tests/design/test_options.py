@@ -267,3 +267,14 @@ def test_stacks_that_the_design_has_no_more_are_found_by_their_tags_the_queues_l
     foreign = ExistingStack("works-dev-eu-west-3", "eu-west-3", {})
     assert stale_stacks(design, [queues, *own, other, foreign, moved]) == (moved, queues)
     assert stale_stacks(design, own) == ()
+
+
+@pytest.mark.parametrize(("said", "told"), [("true", True), (False, False), ("false", False)])
+def test_an_alarm_that_shall_not_act_is_not_turned_on(said: Any, told: bool, tmp_path: Path) -> None:
+    alarm = {
+        "MetricName": "CPUUtilization", "Namespace": "AWS/EC2", "Statistic": "Average", "Period": 300,
+        "ComparisonOperator": "LessThanThreshold", "EvaluationPeriods": 1, "Threshold": 5, "ActionsEnabled": said,
+    }  # fmt: skip
+    design = design_of(tmp_path, {"box": aws_sector("a", alarm="idle")}, alarms={"idle": alarm})
+    assert one(design, "CloudWatch::Alarm").properties["ActionsEnabled"] is False
+    assert ("alarm" in release(design)) is told

@@ -14,11 +14,11 @@ from factory_cdk.bundle import Bundle, Layout
 from factory_cdk.compile import compile_stage
 from factory_cdk.design.model import BotDesign, SectorDesign, StageDesign
 from factory_cdk.design.naming import Names
-from factory_cdk.design.release import content_asset, manifest, sector_release
+from factory_cdk.design.release import manifest, runner_assets, sector_release
 from factory_cdk.install.pool_specs import pool_spec
 from factory_cdk.install.runtime import bot_runtime
 from factory_cdk.plan.load import read_plan
-from factory_cdk.plan.model import SecretReference, SectorType
+from factory_cdk.plan.model import Platform, SecretReference, SectorType
 from factory_cdk.release import SectorRelease, release_from_json
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec, spec_as_json, spec_from_json
 
@@ -117,7 +117,8 @@ def released(design: StageDesign, sector: SectorDesign) -> tuple[SectorRelease, 
     """
     if sector.type is SectorType.LOCAL:
         mine = sector_release(Names(design.factory, design.stage), sector.name, sector.bots, aws=False)
-        text = json.dumps(manifest(mine, content_asset("install", ".sh"), routes=None))
+        assets = runner_assets(Platform.LINUX)
+        text = json.dumps(manifest(mine, assets, routes=None, logs=None, availability=None))
         return release_from_json(json.loads(text)), {one.name: one.config for one in sector.bots}
     stack = next(stack for stack in design.stacks if stack.name == sector.stack)
     (text,) = (asset.content or "" for asset in stack.assets if asset.sha256 == sector.release)
@@ -149,7 +150,7 @@ def test_the_manifest_of_a_sector_gives_the_specs_that_its_design_gives(tmp_path
     assert (everything.arguments.timeout, everything.arguments.max_attempts, everything.processes) == (1.5, 7, 3)
     assert everything.variables["MOOD"] == "loud" and everything.variables["DEEP"] == '{"a": ["{{x}}", null]}'
     assert everything.secrets == {
-        "TOKEN": SecretReference(secret="factory-cdk/every/cloud/one/solve", key="TOKEN"),
+        "TOKEN": SecretReference(secret="factory-cdk/every/cloud/one/6af7b7d0", key="TOKEN"),
         "OTHER": SecretReference(secret="prod/token", key="k"),
         "WHOLE": SecretReference(secret="prod/whole"),
     }

@@ -94,7 +94,7 @@ INSTANCE: Mapping[str, tuple[str, str, Any]] = {
     "PlacementGroupName": (BOX, REPLACED, "near"),
     "PrivateDnsNameOptions": (BOX, RESTARTED, {"HostnameType": "resource-name"}),
     "PrivateIpAddress": (BOX, REPLACED, "10.0.0.7"),
-    "PropagateTagsToVolumeOnCreation": (BOX, CHANGED, True),
+    "PropagateTagsToVolumeOnCreation": (BOX, CHANGED, False),
     "RamdiskId": (BOX, RESTARTED, "ari-0123456789abcdef0"),
     "SecurityGroupIds": (BOX, CHANGED, GROUPS),
     "SecurityGroups": (FAR, REPLACED, ["open"]),
@@ -371,8 +371,8 @@ def _values() -> Iterator[PlanChange]:
     )
     yield _of_box("secret added", CHANGED, put("bots first secrets", ["TOKEN", "KEY"]), fast=True)
     yield _of_box("secret gone", CHANGED, drop("bots first secrets"), fast=True)
-    # The template is the same; what `build` writes into the secret is not a part of it.
-    yield _of_box("secret from a variable", UNCHANGED, put("bots first secrets", {"TOKEN": {"env": "OTHER"}}))
+    # Another set of values is another secret, made empty; the old one stays as it is.
+    yield _of_box("secret from a variable", CHANGED, put("bots first secrets", {"TOKEN": {"env": "OTHER"}}))
     yield _of_box(
         "secret that exists", CHANGED, put("bots first secrets", {"TOKEN": {"secret": "prod/token"}}), fast=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,23 @@ def test_an_upgrade_of_factory_cdk_is_told(synthesized: Path, tmp_path: Path) ->
     assert sector(found).verdict is Verdict.UNCHANGED
 
 
+def test_a_queue_that_its_template_does_not_keep_is_deleted_with_its_jobs(synthesized: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(synthesized / "cdk.out", old)
+    for file in old.glob("*.template.json"):
+        template = json.loads(file.read_text())
+        for resource in template["Resources"].values():
+            resource.pop("DeletionPolicy", None)
+        file.write_text(json.dumps(template))
+    plan = json.loads((synthesized / "plan.json").read_text())
+    plan["factory"]["stages"]["prod"]["there"]["bots"]["writer"]["queue-name"] = "other"
+    found = reviewed("plan", side_of_assembly(old), side(synthesized / "plan", plan))
+    (gone,) = (one for one in stage(found).queues if one.name == "later")
+    assert gone.loses_jobs and "deleted, with the jobs" in gone.jobs
+    (kept,) = (one for one in stage(review(synthesized, lambda factory: None)).queues if one.name == "later")
+    assert kept.verdict is Verdict.UNCHANGED
+
+
 def damage(folder: Path, name: str, content: str | None) -> None:
     (file,) = folder.glob(name)
     if content is None:
@@ -120,6 +138,8 @@ def damage(folder: Path, name: str, content: str | None) -> None:
             '{"artifacts": {"a": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "../../x"}}}}',
         ),
         ("manifest.json", '{"artifacts": {}}'),
+        ("manifest.json", '{"artifacts": {"a": []}}'),
+        ("manifest.json", '{"artifacts": {"a": {"type": "aws:cloudformation:stack", "properties": []}}}'),
         ("mill-prod-queues.template.json", None),
         ("mill-prod-queues.template.json", "[" * 100_000),
         ("mill-prod-eu-west-2.template.json", '{"Metadata": {"factory-cdk": {"stage": "prod"}}}'),
@@ -135,6 +155,12 @@ def test_what_is_no_assembly_is_refused(name: str, content: str | None, synthesi
     with pytest.raises(FactoryError) as refused:
         side_of_assembly(tmp_path / "cdk.out").stage("prod")
     assert refused.value.remedy
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(FactoryError, match="is not a file"):
+        side_of_assembly(tmp_path)
 
 
 def test_a_manifest_of_a_release_that_is_not_there_is_refused(synthesized: Path, tmp_path: Path) -> None:

@@ -129,6 +129,17 @@ def test_a_ref_that_names_no_commit_here_is_refused_with_the_remedy(ref: str, ch
     assert "git fetch" in (refused.value.remedy or "")
 
 
+def test_what_is_fetched_is_not_yet_known_by_its_name(checkout: Checkout) -> None:
+    """A clone of one branch has another one as FETCH_HEAD alone."""
+    checkout.save(base())
+    checkout.commit()
+    for ref, remedy in (("release/2", "`git fetch origin release/2`, then `--against FETCH_HEAD`"),
+                        ("HEAD~7", "`git fetch --unshallow`")):  # fmt: skip
+        with pytest.raises(FactoryError) as refused:
+            checkout.review(ref)
+        assert remedy in (refused.value.remedy or "")
+
+
 def test_a_plan_in_no_repository_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path, base())
     with (

@@ -35,7 +35,7 @@ CASES: list[tuple[str, Change, set[str]]] = [
     ("smaller", lambda factory: box(factory)["parameters"].update(InstanceType="t3.nano"), set()),
     ("unpriced", lambda factory: box(factory)["parameters"].update(InstanceType="t3.colossal"), {"cost"}),
     ("queue", lambda factory: box(factory)["bots"]["reader"].update({"queue-name": "in"}), {"delete", "iam"}),
-    ("secret", lambda factory: factory["bots"]["reader"].update(secrets=[]), {"delete", "secret"}),
+    ("secret", lambda factory: factory["bots"]["reader"].update(secrets=[]), {"secret"}),
     ("gone", gone, {"delete", "replace"}),
     ("key", lambda factory: box(factory)["parameters"].update(KeyName="x"), {"replace", "public"}),
     (

@@ -202,6 +202,7 @@ CHANGES = (
             "visibility-timeout": 120,
             "batch": 2,
             "python": "3.12",
+            "aws-credentials": True,
             "config": {"LEVEL": "debug"},
             "secrets": {"KEY": None},
         }.items()

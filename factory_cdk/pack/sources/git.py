@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +34,11 @@ _HARDENED = (
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
+    "log.showSignature=false",
 )
+_TREES_ALONE = "safe.bareRepository=explicit"
+"""A folder of a work tree that looks like a bare repository is none: its config would be that of whoever wrote it."""
+
 _ABOUT_ANOTHER_REPOSITORY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_NO_REPLACE_OBJECTS",
@@ -55,6 +59,18 @@ class Git:
     stop: threading.Event
     logs: Path | None = None
     """The folder for all that it prints when it fails, see `failures`."""
+    settings: tuple[str, ...] = _HARDENED
+    """The configuration that is laid over the user's and the repository's."""
+
+    def here(self) -> Git:
+        """The same git, which fetches nothing, not even what a partial clone lacks."""
+        return replace(self, env={**self.env, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"})
+
+    def in_work_tree(self) -> Git:
+        """The same git for folders of a work tree, whose files anybody may have written: it fetches nothing, and only
+        `.git` is a repository there.
+        """
+        return replace(self.here(), settings=(*self.settings, _TREES_ALONE))
 
     def failure(self, output: Output, doing: str, url: str) -> FactoryError:
         """The FactoryError for what git printed when `doing` something with `url` failed."""
@@ -71,7 +87,7 @@ class Git:
         into: IO[bytes] | None = None,
     ) -> Output:
         """Run `git …` in `cwd` and return what it said, whatever its exit code; see `command.run`."""
-        config = [part for setting in _HARDENED for part in ("-c", setting)]
+        config = [part for setting in self.settings for part in ("-c", setting)]
         return run(
             ["git", *config, *arguments],
             cwd=cwd, env=self.env, stop=self.stop, stdin=stdin, on_percent=on_percent, most=most, into=into,

@@ -19,7 +19,7 @@ def version_of_folder(git: Git, folder: Path) -> str | None:
 
     Changes that are not committed do not count: they would give the same code another version every day.
     """
-    return _version(git, folder, "HEAD")
+    return _version(git.in_work_tree(), folder, "HEAD")
 
 
 def version_of_commit(

@@ -98,4 +98,6 @@ def _files(bot: BotReport) -> Iterator[Line]:
 
 
 def _dependency(found: Dependency) -> tuple[Line, ...]:
+    if found.before is not None and found.before == found.after:
+        return ((Value(found.name),), (Value(found.change),), (Value(found.before), ", other files"))
     return ((Value(found.name),), (Value(found.change),), change(found.before, found.after))

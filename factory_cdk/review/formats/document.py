@@ -21,13 +21,13 @@ def document(report: Report) -> list[Block]:
     if nothing_changes(report):
         return [unchanged(report)]
     blocks = list(head(report))
+    if report.notes:  # what was not compared, before what was
+        blocks.append(Bullets(tuple((Said(note),) for note in report.notes), "Notes"))
     told = [stage for stage in report.stages if stage.differs or stage.problems or stage.hazards]
     for stage in most_severe_first(told):
         if len(report.stages) > 1:
             blocks.append(Heading(2, ("Stage ", Value(stage.name))))
         blocks += _stage(stage)
-    if report.notes:
-        blocks.append(Bullets(tuple((Said(note),) for note in report.notes), "Notes"))
     blocks.append(Paragraph((f"factory_cdk {report.version}, from the plans alone: AWS was not asked",)))
     return blocks
 

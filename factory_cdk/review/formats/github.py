@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from factory_cdk.review.formats.grouping import SectorGroup, alike, sector_groups
-from factory_cdk.review.formats.values import as_value, counted, shortened
+from factory_cdk.review.formats.values import as_values, counted, shortened
 from factory_cdk.review.model import Difference, QueueReport, Report, Verdict
 from factory_cdk.workflow_commands import annotation
 
@@ -78,8 +78,10 @@ def _names(found: tuple[str, ...] | list[str]) -> str:
 
 
 def _difference(found: Difference) -> str:
+    texts = as_values(found.before, found.after)
     before, after = (
-        "none" if one is None else shortened(as_value(one), _LONGEST) for one in (found.before, found.after)
+        "none" if value is None else shortened(text, _LONGEST)
+        for value, text in zip((found.before, found.after), texts, strict=True)
     )
     values = f" {before} → {after}" if found.before is not None or found.after is not None else ""
     return f"{found.what}{values}{f' ({found.why})' if found.why else ''}"

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from factory_cdk.review.formats.values import as_value
+from factory_cdk.review.formats.values import as_values
 from factory_cdk.review.model import FORMAT, Difference, LimitReport, Report, StageReport, WorkflowReport
 
 
@@ -51,7 +51,9 @@ def _derived(value: Any) -> dict[str, Any]:
 
 def sentence(found: Difference) -> str:
     """A difference in one sentence, its values whole."""
-    before = "none" if found.before is None else as_value(found.before)
-    after = "none" if found.after is None else as_value(found.after)
+    texts = as_values(found.before, found.after)
+    before, after = (
+        "none" if one is None else text for one, text in zip((found.before, found.after), texts, strict=True)
+    )
     values = f": {before} → {after}" if found.before is not None or found.after is not None else ""
     return f"{found.what}{values} ({found.why or found.effect})"

@@ -22,7 +22,7 @@ def money_blocks(stage: StageReport) -> Iterator[Block]:
     if cost is None:
         return
     changed = [one for one in stage.sectors if one.cost_before != one.cost_after]
-    if not changed and not cost.notes and not cost.unknown and cost.before == cost.after:
+    if not changed and not cost.unknown and cost.before == cost.after:
         return
     rows = [_row(same) for same in alike(changed, _key)]
     blocks: list[Bullets | Table] = []

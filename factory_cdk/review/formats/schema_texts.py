@@ -15,7 +15,7 @@ DEFINED = {
     "SecurityReport": "A change in what is open, secret or encrypted.",
     "LimitReport": "How near a stack or sector is to a limit.",
     "WorkflowReport": "The stage's workflow before and after.",
-    "CostReport": "US dollars a month of the stage, as far as prices are known.",
+    "CostReport": "US dollars a month of the stage, without sectors whose instance has no known price on one side.",
     "Cost": "US dollars a month of one version of a sector.",
     "Difference": "One thing that differs.",
     "ResourceChange": "What CloudFormation will do to one resource, in the words of its change sets.",
@@ -164,6 +164,7 @@ PROPERTIES = {
         "properties": "The top-level properties that differ.",
         "references": "Those of them that differ, or may, only because they refer to a resource that changes.",
         "sector": "The plan's sector; null for a queue.",
+        "kept": "Whether one that is removed stays on AWS, outside of the stack.",
     },
     "Commit": {
         "id": "Its id in hex.",

@@ -20,6 +20,12 @@ def as_value(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def as_values(before: Json, after: Json) -> tuple[str, str]:
+    """Two values that differ, so that they look different: the number 1 and the text `"1"`."""
+    old, new = as_value(before), as_value(after)
+    return (json.dumps(before), json.dumps(after)) if old == new and type(before) is not type(after) else (old, new)
+
+
 def shortened(text: str, most: int = LONGEST_VALUE) -> str:
     """`text`, its middle left out where it is longer than `most`."""
     if len(text) <= most:
@@ -36,7 +42,7 @@ def change(before: Json, after: Json, most: int = LONGEST_VALUE) -> Line:
         return ("none → ", Value(shortened(as_value(after), most)))
     if after is None:
         return (Value(shortened(as_value(before), most)), " → none")
-    old, new = _shortened_pair(as_value(before), as_value(after), most)
+    old, new = _shortened_pair(*as_values(before, after), most)
     return (Value(old), " → ", Value(new))
 
 

@@ -15,6 +15,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.model import Json
 from factory_cdk.plan.names import logical
 from factory_cdk.release import SectorRelease, release_from_json
+from factory_cdk.review.resources import is_kept
 from factory_cdk.review.sides.side import CodeSide, PlanSide, QueueSide, SectorBot, SectorSide, StackSide, StageSide
 
 MOST_BYTES = 64 * 1024**2
@@ -64,8 +65,9 @@ def side_of_assembly(folder: Path) -> PlanSide:
 
 def _stacks(folder: Path) -> Iterator[_Stack]:
     manifest = _read(folder / "manifest.json", folder)
-    for name, artifact in _mapping(manifest.get("artifacts", {}), folder).items():
-        properties = artifact.get("properties", {})
+    for name, said_of_it in _mapping(manifest.get("artifacts", {}), folder).items():
+        artifact = _mapping(said_of_it, folder)
+        properties = _mapping(artifact.get("properties", {}), folder)
         if artifact.get("type") == _NESTED:
             yield from _stacks(_inside(folder, properties.get("directoryName")))
         elif artifact.get("type") == _STACK:
@@ -86,6 +88,8 @@ def _inside(folder: Path, name: Json) -> Path:
 
 def _read(file: Path, folder: Path) -> Mapping[str, Any]:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise FactoryError(f"{file} is not a file", _REMEDY)
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
     except OSError as error:
@@ -185,8 +189,9 @@ class _Reading:
         for stack in self.stacks:
             by_name = {one.properties.get("QueueName"): one for one in sides[stack.name].resources.values()}
             for said in stack.said.get("queues", ()):
-                visibility = int(by_name[said["queue"]].properties["VisibilityTimeout"])
-                yield said["name"], QueueSide(said["name"], said["queue"], visibility, stack.name)
+                queue = by_name[said["queue"]]
+                visibility = int(queue.properties["VisibilityTimeout"])
+                yield said["name"], QueueSide(said["name"], said["queue"], visibility, stack.name, is_kept(queue))
 
     def _code(self, sectors: Mapping[str, SectorSide]) -> dict[str, CodeSide]:
         described = {said["bot"]: said for stack in self.stacks for said in stack.said.get("bots", ())}

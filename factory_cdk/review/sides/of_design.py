@@ -16,6 +16,7 @@ from factory_cdk.pack.sources.code import code_of_folder
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan, SectorType
 from factory_cdk.plan.yaml.nodes import Node
 from factory_cdk.review.lines import lines_of
+from factory_cdk.review.resources import is_kept
 from factory_cdk.review.sides.side import CodeSide, QueueSide, SectorBot, SectorSide, StackSide, StageSide
 
 
@@ -34,13 +35,16 @@ def side_of_design(
         for bot in sector.bots
         for successor in bot.successors
     }
+    kept = {one.properties.get("QueueName") for stack in design.stacks for one in stack.resources if is_kept(one)}
     return StageSide(
         name=design.stage,
         factory=design.factory,
         version=design.version,
         sectors={sector.name: _sector(names, sector, lines.get(sector.name)) for sector in design.sectors},
         queues={
-            queue.name: QueueSide(queue.name, queue.physical_name, queue.visibility_timeout, queue.stack)
+            queue.name: QueueSide(
+                queue.name, queue.physical_name, queue.visibility_timeout, queue.stack, queue.physical_name in kept
+            )
             for queue in design.queues
         },
         stacks={stack.name: _stack(stack) for stack in design.stacks},
@@ -58,7 +62,10 @@ def _sector(names: Names, sector: SectorDesign, line: int | None) -> SectorSide:
     return SectorSide(
         name=sector.name,
         type=str(sector.type),
-        bots={one.name: SectorBot(one, bot.config) for one, bot in zip(release.bots, sector.bots, strict=True)},
+        bots={
+            one.name: SectorBot(one, bot.config, bot.secrets)
+            for one, bot in zip(release.bots, sector.bots, strict=True)
+        },
         platform=str(sector.platform),
         region=sector.region,
         stack=sector.stack,
@@ -91,6 +98,7 @@ def _code(bot: Bot, design: BotDesign, *, read: bool) -> CodeSide:
         commit=bundle.commit,
         requirements=bundle.requirements if bundle.packed else None,
         files=_files(bot, bundle) if read else lambda: None,
+        requirements_path=bot.requirements_path,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ from factory_cdk.plan.model import Bot, PathSource, Plan, PypiSource
 from factory_cdk.review.sides.of_plan import lines_of, plan_side
 from factory_cdk.review.sides.side import PlanSide, StageSide
 
-_ALONE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-"""Keeps git from fetching what a partial clone lacks."""
+_BRANCH = re.compile(r"(?!HEAD\b)[A-Za-z0-9][A-Za-z0-9._/-]*")
+"""What may be the name of a branch or a tag: `main~1` cannot be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,11 @@ class Repository:
         """The commit that `ref` names here. FactoryError when it names none."""
         said = self.git.say(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"], cwd=self.top)
         if said.code:
+            named = _BRANCH.fullmatch(ref)
+            fetch = f"`git fetch origin {ref}`, then `--against FETCH_HEAD`" if named else "`git fetch --unshallow`"
             raise FactoryError(
                 f"git has no commit `{ref}` here",
-                f"fetch it first (`git fetch origin {ref}`; in GitHub Actions: `fetch-depth: 0` of actions/checkout), "
+                f"fetch it first ({fetch}; in GitHub Actions: `fetch-depth: 0` of actions/checkout), "
                 "or correct --against",
             )
         return said.stdout.decode().strip()
@@ -53,8 +56,7 @@ def top_of(file: str) -> Path:
 
 def repository_of(file: str) -> Repository:
     """The repository that the plan in `file` is in. FactoryError when it is in none."""
-    git = git_with({**os.environ}, threading.Event())
-    git = Git({**git.env, **_ALONE}, git.stop)
+    git = git_with({**os.environ}, threading.Event()).in_work_tree()
     folder = Path(file).absolute().parent
     if not folder.is_dir():
         raise FactoryError(f"{folder} is not a folder", "correct --plan")

@@ -9,6 +9,7 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.compile import compile_stage, stage_bots, stage_lock
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError, Severity
+from factory_cdk.pack.lockfile import NAME as LOCK
 from factory_cdk.pack.packing import bundles_at_hand
 from factory_cdk.plan.load import Loaded, load_plan
 from factory_cdk.plan.model import Bot, PathSource, Plan
@@ -19,8 +20,14 @@ from factory_cdk.review.sides.side import PlanSide, StageSide
 
 def side_of_plan(file: str, *, cache: Path, region: str | None = None, inside: Path | None = None) -> PlanSide:
     """The plan in `file`; `region` is for aws sectors that name none, `inside` as for `plan_side`. PlanError when it is
-    refused.
+    refused; with `inside` FactoryError for a plan or plan.lock that is a link: messages show lines of both, and a plan
+    under review may point at any file.
     """
+    for one in (Path(file), Path(file).with_name(LOCK)) if inside is not None else ():
+        if one.is_symlink():
+            raise FactoryError(
+                f"{one} is a symbolic link, which a review does not follow", "name the file that it points at"
+            )
     loaded = load_plan(file)
     if loaded.plan is None:
         raise PlanError(loaded.diagnostics)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from factory_cdk.design.model import Resource
-from factory_cdk.plan.model import Json
+from factory_cdk.plan.model import Json, SecretReference
 from factory_cdk.release import BotRelease
 from factory_cdk.review.lines import LineOf
 
@@ -27,10 +27,13 @@ class StackSide:
 
 @dataclass(frozen=True, slots=True)
 class SectorBot:
-    """A bot on a sector: what its release says of it, and the values of its config."""
+    """A bot on a sector: what its release says of it, the values of its config, and where `build` takes those of its
+    secrets from as the plan says it (None: not known here; a release on AWS only names the secret that is filled).
+    """
 
     release: BotRelease
     config: Mapping[str, Json] = field(default_factory=dict)
+    origins: Mapping[str, SecretReference] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,22 @@ class SectorSide:
 @dataclass(frozen=True, slots=True)
 class QueueSide:
     """A queue by the plan's name. `physical_name` is SQS's, `visibility_timeout` in seconds, `stack` holds it (None:
-    it is in this machine's database).
+    it is in this machine's database). `kept`: it stays when its stack has it no longer.
     """
 
     name: str
     physical_name: str
     visibility_timeout: int
     stack: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSide:
     """A bot's code. `origin` is for people, `digest` names the code (`pinned`: exactly; else only what the plan says of
     the source), `requirements` are its locked lines (None: not known here). `files` gives the digests of its files by
-    their paths, or None where the code is not here; it reads them. `url` is that of a git source, without a credential.
+    their paths, or None where the code is not here; it reads them. `url` is that of a git source, without a credential,
+    `requirements_path` what the plan says.
     """
 
     name: str
@@ -74,7 +79,7 @@ class CodeSide:
     commit: str | None = None
     requirements: tuple[str, ...] | None = None
     files: Callable[[], Mapping[str, str] | None] = lambda: None
-    notes: tuple[str, ...] = ()
+    requirements_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,4 +200,4 @@ def test_another_name_of_the_factory_makes_everything_anew(tmp_path: Path) -> No
     found = stage(report(tmp_path, base(), after))
     assert [one.what for one in found.settings][:1] == ["factory"]
     assert {one.verdict for one in found.sectors if one.type == "aws"} == {Verdict.REPLACED}
-    assert all(queue.loses_jobs for queue in found.queues)
+    assert all("stays on AWS" in queue.jobs for queue in found.queues)

@@ -13,7 +13,7 @@ def queue(found: tuple[QueueReport, ...], name: str) -> QueueReport:
     return next(one for one in found if one.name == name)
 
 
-def test_a_bot_that_goes_takes_its_queue_and_the_jobs_in_it_along(tmp_path: Path) -> None:
+def test_a_bot_that_goes_leaves_its_queue_and_the_jobs_in_it_behind(tmp_path: Path) -> None:
     after = base()
     prod = after["factory"]["stages"]["prod"]
     prod["here"]["bots"] = {}
@@ -21,8 +21,8 @@ def test_a_bot_that_goes_takes_its_queue_and_the_jobs_in_it_along(tmp_path: Path
     after["factory"]["workflows"]["flow"] = ["reader"]
     found = stage(report(tmp_path, base(), after))
     gone = queue(found.queues, "writer")
-    assert gone.verdict is Verdict.REMOVED and gone.loses_jobs
-    assert "with the jobs that are in it" in gone.jobs
+    assert gone.verdict is Verdict.REMOVED and not gone.loses_jobs
+    assert "stays on AWS with the jobs that are in it" in gone.jobs
     (worker,) = (one for one in found.workers if one.bot == "writer")
     assert worker.what == "its workers end" and "no bot reads it" in worker.jobs
 
@@ -54,13 +54,13 @@ def test_a_queue_that_another_bot_reads_gives_it_the_jobs_that_wait(tmp_path: Pa
     assert found.jobs == "the jobs in it go to printer"
 
 
-def test_queues_that_move_to_another_region_lose_their_jobs(tmp_path: Path) -> None:
+def test_queues_that_move_to_another_region_leave_their_jobs_behind(tmp_path: Path) -> None:
     before, after = base(), base()
     before["factory"]["stages"]["prod"]["home_region"] = "eu-west-2"
     after["factory"]["stages"]["prod"]["home_region"] = "us-east-1"
     found = stage(report(tmp_path, before, after))
     assert {one.verdict for one in found.queues} == {Verdict.REPLACED}
-    assert all(one.loses_jobs for one in found.queues)
+    assert all("stays on AWS" in one.jobs and not one.loses_jobs for one in found.queues)
 
 
 def test_a_longer_visibility_timeout_loses_nothing(tmp_path: Path) -> None:
