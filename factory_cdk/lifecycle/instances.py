@@ -13,10 +13,11 @@ from factory_cdk.views.runners import RemoteRunner, remote_runners
 
 
 def runners_of(factory: Factory) -> list[RemoteRunner]:
-    """What the runners of the instances of `factory` said last; none for a stage without instances, which asks nobody.
-    FactoryError.
+    """What the runners of the instances of `factory` said last; none for a stage without instances or table,
+    which asks nobody. FactoryError.
     """
-    if (instances := instances_of(factory.folder)) is None:
+    instances = instances_of(factory.folder)
+    if instances is None or instances.table is None:
         return []
     from factory_cdk.agent.aws import Aws, AwsError  # noqa: PLC0415 - for stages with instances alone
     from factory_cdk.agent.status import read_items  # noqa: PLC0415

@@ -14,6 +14,7 @@ from factory_cdk.jobs.submit import Submission
 from factory_cdk.jobs.submit import submit as submit_jobs
 from factory_cdk.jobs.submit import wait as wait_for_run
 from factory_cdk.lifecycle.backend import BACKENDS, Backend, Backends
+from factory_cdk.lifecycle.instance_logs import InstanceLog, followed, merged
 from factory_cdk.lifecycle.local.preconditions import spec_of_built
 from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.results import Demolished, Left, Resumed, Stopped
@@ -22,6 +23,7 @@ from factory_cdk.queues.port import JobRecord
 from factory_cdk.state.log_folder import follow_stream, read_stream
 from factory_cdk.state.outdated import outdated
 from factory_cdk.state.runner_spec import refuse_unknown_bot
+from factory_cdk.state.stage_instances import instances_of
 from factory_cdk.state.stages import Factory, only
 from factory_cdk.state.status import runner_pid
 
@@ -155,14 +157,27 @@ def wait(home: Path, name: str, stage: str | None, run: str, timeout: float | No
 
 
 def logs(
-    home: Path, name: str, stage: str | None = None, bot: str | None = None, *, follow: bool = False
+    home: Path,
+    name: str,
+    stage: str | None = None,
+    bot: str | None = None,
+    *,
+    follow: bool = False,
+    since: float | None = None,
+    say: Say = silent,
 ) -> Iterator[str]:
     """The lines of the stage's labelled stream, of `bot` alone if given; with `follow`, those to come too, until
-    the runner is gone. FactoryError.
+    the runner is gone. Lines of instances are among them, from `since` on (seconds since the epoch); `say` gets why
+    some cannot be read. FactoryError.
     """
     factory = find(home, name, stage)
-    if bot is not None and factory.spec:
+    instances = instances_of(factory.folder)
+    if bot is not None and factory.spec and (instances is None or bot not in instances.bots):
         refuse_unknown_bot(factory.spec, bot)
+    if instances is not None:
+        log = InstanceLog(instances, bot, say)
+        yield from (followed if follow else merged)(factory, log, bot, since)
+        return
     if not follow:
         yield from read_stream(factory.folder.logs, bot)
         return

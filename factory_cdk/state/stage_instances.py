@@ -11,11 +11,15 @@ from factory_cdk.state.stage_folder import StageFolder
 
 @dataclass(frozen=True, slots=True)
 class StageInstances:
-    """The `sectors` of a stage that are on AWS, and the DynamoDB `table` of `region` into which their runners write."""
+    """The `sectors` of a stage that are on AWS and their `bots`, the DynamoDB `table` of `region` into which their
+    runners write (None: there is none), and of each sector its name, the region and the log group.
+    """
 
     region: str
-    table: str
+    table: str | None
     sectors: tuple[str, ...]
+    bots: tuple[str, ...]
+    log_groups: tuple[tuple[str, str, str], ...]
 
 
 def keep_instances(folder: StageFolder, instances: StageInstances) -> None:
@@ -24,13 +28,14 @@ def keep_instances(folder: StageFolder, instances: StageInstances) -> None:
 
 
 def instances_of(folder: StageFolder) -> StageInstances | None:
-    """Where the instances of a stage are heard of; None when it has none, or no table. FactoryError."""
+    """Where the instances of a stage are heard of; None when it has none. FactoryError."""
     said = read_json(folder.aws_instances)
     if said is None:
         return None
     try:
-        return StageInstances(said["region"], said["table"], tuple(said["sectors"]))
-    except (KeyError, TypeError) as error:
+        groups = tuple((sector, region, group) for sector, region, group in said["log_groups"])
+        return StageInstances(said["region"], said["table"], tuple(said["sectors"]), tuple(said["bots"]), groups)
+    except (KeyError, TypeError, ValueError) as error:
         raise FactoryError(
             f"{folder.aws_instances} is damaged: {error}", f"factory-cdk demolish {folder.options}, then build it again"
         ) from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,9 +43,11 @@ def cut(text):
     return text.split()
 
 def count(words):
+    print("counting", len(words))
     return [os.environ["FACTORY_SECTOR"], *words]
 
 def note(words):
+    print("noted")
     with Path("FILE").open("a") as file:
         file.write(" ".join(words) + "\\n")
     return len(words)
@@ -58,6 +63,14 @@ def workers(instance: Instance, stage: tuple[str, ...]) -> list[dict[str, Any]]:
     return found
 
 
+def logs_of_both(instance: Instance, stage: tuple[str, ...]) -> list[str] | None:
+    """The lines of `logs` once the instance's are there."""
+    shown = command(instance, "logs", *stage)
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    return lines if len([line for line in lines if "| counting" in line]) == 5 else None
+
+
 def silence(instance: Instance, name: str) -> None:
     """Have the last word of the runner of `here` be one of long ago."""
     table = Names("agents", instance.stage).table()
@@ -70,6 +83,66 @@ def silence(instance: Instance, name: str) -> None:
     said = int(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp())
     changed = {"said": {"N": str(said)}, "status": {"S": json.dumps({**status, "gate": "open"})}}
     client.put_item(TableName=table, Item={**item, **changed})
+
+
+def ps_shows_both(instance: Instance, stage: tuple[str, ...]) -> str:
+    """`ps` has the workers of both places; the instance."""
+    until(lambda: ("here", "count") in {(row["sector"], row["bot"]) for row in workers(instance, stage)})
+    rows = {(row["sector"], row["bot"]): row for row in workers(instance, stage)}
+    assert rows.keys() == {("desk", "cut"), ("desk", "note"), ("here", "count")}
+    there, here = rows["here", "count"], rows["desk", "cut"]
+    assert (there["region"], there["pid"], there["silent_since"]) == (REGION, None, None)
+    assert there["instance"]
+    assert (here["region"], here["instance"], here["silent_since"]) == (None, None, None)
+    assert there.keys() == here.keys()
+    text = command(instance, "ps", *stage).stdout.splitlines()
+    assert text[0].split("  ")[-1].strip() == "silent since"
+    assert there["instance"] in "".join(text)
+
+    unreachable = command(instance, "ps", *stage, "--format", "json", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert {row["sector"] for row in json.loads(unreachable.stdout)} == {"desk"}
+    assert "the instances of" in unreachable.stderr
+    assert "Traceback" not in unreachable.stderr
+    return str(there["instance"])
+
+
+def logs_show_both(instance: Instance, stage: tuple[str, ...]) -> None:
+    """`logs` has the lines of both places in the order of time, and those to come with `-f`."""
+    logged = until(lambda: logs_of_both(instance, stage))
+    assert [line.split(" ")[0] for line in logged] == sorted(line.split(" ")[0] for line in logged)
+    counting = [line for line in logged if line.endswith("| counting 3")]
+    assert len(counting) == 5
+    assert {line.split(" ")[1] for line in counting} == {"here/count.1"}
+    job = counting[0].split(" ")[2]
+    assert command(instance, "logs", *stage, "--job", job).stdout.splitlines() == counting[:1]
+    of_bot = command(instance, "logs", *stage, "--bot", "count", "--since", "1h", "--level", "info")
+    assert of_bot.stdout.splitlines() == counting
+    denied = command(instance, "logs", *stage, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert "desk/note" in denied.stdout
+    assert "log of sector here cannot be read" in denied.stderr
+
+    words = [sys.executable, "-m", "factory_cdk", "logs", *stage, "--bot", "count", "-f"]
+    environ = {**os.environ, **instance.aws.environment, "FACTORY_CDK_HOME": str(instance.folder / "home")}
+    with subprocess.Popen(words, env=environ, text=True, stdout=subprocess.PIPE) as following:
+        try:
+            assert following.stdout is not None
+            assert [following.stdout.readline().rstrip("\n") for _ in counting] == counting
+            command(instance, "submit", *stage, "--bot", "cut", "--payload", '"a b c d"')
+            assert following.stdout.readline().endswith("| counting 4\n")
+        finally:
+            following.kill()
+
+
+def an_ended_instance_is_told(instance: Instance, stage: tuple[str, ...], name: str) -> None:
+    """`ps` and `info` say that the instance `name` has stopped answering."""
+    instance.end()
+    silence(instance, name)
+    (there,) = [row for row in workers(instance, stage) if row["sector"] == "here"]
+    assert (there["state"], there["silent_since"]) == ("stopped answering", "2026-01-02T03:04:05.000Z")
+    shown = command(instance, "info", *stage, "--format", "json")
+    (runner,) = json.loads(shown.stdout)["instances"]
+    assert (runner["sector"], runner["state"]) == ("here", "stopped answering")
+    assert "stopped answering" in command(instance, "info", *stage).stdout
 
 
 @pytest.mark.slow
@@ -94,31 +167,9 @@ def test_jobs_go_from_here_to_an_instance_and_back(
             assert sent.returncode == 0, sent.stderr
         until(lambda: done.exists() and len(done.read_text().splitlines()) >= 5)
         assert sorted(done.read_text().splitlines()) == [f"here a b {number}" for number in range(5)]
-        until(lambda: ("here", "count") in {(row["sector"], row["bot"]) for row in workers(instance, stage)})
-        rows = {(row["sector"], row["bot"]): row for row in workers(instance, stage)}
-        assert rows.keys() == {("desk", "cut"), ("desk", "note"), ("here", "count")}
-        there, here = rows["here", "count"], rows["desk", "cut"]
-        assert (there["region"], there["pid"], there["silent_since"]) == (REGION, None, None)
-        assert there["instance"]
-        assert (here["region"], here["instance"], here["silent_since"]) == (None, None, None)
-        assert there.keys() == here.keys()
-        text = command(instance, "ps", *stage).stdout.splitlines()
-        assert text[0].split("  ")[-1].strip() == "silent since"
-        assert there["instance"] in "".join(text)
-
-        unreachable = command(instance, "ps", *stage, "--format", "json", AWS_ENDPOINT_URL="http://127.0.0.1:1")
-        assert {row["sector"] for row in json.loads(unreachable.stdout)} == {"desk"}
-        assert "the instances of" in unreachable.stderr
-        assert "Traceback" not in unreachable.stderr
-
-        instance.end()
-        silence(instance, there["instance"])
-        (there,) = [row for row in workers(instance, stage) if row["sector"] == "here"]
-        assert (there["state"], there["silent_since"]) == ("stopped answering", "2026-01-02T03:04:05.000Z")
-        shown = command(instance, "info", *stage, "--format", "json")
-        (runner,) = json.loads(shown.stdout)["instances"]
-        assert (runner["sector"], runner["state"]) == ("here", "stopped answering")
-        assert "stopped answering" in command(instance, "info", *stage).stdout
+        name = ps_shows_both(instance, stage)
+        logs_show_both(instance, stage)
+        an_ended_instance_is_told(instance, stage, name)
     finally:
         ended = command(instance, "demolish", *stage, "--yes")
     assert ended.returncode == 0, ended.stderr

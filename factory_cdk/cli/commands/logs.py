@@ -50,14 +50,15 @@ def command(
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
     The runner adds a line of level ERROR with the traceback for every failed attempt. `info` shows where the files
-    are: one per process, and this stream of all of them.
+    are: one per process, and this stream of all of them. A stage with sectors on AWS has the lines of its instances
+    among them, from CloudWatch.
     """
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
     home = find_home()
     wanted = LogFilter(job and known_id(verbs.find(home, name, stage), job), since, until, level)
     is_wanted, count = matcher(wanted), 0
-    for line in verbs.logs(home, name, stage, bot, follow=follow):
+    for line in verbs.logs(home, name, stage, bot, follow=follow, since=since, say=say):
         if is_wanted(line):
             count += 1
             print_log_line(line)

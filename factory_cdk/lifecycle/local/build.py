@@ -9,6 +9,7 @@ from typing import Any
 
 from factory_cdk.bundle import told_as_missed, told_as_not_installed
 from factory_cdk.design.model import StageDesign
+from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.install.bundles import archive_of
@@ -27,7 +28,7 @@ from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.plan.model import SectorType
-from factory_cdk.queues.opening import open_queues
+from factory_cdk.queues.opening import SqsLocation, open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
 from factory_cdk.state.requests import ask
@@ -89,15 +90,25 @@ def _write(folder: StageFolder, spec: RunnerSpec, design: StageDesign, options: 
             folder.database.symlink_to(make_private(options.queues), target_is_directory=True)
     if options.aws_queues is not None:
         keep_on_aws(folder, options.aws_queues)
-        if options.aws_queues.table is not None:
-            on_aws = tuple(sector.name for sector in design.sectors if sector.type is SectorType.AWS)
-            keep_instances(folder, StageInstances(options.aws_queues.region, options.aws_queues.table, on_aws))
+        keep_instances(folder, _instances(design, options.aws_queues))
     make_working_folders(spec.pool_specs)
     write_json(folder.spec, spec_as_json(spec))
     with open_queues(queues_location(folder)) as queues:  # a database exists before anybody can submit
         if options.aws_queues is not None:
             queues.history.depths(options.aws_queues.queues)  # what is not there is told now
     ask(folder, gate="closed")
+
+
+def _instances(design: StageDesign, queues: SqsLocation) -> StageInstances:
+    on_aws = [sector for sector in design.sectors if sector.type is SectorType.AWS]
+    names = Names(design.factory, design.stage)
+    return StageInstances(
+        region=queues.region,
+        table=queues.table,
+        sectors=tuple(sector.name for sector in on_aws),
+        bots=tuple(dict.fromkeys(bot.name for sector in on_aws for bot in sector.bots)),
+        log_groups=tuple((one.name, one.region or "", names.path(one.place or one.name)) for one in on_aws),
+    )
 
 
 def _start_again(
