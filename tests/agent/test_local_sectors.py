@@ -72,7 +72,7 @@ def silence(instance: Instance, name: str) -> None:
     client.put_item(TableName=table, Item={**item, **changed})
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_jobs_go_from_here_to_an_instance_and_back(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +125,7 @@ def test_jobs_go_from_here_to_an_instance_and_back(
     assert instance.aws.client("sqs").list_queues(QueueNamePrefix=f"agents-{instance.stage}-")["QueueUrls"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_local_sectors_of_a_stage_that_is_not_deployed_are_refused(instance: Instance) -> None:
     instance.write("bots.py", BOTS.replace("FILE", "done"))
     instance.pack(PLAN)
