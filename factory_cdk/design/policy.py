@@ -94,6 +94,8 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
         _allow("ReadGate", ["ssm:GetParameter", "ssm:GetParameters"], [_arn("ssm", f"parameter{names.path('gate')}")]),
         _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [*map(ref, reach.secrets), *_existing_secrets(bots)]),
         *_decrypt_secrets(bots),
+        # A message that SQS has handed out often is sent to its queue anew; a dead letter of SQS's redrive is received,
+        # recorded, and written with its reason (docs/aws-queues.md).
         _allow(
             "ReceiveJobs",
             [
@@ -102,13 +104,14 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
                 "sqs:GetQueueAttributes",
                 "sqs:GetQueueUrl",
                 "sqs:ReceiveMessage",
+                "sqs:SendMessage",
             ],
-            [_arn("sqs", queue, home) for queue in own],
+            [_arn("sqs", queue, home) for queue in {**own, **dead}],
         ),
         _allow(
             "SendJobs",
             ["sqs:GetQueueUrl", "sqs:SendMessage"],
-            [_arn("sqs", queue, home) for queue in {**next_queues, **dead}],
+            [_arn("sqs", queue, home) for queue in next_queues if queue not in own],
         ),
         _allow(
             "KeepHistory",

@@ -145,7 +145,7 @@ def an_ended_instance_is_told(instance: Instance, stage: tuple[str, ...], name: 
     assert "stopped answering" in command(instance, "info", *stage).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_jobs_go_from_here_to_an_instance_and_back(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +176,7 @@ def test_jobs_go_from_here_to_an_instance_and_back(
     assert instance.aws.client("sqs").list_queues(QueueNamePrefix=f"agents-{instance.stage}-")["QueueUrls"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_local_sectors_of_a_stage_that_is_not_deployed_are_refused(instance: Instance) -> None:
     instance.write("bots.py", BOTS.replace("FILE", "done"))
     instance.pack(PLAN)

@@ -16,12 +16,12 @@ def test_another_queue_in_words(tmp_path: Path) -> None:
     assert found == AccessReport(
         "box",
         (
-            "send jobs to the queue mill-prod-in-dlq",
-            "receive jobs from the queue mill-prod-in",
-        )[::-1],
+            "receive jobs from and send jobs to the queue mill-prod-in",
+            "receive jobs from and send jobs to the queue mill-prod-in-dlq",
+        ),
         (
-            "receive jobs from the queue mill-prod-reader",
-            "send jobs to the queue mill-prod-reader-dlq",
+            "receive jobs from and send jobs to the queue mill-prod-reader",
+            "receive jobs from and send jobs to the queue mill-prod-reader-dlq",
         ),
     )
 
@@ -49,7 +49,7 @@ def test_a_new_sector_gains_all_that_it_needs(tmp_path: Path) -> None:
     for part in (
         "be taken by ec2",
         "read its release",
-        "receive jobs from the queue mill-prod-reader",
+        "receive jobs from and send jobs to the queue mill-prod-reader",
         "send jobs to the queue mill-prod-writer",
         "read and write the log group /factory-cdk/mill/prod/more",
         "read the parameter /factory-cdk/mill/prod/gate",

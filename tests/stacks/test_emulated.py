@@ -137,7 +137,8 @@ def test_a_packed_stage_is_created_waits_for_its_instance_and_is_deleted(aws: Em
     policy = aws.client("iam").get_role_policy(RoleName=role, PolicyName="sector")["PolicyDocument"]
     statements = {one["Sid"]: one["Resource"] for one in policy["Statement"]}
     assert statements["ReadSecrets"] == [secret["ARN"]]
-    assert statements["ReceiveJobs"] == [f"arn:aws:sqs:eu-west-2:{ACCOUNT}:emulated-whole-first"]
+    own = f"arn:aws:sqs:eu-west-2:{ACCOUNT}:emulated-whole-first"
+    assert statements["ReceiveJobs"] == [own, f"{own}-dlq"]
     assert f"arn:aws:s3:::{release['bucket']}/{release['key']}" in statements["ReadRelease"]
 
     stage.delete(stack)
