@@ -131,9 +131,11 @@ class Factory:
     def info(self, stage: str | None = None) -> StageDetail:
         """How the stage is that was built: its state, its bots, what is in their queues, where its files are."""
         from factory_cdk.lifecycle import verbs  # noqa: PLC0415
+        from factory_cdk.lifecycle.instances import runners_of  # noqa: PLC0415
         from factory_cdk.views.stages import stage_detail  # noqa: PLC0415
 
-        return stage_detail(verbs.find_any(find_home(), *self._names_of(stage)))
+        found = verbs.find_any(find_home(), *self._names_of(stage))
+        return stage_detail(found, runners_of(found))
 
     def stages(self) -> list[StageRow]:
         """The stages of this factory that are built, whatever stage this object is for."""

@@ -29,6 +29,7 @@ COMMANDS = (
     "synth",
     "review",
     "build",
+    "secrets",
     "bot-start",
     "submit",
     "ps",

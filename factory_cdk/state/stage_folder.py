@@ -57,6 +57,11 @@ class StageFolder:
         return self.path / "aws-queues.json"
 
     @property
+    def aws_instances(self) -> Path:
+        """Where the stage's instances say how they are (stage_instances.py), for a stage that has some."""
+        return self.path / "aws-instances.json"
+
+    @property
     def shares_queues(self) -> bool:
         """Whether others use the queues too: other stages (lifecycle/local/single_bot.py), or instances."""
         return self.database.is_symlink() or self.aws_queues.exists()

@@ -12,12 +12,15 @@ from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_queues import has_queues, open_queues
 from factory_cdk.state.stages import Factory
 from factory_cdk.state.status import PoolStatus, WorkerStatus
+from factory_cdk.views.runners import RemoteRunner, remote_workers
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
     """A worker: its process, `uptime` in seconds, attempts that were done and that failed, jobs `in_hand`, the `status`
-    that its bot published. The workers of a runner that is gone are `gone`, without a process.
+    that its bot published. The workers of a runner that is gone are `gone`, without a process. Those on an `instance`
+    of `region` have no process here; `silent_since`: when their runner, which has stopped answering, said its last
+    word.
     """
 
     factory: str
@@ -33,6 +36,9 @@ class WorkerRow:
     failed: int
     in_hand: int
     status: str | None
+    region: str | None = None
+    instance: str | None = None
+    silent_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,22 @@ class BotRow:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """The runner of a sector on an instance: its state, when it `said` its last word, and since when it is silent, if
+    it has stopped answering; what it cannot do (`trouble`).
+    """
+
+    sector: str
+    region: str
+    instance: str
+    state: str
+    workers: int
+    said: str
+    silent_since: str | None
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StageDetail(StageRow):
     """Everything about a stage: its files, what its runner cannot do at the moment (`trouble`), its bots."""
 
@@ -77,6 +99,7 @@ class StageDetail(StageRow):
     logs: str
     trouble: str | None
     bots: tuple[BotRow, ...]
+    instances: tuple[InstanceRow, ...] = ()
 
 
 def worker_rows(factories: Iterable[Factory]) -> list[WorkerRow]:
@@ -87,6 +110,33 @@ def worker_rows(factories: Iterable[Factory]) -> list[WorkerRow]:
         for factory in factories
         if factory.status
         for worker in factory.status.workers
+    ]
+
+
+def remote_worker_rows(factory: Factory, runners: Iterable[RemoteRunner]) -> list[WorkerRow]:
+    """One row per worker of the stage's instances."""
+    runners = list(runners)
+    silent = {one.sector: one.silent_since for one in runners}
+    return [
+        WorkerRow(
+            factory=factory.name,
+            stage=factory.stage,
+            sector=worker.sector,
+            bot=worker.bot,
+            worker=worker.worker,
+            pid=None,
+            state=worker.state,
+            uptime=round(worker.uptime, 3),
+            restarts=worker.restarts,
+            done=worker.done,
+            failed=worker.failed,
+            in_hand=worker.in_hand,
+            status=worker.status,
+            region=worker.region,
+            instance=worker.instance,
+            silent_since=silent[worker.sector],
+        )
+        for worker in remote_workers(runners, time.time())
     ]
 
 
@@ -104,8 +154,8 @@ def stage_row(factory: Factory) -> StageRow:
     )
 
 
-def stage_detail(factory: Factory) -> StageDetail:
-    """Everything about a stage. FactoryError when its queues cannot be read."""
+def stage_detail(factory: Factory, runners: Iterable[RemoteRunner] = ()) -> StageDetail:
+    """Everything about a stage, whose instances have `runners`. FactoryError when its queues cannot be read."""
     row, folder = stage_row(factory), factory.folder
     pools = {(pool.sector, pool.bot): pool for pool in factory.status.pools} if factory.status else {}
     pool_specs = factory.spec.pool_specs if factory.spec else ()
@@ -127,6 +177,19 @@ def stage_detail(factory: Factory) -> StageDetail:
         bots=tuple(
             _bot_row(pool_spec, pools.get(pool_spec.place), depths.get(pool_spec.queue), runs=factory.pid is not None)
             for pool_spec in pool_specs
+        ),
+        instances=tuple(
+            InstanceRow(
+                sector=one.sector,
+                region=one.region,
+                instance=one.instance,
+                state=one.state,
+                workers=len(one.status.workers) if one.status else 0,
+                said=stamp(one.said),
+                silent_since=one.silent_since,
+                trouble=one.trouble,
+            )
+            for one in runners
         ),
     )
 

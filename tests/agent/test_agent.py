@@ -55,7 +55,7 @@ def built(instance: Instance, plan: str = PLAN) -> Instance:
     return instance
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_an_instance_installs_its_release_and_runs_jobs(instance: Instance) -> None:
     built(instance)
     instance.submit("r1", "first", "you", "all")
@@ -63,7 +63,7 @@ def test_an_instance_installs_its_release_and_runs_jobs(instance: Instance) -> N
     assert instance.stop() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_new_release_of_one_bot_restarts_it_alone(instance: Instance) -> None:
     built(instance)
     first, second = instance.pid_of("first"), instance.pid_of("second")
@@ -76,7 +76,7 @@ def test_a_new_release_of_one_bot_restarts_it_alone(instance: Instance) -> None:
     assert instance.results("r2", "second") == ["two hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_bad_release_leaves_the_old_bots_running_and_says_why(instance: Instance) -> None:
     built(instance)
     first, second = instance.pid_of("first"), instance.pid_of("second")
@@ -89,7 +89,7 @@ def test_a_bad_release_leaves_the_old_bots_running_and_says_why(instance: Instan
     assert instance.results("r2", "second") == ["one hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_requirements_that_cannot_be_installed_are_told_with_the_words_of_uv(instance: Instance) -> None:
     built(instance)
     make_wheel(instance.index, "partings", "1.0", "word = 'bye'\n")
@@ -103,7 +103,7 @@ def test_requirements_that_cannot_be_installed_are_told_with_the_words_of_uv(ins
     assert instance.results("r2", "second") == ["one hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_route_that_changes_starts_the_bots_anew(instance: Instance) -> None:
     built(instance)
     instance.build(PLAN.replace("{first: second}", "[first, second]"))
@@ -112,7 +112,7 @@ def test_a_route_that_changes_starts_the_bots_anew(instance: Instance) -> None:
     assert [one.result for one in instance.outcomes("r2")] == ["hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_bot_that_is_new_and_cannot_be_loaded_stops_none_of_the_others(instance: Instance) -> None:
     alone = PLAN.replace("bots: {first: {}, second: {}}", "bots: {first: {}}").replace("{first: second}", "[first]")
     built(instance, alone)
@@ -131,7 +131,7 @@ def test_a_bot_that_is_new_and_cannot_be_loaded_stops_none_of_the_others(instanc
     assert instance.results("r2", "second") == ["two hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_spot_notice_ends_the_agent_warm(instance: Instance) -> None:
     built(instance)
     instance.metadata.answers["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-29T12:00:00Z"}'
@@ -141,7 +141,7 @@ def test_a_spot_notice_ends_the_agent_warm(instance: Instance) -> None:
     assert "ending warm" in instance.printed()
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_gate_stops_and_lets_go_on(instance: Instance) -> None:
     built(instance)
     instance.gate("stop")
@@ -151,7 +151,7 @@ def test_the_gate_stops_and_lets_go_on(instance: Instance) -> None:
     assert instance.results("r2", "second") == ["one hello you info"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_an_agent_that_was_killed_goes_on_where_it_was(instance: Instance) -> None:
     """It starts from the release that it had, without asking anybody for it."""
     built(instance)

@@ -270,7 +270,7 @@ def assert_nothing_told(stage: Stage, folder: Path) -> None:
     assert [text for text in texts if any(hidden in text for hidden in HIDDEN)] == []
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_jobs_come_back_once_though_agents_and_a_worker_are_killed(stage: Stage, tmp_path: Path) -> None:
     stage.deploy()
     send_through_kills(stage, 40, rounds=1)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from agent_works import Instance, command
+from agent_works import REGION, Instance, command
 from patience import until
+
+from factory_cdk.agent.status import PARTITION, SORT
+from factory_cdk.design.naming import Names
 
 PLAN = """
 factory:
@@ -44,7 +49,30 @@ def note(words):
 """
 
 
-@pytest.mark.slow
+def workers(instance: Instance, stage: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What `ps` says of the workers of a stage."""
+    shown = command(instance, "ps", *stage, "--format", "json")
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def silence(instance: Instance, name: str) -> None:
+    """Have the last word of the runner of `here` be one of long ago."""
+    table = Names("agents", instance.stage).table()
+    client = instance.aws.client("dynamodb")
+    key = {"run": {"S": PARTITION.format(sector="here")}, "id": {"S": SORT}}
+    item = client.get_item(TableName=table, Key=key)["Item"]
+    assert item["instance"] == {"S": name}
+    status = json.loads(item["status"]["S"])
+    assert status["workers"]
+    said = int(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp())
+    changed = {"said": {"N": str(said)}, "status": {"S": json.dumps({**status, "gate": "open"})}}
+    client.put_item(TableName=table, Item={**item, **changed})
+
+
+@pytest.mark.e2e
 def test_jobs_go_from_here_to_an_instance_and_back(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,15 +94,38 @@ def test_jobs_go_from_here_to_an_instance_and_back(
             assert sent.returncode == 0, sent.stderr
         until(lambda: done.exists() and len(done.read_text().splitlines()) >= 5)
         assert sorted(done.read_text().splitlines()) == [f"here a b {number}" for number in range(5)]
-        shown = command(instance, "ps", *stage, "--format", "json")
-        assert shown.returncode == 0, shown.stderr
+        until(lambda: ("here", "count") in {(row["sector"], row["bot"]) for row in workers(instance, stage)})
+        rows = {(row["sector"], row["bot"]): row for row in workers(instance, stage)}
+        assert rows.keys() == {("desk", "cut"), ("desk", "note"), ("here", "count")}
+        there, here = rows["here", "count"], rows["desk", "cut"]
+        assert (there["region"], there["pid"], there["silent_since"]) == (REGION, None, None)
+        assert there["instance"]
+        assert (here["region"], here["instance"], here["silent_since"]) == (None, None, None)
+        assert there.keys() == here.keys()
+        text = command(instance, "ps", *stage).stdout.splitlines()
+        assert text[0].split("  ")[-1].strip() == "silent since"
+        assert there["instance"] in "".join(text)
+
+        unreachable = command(instance, "ps", *stage, "--format", "json", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+        assert {row["sector"] for row in json.loads(unreachable.stdout)} == {"desk"}
+        assert "the instances of" in unreachable.stderr
+        assert "Traceback" not in unreachable.stderr
+
+        instance.end()
+        silence(instance, there["instance"])
+        (there,) = [row for row in workers(instance, stage) if row["sector"] == "here"]
+        assert (there["state"], there["silent_since"]) == ("stopped answering", "2026-01-02T03:04:05.000Z")
+        shown = command(instance, "info", *stage, "--format", "json")
+        (runner,) = json.loads(shown.stdout)["instances"]
+        assert (runner["sector"], runner["state"]) == ("here", "stopped answering")
+        assert "stopped answering" in command(instance, "info", *stage).stdout
     finally:
         ended = command(instance, "demolish", *stage, "--yes")
     assert ended.returncode == 0, ended.stderr
     assert instance.aws.client("sqs").list_queues(QueueNamePrefix=f"agents-{instance.stage}-")["QueueUrls"]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_local_sectors_of_a_stage_that_is_not_deployed_are_refused(instance: Instance) -> None:
     instance.write("bots.py", BOTS.replace("FILE", "done"))
     instance.pack(PLAN)

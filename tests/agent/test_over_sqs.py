@@ -73,7 +73,7 @@ def test_the_table_of_a_stage_is_the_one_that_the_engine_writes() -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("history", ["true", "false"])
 def test_jobs_pass_from_bot_to_bot_over_sqs(history: str, on_sqs: Instance, tmp_path: Path) -> None:
     done = tmp_path / "done"
@@ -89,7 +89,7 @@ def test_jobs_pass_from_bot_to_bot_over_sqs(history: str, on_sqs: Instance, tmp_
     assert sorted(map(int, done.read_text().split())) == [*range(1, 21)]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_others_see_the_workers_of_an_instance_in_the_table_of_its_stage(on_sqs: Instance, tmp_path: Path) -> None:
     on_sqs.write("bots.py", BOTS.replace("FILE", str(tmp_path / "done")))
     on_sqs.build(PLAN.replace("HISTORY", "true"), "queues")

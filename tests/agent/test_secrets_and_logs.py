@@ -64,7 +64,7 @@ def lines(instance: Instance) -> list[str]:
     return [one["text"] for one in events(instance) if one.get("bot") == "only" and "a line of" in one["text"]]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_an_empty_secret_is_waited_for_and_its_value_reaches_the_bot_alone(instance: Instance) -> None:
     instance.write("only.py", ONLY)
     instance.build(PLAN)
@@ -93,7 +93,7 @@ def test_an_empty_secret_is_waited_for_and_its_value_reaches_the_bot_alone(insta
         ), "only what a bot returns is on disk"
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_log_lines_reach_cloudwatch_once_and_in_order_through_an_outage_and_a_kill(instance: Instance) -> None:
     instance.write("only.py", ONLY)
     instance.build(PLAN)

@@ -101,7 +101,7 @@ def open_folder(instance: Instance) -> Iterator[Instance]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_bot_reaches_what_is_its_own_and_nothing_else(open_folder: Instance) -> None:
     instance = open_folder
     for bot in ("plain", "trusted"):

@@ -150,7 +150,7 @@ def test_the_manifest_of_a_sector_gives_the_specs_that_its_design_gives(tmp_path
     assert (everything.arguments.timeout, everything.arguments.max_attempts, everything.processes) == (1.5, 7, 3)
     assert everything.variables["MOOD"] == "loud" and everything.variables["DEEP"] == '{"a": ["{{x}}", null]}'
     assert everything.secrets == {
-        "TOKEN": SecretReference(secret="factory-cdk/every/cloud/one/solve", key="TOKEN"),
+        "TOKEN": SecretReference(secret="factory-cdk/every/cloud/one/6af7b7d0", key="TOKEN"),
         "OTHER": SecretReference(secret="prod/token", key="k"),
         "WHOLE": SecretReference(secret="prod/whole"),
     }

@@ -364,7 +364,7 @@ def _emulated(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     SqsAgainstModel.aws = aws
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.usefixtures("_emulated")
 class TestSqsAgainstModel(SqsAgainstModel.TestCase):  # type: ignore[name-defined, misc]
     pass

@@ -20,6 +20,8 @@ from sqs_stage import MAX_RECEIVES, SqsStage, made, unique
 from factory_cdk.queues.port import Failure, Outcome
 from factory_cdk.queues.sqs.engine import SqsQueues
 
+pytestmark = pytest.mark.e2e
+
 PROGRAM = Path(__file__).with_name("killed_there.py")
 DOCS = Path(__file__).parents[2] / "docs" / "aws-queues.md"
 

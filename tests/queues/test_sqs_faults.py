@@ -68,7 +68,7 @@ def worked(queues: SqsQueues, number: int) -> Works:
     return works
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_ten_seconds_of_throttling_every_call_lose_nothing_and_hold_the_loop_up_no_moment(
     stage: SqsStage, proxy: Proxy
 ) -> None:

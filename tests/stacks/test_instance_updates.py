@@ -57,7 +57,7 @@ def change(path: str, value: object) -> Change:
     return Change("", "name", "alone", "", ((path, value),))
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_updates_are_answered_without_a_reboot_and_the_alarm_acts_in_the_end(
     aws: Emulator, metadata: Cloud, tmp_path: Path
 ) -> None:

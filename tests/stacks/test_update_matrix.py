@@ -191,7 +191,7 @@ def test_every_key_of_the_plan_language_is_changed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [*QUICK, *(pytest.param(change, marks=pytest.mark.slow) for change in SLOW)], ids=named
+    "change", [*QUICK, *(pytest.param(change, marks=pytest.mark.e2e) for change in SLOW)], ids=named
 )
 def test_a_change_does_to_the_instance_what_the_table_says(
     change: Change, deployed: Deployed, first: Version, tmp_path: Path
@@ -208,7 +208,7 @@ def test_a_change_does_to_the_instance_what_the_table_says(
         assert back == change.effect, "the way back"
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_queue_that_the_plan_has_no_more_keeps_its_jobs(
     aws: Emulator, deployed: Deployed, first: Version, tmp_path: Path
 ) -> None:
@@ -222,7 +222,7 @@ def test_a_queue_that_the_plan_has_no_more_keeps_its_jobs(
     assert message["Body"] == "a job"
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_an_instance_that_is_gone_is_made_again_by_the_next_generation(aws: Emulator, tmp_path: Path) -> None:
     plan = Change("", "name", "again", "").plan
     before = version(plan, tmp_path / "before")
@@ -233,7 +233,7 @@ def test_an_instance_that_is_gone_is_made_again_by_the_next_generation(aws: Emul
     assert deployed.replace_gone(after) != old
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_sector_moves_to_another_stack_and_back_beside_the_one_it_leaves(aws: Emulator, tmp_path: Path) -> None:
     plan = Change("", "name", "moving", "").plan
     before = version(plan, tmp_path / "before")

@@ -6,9 +6,10 @@ import click
 
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import built_stage_option, format_option, name_option, say_problems
+from factory_cdk.cli.shared_options import built_stage_option, format_option, name_option, say, say_problems
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
+from factory_cdk.lifecycle.instances import runners_or_why_not
 from factory_cdk.views.plain import as_json
 from factory_cdk.views.stages import StageDetail, stage_detail
 
@@ -25,7 +26,8 @@ Examples:
 def command(name: str, stage: str | None, format_: str) -> None:
     """Show a built stage: its state, its bots and their queues, and where its files are."""
     found = verbs.find_any(find_home(), name, stage)
-    detail = stage_detail(found)
+    runners = [one for _, several in runners_or_why_not([found], say) for one in several]
+    detail = stage_detail(found, runners)
     if format_ == "json":
         print_json(as_json(detail))
         return
@@ -52,4 +54,17 @@ def _print(detail: StageDetail) -> None:
             folds=("next",),
             then="queue",
             again=2,
+        )
+    if detail.instances:
+        click.echo()
+        print_table(
+            ("sector", "region", "instance", "state", "workers", "last word", "silent since", "trouble"),
+            [
+                (
+                    *(one.sector, one.region, one.instance, one.state, one.workers),
+                    *(one.said, one.silent_since or "-", one.trouble or "-"),
+                )
+                for one in detail.instances
+            ],
+            folds=("trouble",),
         )

@@ -9,12 +9,16 @@ from factory_cdk.cli.output.table import duration, print_table
 from factory_cdk.cli.shared_options import factory_names, format_option, say, say_problems, stage_names
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
+from factory_cdk.lifecycle.instances import runners_or_why_not
 from factory_cdk.views.plain import as_json
-from factory_cdk.views.stages import WorkerRow, worker_rows
+from factory_cdk.views.stages import WorkerRow, remote_worker_rows, worker_rows
 
 COLUMNS = (
     "factory", "stage", "sector", "bot", "worker", "pid", "state", "uptime", "restarts", "done", "failed", "in hand",
 )  # fmt: skip
+
+REMOTE_COLUMNS = ("region", "instance", "silent since")
+"""What a stage with instances has beside COLUMNS."""
 
 EXAMPLES = """\b
 Examples:
@@ -33,6 +37,9 @@ def command(name: str | None, stage: str | None, format_: str) -> None:
     States: starting, ready, stopped (takes no jobs), busy, waiting (to be restarted), stopping, broken (a crash
     loop), ended, gone (its runner does not run). During an update a bot has old and new workers. JSON lists workers
     only; problems are on stderr.
+
+    A stage with sectors on AWS shows the workers of its instances, too, with region and instance, as they were said
+    to be within the last minute; `stopped answering` after three minutes without a word, and since when.
     """
     home = find_home()
     if name is not None:
@@ -40,10 +47,17 @@ def command(name: str | None, stage: str | None, format_: str) -> None:
     else:
         found = [one for one in verbs.list_factories(home) if stage in (None, one.stage)]
     rows = worker_rows(found)
+    for factory, runners in runners_or_why_not(found, say):
+        rows += remote_worker_rows(factory, runners)
     if format_ == "json":
         print_json([as_json(row) for row in rows])
     elif rows:
-        print_table(COLUMNS, map(_cells, rows), spare=("in hand", "restarts", "uptime", "done", "failed"))
+        spare = ("in hand", "restarts", "uptime", "done", "failed")
+        if any(row.instance is not None for row in rows):
+            cells = [(*_cells(row), row.region or "-", row.instance or "-", row.silent_since or "-") for row in rows]
+            print_table((*COLUMNS, *REMOTE_COLUMNS), cells, spare=("pid", *spare))
+        else:
+            print_table(COLUMNS, map(_cells, rows), spare=spare)
     elif not found:
         say("nothing is built here")
     say_problems(found)

@@ -26,6 +26,7 @@ from factory_cdk.lifecycle.local.installation import install, installations_of, 
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
+from factory_cdk.plan.model import SectorType
 from factory_cdk.queues.opening import open_queues
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.files import write_json
@@ -34,6 +35,7 @@ from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
+from factory_cdk.state.stage_instances import StageInstances, keep_instances
 from factory_cdk.state.stage_queues import keep_on_aws, queues_location, queues_trouble
 from factory_cdk.state.status import runner_pid
 
@@ -58,7 +60,7 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
         if before is not None:
             return _start_again(folder, before, spec, secrets, design, say, foreground=options.foreground)
         try:
-            _write(folder, spec, options)
+            _write(folder, spec, design, options)
             return _start(folder, spec, secrets, design, say, foreground=options.foreground)
         except BaseException:
             if folder.unfinished.exists():
@@ -79,7 +81,7 @@ def _remove_unfinished(folder: StageFolder, say: Say) -> None:
     remove(folder)
 
 
-def _write(folder: StageFolder, spec: RunnerSpec, options: BuildOptions) -> None:
+def _write(folder: StageFolder, spec: RunnerSpec, design: StageDesign, options: BuildOptions) -> None:
     make_private(folder.path)
     with disk(folder.path):
         folder.unfinished.touch()
@@ -87,6 +89,9 @@ def _write(folder: StageFolder, spec: RunnerSpec, options: BuildOptions) -> None
             folder.database.symlink_to(make_private(options.queues), target_is_directory=True)
     if options.aws_queues is not None:
         keep_on_aws(folder, options.aws_queues)
+        if options.aws_queues.table is not None:
+            on_aws = tuple(sector.name for sector in design.sectors if sector.type is SectorType.AWS)
+            keep_instances(folder, StageInstances(options.aws_queues.region, options.aws_queues.table, on_aws))
     make_working_folders(spec.pool_specs)
     write_json(folder.spec, spec_as_json(spec))
     with open_queues(queues_location(folder)) as queues:  # a database exists before anybody can submit

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 class Fault(Enum):
     """What becomes of a call: it is refused in one of AWS's ways, the connection is cut before or after it was done,
-    or the credentials are not taken.
+    or the credentials are not taken, or may not, or a parameter is invalid, and then AWS repeats what was sent.
     """
 
     THROTTLED = "throttled"
@@ -26,6 +26,16 @@ class Fault(Enum):
     CUT = "cut"
     ANSWER_LOST = "answer lost"
     EXPIRED = "expired"
+    DENIED = "denied"
+    INVALID = "invalid"
+
+
+_CODES = {
+    Fault.THROTTLED: "ThrottlingException",
+    Fault.EXPIRED: "ExpiredTokenException",
+    Fault.DENIED: "AccessDeniedException",
+    Fault.INVALID: "ValidationException",
+}
 
 
 @dataclass(frozen=True)
@@ -81,14 +91,15 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
                 else:
                     self.cut()
             else:
-                self.refuse(fault)
+                self.refuse(fault, call)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815 - names of http.server
 
         def read_call(self) -> Call:
             target_header = self.headers.get("X-Amz-Target", "")
             service, _, operation = target_header.partition(".")
-            name = {"AmazonSQS": "sqs"}.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
+            known = {"AmazonSQS": "sqs", "secretsmanager": "secretsmanager"}
+            name = known.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             return Call(f"{name}.{operation or self.command}", body, self.headers.get("Authorization", ""))
 
@@ -113,12 +124,13 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        def refuse(self, fault: Fault) -> None:
+        def refuse(self, fault: Fault, call: Call) -> None:
             if fault is Fault.UNAVAILABLE:
                 self.answer(503, [], b"")
                 return
-            code = {Fault.THROTTLED: "ThrottlingException", Fault.EXPIRED: "ExpiredTokenException"}[fault]
-            text = json.dumps({"__type": code, "message": "from the proxy"}).encode()
+            code = _CODES[fault]
+            message = call.body.decode() if fault is Fault.INVALID else "from the proxy"
+            text = json.dumps({"__type": code, "message": message}).encode()
             self.answer(400, [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-errortype", code)], text)
 
         def cut(self) -> None:
