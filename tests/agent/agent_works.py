@@ -179,11 +179,16 @@ class Instance:
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return {self.process.pid, *map(int, found)}
 
+    def agent(self) -> int:
+        """The agent's process, once the guardian has started it."""
+        assert self.process is not None
+        (agent,) = until(lambda: self.pids() - {self.process.pid if self.process else 0})
+        return agent
+
     def kill(self) -> None:
         """SIGKILL for the agent, as by the kernel when there is no memory."""
         assert self.process is not None
-        (agent,) = self.pids() - {self.process.pid}
-        os.kill(agent, signal.SIGKILL)
+        os.kill(self.agent(), signal.SIGKILL)
         self.process.wait(PATIENCE)
 
     def stop(self) -> int:

@@ -194,8 +194,7 @@ def stage(instance: Instance, tmp_path: Path) -> Iterator[Stage]:
 
 def worker_of(instance: Instance) -> int:
     """A process of a worker of the instance."""
-    assert instance.process is not None
-    (agent,) = instance.pids() - {instance.process.pid}
+    agent = instance.agent()
     return until(
         lambda: next(
             int(pid)
