@@ -218,11 +218,11 @@ def test_every_property_that_a_plan_may_give_is_changed_once() -> None:
     assert set(ALARM) | elsewhere >= set(alarm["properties"]) - refused
 
 
-@needs_cdk_cli
 TOLD_OTHERWISE = {("AWS::DynamoDB::Table", "KeySchema")}
 """The database says that another key always replaces a table, AWS's schema that it may. No plan can change it."""
 
 
+@needs_cdk_cli
 def test_the_update_behaviour_that_we_ship_is_that_of_the_database_of_the_cdk() -> None:
     with gzip.open(CLI / "db.json.gz") as packed:
         found = json.load(packed)["schema"]["resource"]["entities"]
