@@ -66,7 +66,7 @@ def test_a_customer_s_keys_are_used_through_the_services_alone_and_for_what_is_r
     named = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:prod/token-??????"
     assert here["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"] == [{"Fn::Sub": named}]
     assert far["Condition"]["StringLike"] == {
-        "kms:ViaService": {"Fn::Sub": "secretsmanager.eu-west-1.*"},
+        "kms:ViaService": "secretsmanager.eu-west-1.*",
         "kms:EncryptionContext:SecretARN": [arn],
     }
     assert far["Resource"] == [{"Fn::Sub": "arn:${AWS::Partition}:kms:eu-west-1:222222222222:key/*"}]
