@@ -206,9 +206,9 @@ def _decrypt(
     role and what is `about` (its encryption context): which key a bucket or a secret has, the plan does not know.
     """
     key = sub(f"arn:${{AWS::Partition}}:kms:{region}:{account}:key/*")
-    condition = {
-        "StringLike": {"kms:ViaService": sub(f"{service}.{region}.*"), f"kms:EncryptionContext:{context}": about}
-    }
+    by = f"{service}.{region}.*"
+    via = sub(by) if "${" in by else by  # of another region: there is nothing to fill in
+    condition = {"StringLike": {"kms:ViaService": via, f"kms:EncryptionContext:{context}": about}}
     return {**_allow(sid, ["kms:Decrypt"], [key]), "Condition": condition}
 
 

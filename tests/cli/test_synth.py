@@ -177,8 +177,8 @@ def test_a_parent_that_cannot_be_written_is_refused(locked: Path) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 KB, too small for two assemblies."""
-    yield from mounted(tmp_path / "disk", "size=300k")
+    """A file system of 5 MB, too small for two assemblies: each has the runner's wheel."""
+    yield from mounted(tmp_path / "disk", "size=5m")
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def _sector(plan: StagePlan, sector: StageSector, parts: list[Any]) -> Iterator[
             yield f"the tag {key!r} is not {value!r}"
     alarms = [one["Properties"] for one in parts if one["Type"] == "AWS::CloudWatch::Alarm"]
     if sector.alarm is not None:
-        ours = {"AlarmActions", "OKActions", "InsufficientDataActions", "Tags"}
+        ours = {"ActionsEnabled", "AlarmActions", "OKActions", "InsufficientDataActions", "Tags"}
         yield from _differences("alarm", sector.alarm.properties, alarms[0], ours)
     for bot in sector.bots:
         path = f"/factory-cdk/{plan.factory}/{plan.name}/{sector.name}/config/{bot.bot.name}/"

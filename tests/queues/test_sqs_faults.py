@@ -26,6 +26,8 @@ from factory_cdk.queues.port import Failed, Failure, Finished, Forward, Job, Out
 from factory_cdk.queues.sqs.calls import Calls
 from factory_cdk.queues.sqs.engine import SqsQueues
 
+pytestmark = pytest.mark.e2e
+
 ROUTE = {"a": "b", "b": "c", "c": None}
 
 
@@ -68,7 +70,6 @@ def worked(queues: SqsQueues, number: int) -> Works:
     return works
 
 
-@pytest.mark.e2e
 def test_ten_seconds_of_throttling_every_call_lose_nothing_and_hold_the_loop_up_no_moment(
     stage: SqsStage, proxy: Proxy
 ) -> None:
