@@ -16,6 +16,9 @@ from factory_cdk.plan.model import Json
 POLICY_LIMIT = 10_240
 """Characters of a role's inline policies together, without white space (IAM and STS quotas)."""
 
+PLAN_POLICY = "plan"
+"""The name of the policy with what a plan adds to a role."""
+
 _SESSION_ACTIONS = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",

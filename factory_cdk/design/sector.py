@@ -191,7 +191,9 @@ class _Sector:
         policies = [{"PolicyName": "sector", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]
         given = [one for one in options.policies if isinstance(one, Mapping)]
         if given:
-            policies.append({"PolicyName": "plan", "PolicyDocument": {"Version": "2012-10-17", "Statement": given}})
+            policies.append(
+                {"PolicyName": policy.PLAN_POLICY, "PolicyDocument": {"Version": "2012-10-17", "Statement": given}}
+            )
         managed = [one for one in options.policies if isinstance(one, str)]
         boundary = options.permissions_boundary
         role = self._add(

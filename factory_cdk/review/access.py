@@ -66,12 +66,24 @@ _OWN_SECRETS = "its own secrets"
 def access_report(name: str, before: StageSide | None, after: StageSide | None) -> AccessReport | None:
     """What the role of the sector `name` gains and loses; None where that is nothing."""
     old, new = (_permissions(side, name) if side else set() for side in (before, after))
-    gains, loses = tuple(_sentences(new - old)), tuple(_sentences(old - new))
+    gains = (*_sentences(_granted(new - old)), *_sentences(_limits(old - new), "until now"))
+    loses = (*_sentences(_granted(old - new)), *_sentences(_limits(new - old), "from now on"))
     return AccessReport(name, gains, loses) if gains or loses else None
 
 
 Permission = tuple[str, str, str]
 """Effect, action and resource."""
+
+_LIMITS = ("Deny", "Boundary")
+"""Effects that take access away: where one is gone, access is gained."""
+
+
+def _granted(permissions: set[Permission]) -> set[Permission]:
+    return {one for one in permissions if one[0] not in _LIMITS}
+
+
+def _limits(permissions: set[Permission]) -> set[Permission]:
+    return {one for one in permissions if one[0] in _LIMITS}
 
 
 def _permissions(stage: StageSide, sector: str) -> set[Permission]:
@@ -94,27 +106,45 @@ def _of_role(role: Resource) -> Iterator[Permission]:
     for arn in role.properties.get("ManagedPolicyArns", ()):
         yield "Allow", "everything in the policy", _text(arn)
     for statement in _listed(role.properties.get("AssumeRolePolicyDocument", {}).get("Statement", ())):
-        for service in _listed(statement.get("Principal", {}).get("Service", ())):
-            yield "Trust", "taken", _text(service).removesuffix(".${AWS::URLSuffix}").removesuffix(".amazonaws.com")
+        for kind, principals in statement.get("Principal", {}).items():
+            for one in _listed(principals):
+                name = _text(one).removesuffix(".${AWS::URLSuffix}").removesuffix(".amazonaws.com")
+                yield (
+                    "Trust",
+                    "taken",
+                    (name if kind in ("Service", "AWS") else f"{kind} {name}") + _condition(statement),
+                )
     if "PermissionsBoundary" in role.properties:
         yield "Boundary", "limited", _text(role.properties["PermissionsBoundary"])
 
 
 def _of_document(document: Mapping[str, Json]) -> Iterator[Permission]:
     for statement in _listed(document.get("Statement", ())):
-        only = f" (if {_text(statement['Condition'])})" if statement.get("Condition") else ""
-        for resource in _listed(statement.get("Resource", ())):
-            for action in _listed(statement.get("Action", ())):
+        for resource in _subjects(statement, "Resource"):
+            for action in _subjects(statement, "Action"):
                 shown = _text(resource)
-                if action == "s3:GetObject" and "-assets-${AWS::AccountId}-" in shown:
+                # What a plan says is text, and never an intrinsic: it cannot pass for what is the sector's own.
+                own = isinstance(resource, Mapping)
+                if own and action == "s3:GetObject" and "-assets-${AWS::AccountId}-" in shown:
                     shown = _OWN_RELEASE
-                if action == "secretsmanager:GetSecretValue" and isinstance(resource, Mapping) and "Ref" in resource:
+                if own and action == "secretsmanager:GetSecretValue" and "Ref" in resource:
                     shown = _OWN_SECRETS
-                yield str(statement.get("Effect", "Allow")), str(action), shown + only
+                yield str(statement.get("Effect", "Allow")), str(action), shown + _condition(statement)
 
 
-def _sentences(changed: set[Permission]) -> Iterator[str]:
-    """`changed` in sentences, one for each resource."""
+def _subjects(statement: Mapping[str, Json], key: str) -> Iterable[Json]:
+    """The actions or resources of a statement; in one text those that it leaves out."""
+    if f"Not{key}" in statement:
+        return (f"everything but {', '.join(sorted(map(_text, _listed(statement[f'Not{key}']))))}",)
+    return _listed(statement.get(key, ()))
+
+
+def _condition(statement: Mapping[str, Json]) -> str:
+    return f" (if {_text(statement['Condition'])})" if statement.get("Condition") else ""
+
+
+def _sentences(changed: set[Permission], when: str = "") -> Iterator[str]:
+    """`changed` in sentences, one for each resource; `when` limits hold."""
     by_resource: dict[tuple[str, str], set[str]] = {}
     for effect, action, resource in sorted(changed):
         by_resource.setdefault((effect, resource), set()).add(action)
@@ -122,9 +152,9 @@ def _sentences(changed: set[Permission]) -> Iterator[str]:
         if effect == "Trust":
             yield f"be taken by {resource}"
         elif effect == "Boundary":
-            yield f"be limited by the boundary {resource}"
+            yield f"do what the boundary {resource} forbids, which limits it {when}"
         else:
-            yield ("never " if effect == "Deny" else "") + _phrase(frozenset(actions), resource)
+            yield _phrase(frozenset(actions), resource) + (f", which is denied {when}" if effect == "Deny" else "")
 
 
 def _phrase(actions: frozenset[str], resource: str) -> str:

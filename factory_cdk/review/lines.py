@@ -13,7 +13,7 @@ LineOf = Callable[[str, str], int | None]
 _SOURCE = {"code": "source", "bot-path": "bot_path", "command": "command", "python": "python"}
 """What differs in a bot's release, and the key of the bot that says it."""
 
-_SECTOR = {"region": "region_name", "type": "type", "platform": "platform", "alarm": "alarm"}
+_SECTOR = {"region": "region_name", "type": "type", "platform": "platform", "alarm": "alarm", "policies": "policies"}
 
 
 def lines_of(root: Node, stage: str) -> LineOf:
@@ -63,6 +63,7 @@ def _places(stage: str, sector: str, what: str) -> Iterator[Path]:
             yield (*box, "parameters", "Tags")
             yield ("factory", "tags", rest)
         case _:
-            yield (*box, _SECTOR.get(kind, ""))
-            yield (*box, "parameters", re.split(r"[.\[]", kind, maxsplit=1)[0])
+            key = re.split(r"[.\[]", kind, maxsplit=1)[0]
+            yield (*box, _SECTOR.get(key, ""))
+            yield (*box, "parameters", key)
     yield box

@@ -9,6 +9,7 @@ from dataclasses import replace
 from factory_cdk.bundle import layout_as_json
 from factory_cdk.canonical_json import canonical_json
 from factory_cdk.design.model import Resource
+from factory_cdk.design.policy import PLAN_POLICY
 from factory_cdk.plan.model import Json, SecretReference
 from factory_cdk.plan.names import logical
 from factory_cdk.release import BotRelease, SectorRelease, release_as_json
@@ -296,15 +297,25 @@ def _of_type(type_: str, stack: StackSide, sector: str) -> Resource | None:
 
 
 def _of_property(kind: str, key: str, was: Resource, now: Resource, line: int | None) -> Iterator[Difference]:
-    if (was.type == ROLE and key == "Policies") or (was.type == _PARAMETER and key == "Value"):
-        return  # access.py says it in words; the values are those of bots
+    if was.type == _PARAMETER and key == "Value":
+        return  # the values are those of bots
     effect, why = effect_of(now, key, was.properties.get(key), now.properties.get(key))
+    if was.type == ROLE and key == "Policies":  # access.py says in words what is ours; what the plan adds is the plan's
+        for path, one, other in differences(_of_plan(was), _of_plan(now), "policies"):
+            yield Difference(path, one, other, effect, why, line)
+        return
     prefix = "" if now.type == INSTANCE else f"{kind}."
     if key == "UserData":
         yield Difference("UserData", None, None, effect, why, line)
         return
     for path, one, other in differences(was.properties.get(key), now.properties.get(key), key):
         yield Difference(f"{prefix}{path}", one, other, effect, why, line)
+
+
+def _of_plan(role: Resource) -> Json:
+    """The statements that a plan adds to a role; None without any."""
+    found = (one for one in role.properties.get("Policies", ()) if one.get("PolicyName") == PLAN_POLICY)
+    return next((one["PolicyDocument"]["Statement"] for one in found), None)
 
 
 def _whole(kind: str, was: Resource | None, now: Resource | None, line: int | None) -> Difference:

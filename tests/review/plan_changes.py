@@ -382,6 +382,15 @@ def _values() -> Iterator[PlanChange]:
         put("bots first secrets", {"TOKEN": {"secret": "prod/token", "key": "B"}}),
         first=(put("bots first secrets", {"TOKEN": {"secret": "prod/token", "key": "A"}}),),
     )
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    all_but = {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}
+    yield _of_box("policy statement", CHANGED, put("stages dev box policies", [everything]), fast=True)
+    yield _of_box(
+        "policy statement wider",
+        CHANGED,
+        put("stages dev box policies", [{**all_but, "NotAction": "sts:*"}]),
+        first=(put("stages dev box policies", [all_but]),),
+    )
     yield PlanChange("secret of another bot", {"net": CHANGED}, (put("bots second secrets", ["PASSWORD"]),))
     yield PlanChange("secret of the factory", everywhere, (put("secrets", ["SHARED"]),))
     yield PlanChange("tag value", dict.fromkeys(AWS, CHANGED), (put("tags team", "ops"),), fast=True)
