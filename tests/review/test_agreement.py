@@ -218,8 +218,10 @@ def test_every_property_that_a_plan_may_give_is_changed_once() -> None:
     assert set(ALARM) | elsewhere >= set(alarm["properties"]) - refused
 
 
-TOLD_OTHERWISE = {("AWS::DynamoDB::Table", "KeySchema")}
-"""The database says that another key always replaces a table, AWS's schema that it may. No plan can change it."""
+TOLD_OTHERWISE = {("AWS::DynamoDB::Table", "KeySchema"), ("AWS::S3::Bucket", "ObjectLockEnabled")}
+"""The database says that these always replace, AWS's schema that the first may and the second does not. No plan can
+change them.
+"""
 
 
 @needs_cdk_cli
