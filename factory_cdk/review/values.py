@@ -55,6 +55,9 @@ def same(before: Json, after: Json) -> bool:
 
 
 def _of_lists(before: Sequence[Json], after: Sequence[Json], path: str) -> Iterator[tuple[str, Json, Json]]:
+    if all(isinstance(one, Mapping) and _intrinsic(one) for one in (*before, *after)):
+        # References say no order: those of a queue policy or a profile.
+        before, after = (sorted(side, key=str) for side in (before, after))
     key = next((key for key in _KEYS if _names(before, key) and _names(after, key)), None)
     if key is None:
         olds: dict[str, Json] = {str(at): one for at, one in enumerate(before)}

@@ -120,7 +120,8 @@ def _signals(aws: Emulator, made: Made, stack: str) -> set[str]:
     if not names:
         return set()
     found = aws.client("ssm", made.region(stack)).get_parameters(Names=names)["Parameters"]
-    return {json.loads(one["Value"])["signal"] for one in found}
+    said = [json.loads(one["Value"]) for one in found]
+    return {value for one in said for value in one.values() if str(value).startswith("http")}
 
 
 def _answer(url: str) -> None:
