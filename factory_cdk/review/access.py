@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json
 from factory_cdk.review.model import AccessReport
-from factory_cdk.review.sides.side import SectorSide, StackSide, StageSide
+from factory_cdk.review.sides.side import StageSide, resource_of
 
 ROLE = "AWS::IAM::Role"
 
@@ -88,16 +88,8 @@ def _limits(permissions: set[Permission]) -> set[Permission]:
 
 def _permissions(stage: StageSide, sector: str) -> set[Permission]:
     side = stage.sectors.get(sector)
-    role = role_of(stage, side) if side else None
+    role = resource_of(ROLE, stage, side)
     return set(_of_role(role)) if role else set()
-
-
-def role_of(stage: StageSide, sector: SectorSide) -> Resource | None:
-    """The role of an aws sector's instance; None for a local one."""
-    stack: StackSide | None = stage.stacks.get(sector.stack or "")
-    if stack is None:
-        return None
-    return next((one for one in stack.resources.values() if one.type == ROLE and one.sector == sector.name), None)
 
 
 def _of_role(role: Resource) -> Iterator[Permission]:

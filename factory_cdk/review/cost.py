@@ -14,7 +14,7 @@ from factory_cdk.prices.table import price_table
 from factory_cdk.review.model import Cost, CostReport, SectorReport
 from factory_cdk.review.sectors import ALARM
 from factory_cdk.review.security import instance_properties
-from factory_cdk.review.sides.side import SectorSide, StageSide
+from factory_cdk.review.sides.side import SectorSide, StageSide, resources_of
 
 REQUESTS_PER_JOB = 3
 """SQS requests that a job takes at most, one each to send, to receive and to delete it: batches take fewer."""
@@ -83,8 +83,7 @@ def _estimated(properties: Json, region: str, platform: str, counts: SectorCount
 
 
 def _counts(stage: StageSide, sector: SectorSide) -> SectorCounts:
-    stack = stage.stacks[sector.stack or ""]
-    types = [one.type for one in stack.resources.values() if one.sector == sector.name]
+    types = [one.type for one in resources_of(stage, sector)]
     return SectorCounts(alarms=types.count(ALARM), secrets=types.count(_SECRET_TYPE))
 
 

@@ -17,7 +17,7 @@ from factory_cdk.review.access import ROLE
 from factory_cdk.review.behaviour import INSTANCE, effect_of
 from factory_cdk.review.model import Difference, Effect, ResourceChange, SectorReport, Verdict
 from factory_cdk.review.resources import is_kept
-from factory_cdk.review.sides.side import SectorBot, SectorSide, StackSide, StageSide
+from factory_cdk.review.sides.side import SectorBot, SectorSide, StageSide, resource_of
 from factory_cdk.review.values import differences, exact_differences, same
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -273,11 +273,10 @@ def _of_resources(
 
 def _of_replaced(before: StageSide, after: StageSide, old: SectorSide, new: SectorSide) -> Iterator[Difference]:
     """What the plan says otherwise of the instance and the alarm of a sector that moves: it is not only moved."""
-    was_in, now_in = before.stacks.get(old.stack or ""), after.stacks.get(new.stack or "")
-    if was_in is None or now_in is None:
+    if old.stack not in before.stacks or new.stack not in after.stacks:
         return
     for type_, kind, prefix in ((INSTANCE, "instance", ""), (ALARM, "alarm", "alarm.")):
-        was, now = (_of_type(type_, stack, new.name) for stack in (was_in, now_in))
+        was, now = resource_of(type_, before, old), resource_of(type_, after, new)
         why = f"the {kind} that takes its place has this"
         if was is None or now is None:
             if was is not now:
@@ -290,10 +289,6 @@ def _of_replaced(before: StageSide, after: StageSide, old: SectorSide, new: Sect
             elif key not in ("UserData", "IamInstanceProfile"):
                 for path, one, other in differences(was.properties.get(key), now.properties.get(key), key):
                     yield Difference(f"{prefix}{path}", one, other, why=why, line=new.line)
-
-
-def _of_type(type_: str, stack: StackSide, sector: str) -> Resource | None:
-    return next((one for one in stack.resources.values() if one.type == type_ and one.sector == sector), None)
 
 
 def _of_property(kind: str, key: str, was: Resource, now: Resource, line: int | None) -> Iterator[Difference]:

@@ -10,7 +10,7 @@ from factory_cdk.plan.model import Json
 from factory_cdk.review.behaviour import INSTANCE
 from factory_cdk.review.model import SecurityReport
 from factory_cdk.review.sectors import ALARM, secret_changes
-from factory_cdk.review.sides.side import SectorSide, StageSide
+from factory_cdk.review.sides.side import SectorSide, StageSide, resource_of
 
 
 def security_reports(before: StageSide | None, after: StageSide | None) -> tuple[SecurityReport, ...]:
@@ -20,24 +20,17 @@ def security_reports(before: StageSide | None, after: StageSide | None) -> tuple
     found: list[SecurityReport] = []
     for name, sector in after.sectors.items() if after else ():
         old = before.sectors.get(name) if before else None
-        instances = (_of_sector(INSTANCE, *side) for side in ((before, old), (after, sector)))
+        instances = (resource_of(INSTANCE, *side) for side in ((before, old), (after, sector)))
         found += _of_instance(name, *instances)
-        found += _of_alarm(name, *(_of_sector(ALARM, *side) for side in ((before, old), (after, sector))))
+        found += _of_alarm(name, *(resource_of(ALARM, *side) for side in ((before, old), (after, sector))))
         found += _of_secrets(name, old, sector)
     found += _of_stacks(before, after)
     return tuple(found)
 
 
-def _of_sector(type_: str, stage: StageSide | None, sector: SectorSide | None) -> Resource | None:
-    stack = stage.stacks.get(sector.stack or "") if stage and sector else None
-    if stack is None or sector is None:
-        return None
-    return next((one for one in stack.resources.values() if one.type == type_ and one.sector == sector.name), None)
-
-
 def instance_properties(stage: StageSide | None, sector: SectorSide | None) -> Mapping[str, Json] | None:
     """The properties of an aws sector's instance; None where there is none."""
-    instance = _of_sector(INSTANCE, stage, sector)
+    instance = resource_of(INSTANCE, stage, sector)
     return instance.properties if instance else None
 
 

@@ -167,7 +167,7 @@ class _Reading:
         return StackSide(stack.name, stack.region, resources, stack.template.get("Mappings", {}), size, stack.protect)
 
     def _sector(self, stack: _Stack, side: StackSide, name: str) -> SectorSide:
-        own = {one.logical_id: one for one in side.resources.values() if one.sector == name}
+        own = {one.logical_id: one for one in side.by_sector.get(name, ())}
         release, content = self._release(stack, own[f"{logical(name)}Release"])
         values = {one.properties["Name"]: one.properties["Value"] for one in own.values() if _is_parameter(one)}
         bots = {

@@ -23,6 +23,14 @@ class StackSide:
     mappings: Mapping[str, Json] = field(default_factory=dict)
     size: int = 0
     protect: bool = False
+    by_sector: Mapping[str | None, tuple[Resource, ...]] = field(init=False, repr=False, compare=False)
+    """The resources again, by the sector that they are of (None: of none)."""
+
+    def __post_init__(self) -> None:
+        found: dict[str | None, list[Resource]] = {}
+        for one in self.resources.values():
+            found.setdefault(one.sector, []).append(one)
+        object.__setattr__(self, "by_sector", {sector: tuple(own) for sector, own in found.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,17 @@ class StageSide:
     demolish_on_failure: bool = True
     whole: bool = True
     line_of: LineOf = lambda sector, what: None
+
+
+def resources_of(stage: StageSide | None, sector: SectorSide | None) -> tuple[Resource, ...]:
+    """The resources of an aws sector; none of a local one, or of one that is not there."""
+    stack = stage.stacks.get(sector.stack or "") if stage and sector else None
+    return stack.by_sector.get(sector.name, ()) if stack and sector else ()
+
+
+def resource_of(type_: str, stage: StageSide | None, sector: SectorSide | None) -> Resource | None:
+    """The first resource of a type of a sector; None where it has none."""
+    return next((one for one in resources_of(stage, sector) if one.type == type_), None)
 
 
 @dataclass(frozen=True, slots=True)
