@@ -46,11 +46,10 @@ def lint_stage(loaded: Loaded, design: StageDesign, engines: Engines = engine_fi
     seconds.
     """
     findings = Findings(loaded.file)
-    root = compose(loaded.text, findings)
-    if root is None:  # it was composed before
-        return findings.diagnostics
-    findings.root = root
-    data = plain(root)
+    if loaded.root is None:  # then it has no stage, either
+        return ()
+    findings.root = loaded.root
+    data = plain(loaded.root)
     found = [*check_literals(data), *(finding for check in CHECKS for finding in check(design))]
     if not design.stacks:
         return _Report(findings, Places(data, design), loaded, None).of(found)

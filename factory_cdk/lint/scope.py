@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from factory_cdk.design.model import StageDesign
-from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.ignores import OF_A_STAGE, Ignore
 from factory_cdk.plan.load import Loaded
 from factory_cdk.plan.model import SectorType
 from factory_cdk.plan.scope import path_at
-from factory_cdk.plan.yaml.compose import compose
 
 NEVER_JUDGED = frozenset({"F401"})
 """Codes that neither `validate` nor `lint` reports."""
@@ -21,8 +19,7 @@ def judge(loaded: Loaded, design: StageDesign) -> Callable[[Ignore], bool]:
 
     A comment in another stage, or at an alarm that this stage does not use, may be needed there.
     """
-    root = compose(loaded.text, Findings(loaded.file))
-    plan = loaded.plan
+    root, plan = loaded.root, loaded.plan
     stage = plan.stages.get(design.stage) if plan is not None else None
     alarms = {sector.alarm for sector in stage.sectors if sector.type is SectorType.AWS} if stage is not None else set()
 
