@@ -39,7 +39,7 @@ from factory_cdk.runner.guardian import Guardian, guard
 from factory_cdk.runner.process import start_worker
 from factory_cdk.state.locks import holding, take_lock
 from factory_cdk.state.logs import RUNNER, ProcessLog
-from factory_cdk.state.runner_spec import RunnerSpec, Timings
+from factory_cdk.state.runner_spec import LEASE_ON_AWS, RunnerSpec, Timings
 from factory_cdk.state.secrets import shut_memory
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.status import Status
@@ -55,12 +55,12 @@ START_PAUSE = 5.0
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     """How an agent runs, but for tests the same on every instance: where the queues of a release are, the runner's
-    times (leases of SQS are renewed by calls that cost), how often the release is read, in
+    times, how often the release is read, in
     seconds, and whether bots have users of their own.
     """
 
     locate: Locate = queue_location
-    timings: Timings = field(default_factory=lambda: Timings(lease_most=60.0))
+    timings: Timings = field(default_factory=lambda: Timings(lease_most=LEASE_ON_AWS))
     every: float = EVERY
     own_users: bool = True
 

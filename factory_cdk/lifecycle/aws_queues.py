@@ -6,9 +6,6 @@ from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.opening import QueueNames, SqsLocation, account_id
 
-LONGEST_LEASE = 60.0
-"""Seconds of a lease in SQS, as on an instance: shorter ones would multiply the calls that renew them."""
-
 _DAY = 86_400.0
 
 

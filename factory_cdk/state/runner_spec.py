@@ -15,6 +15,10 @@ from factory_cdk.state.records import from_json
 VERSION = 4
 
 
+LEASE_ON_AWS = 60.0
+"""Seconds of a lease in SQS: shorter ones would multiply the calls that renew them, each of which costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """The runner's times, in seconds, and counts: the design's, except in tests."""
