@@ -19,6 +19,23 @@ POLICY_LIMIT = 10_240
 PLAN_POLICY = "plan"
 """The name of the policy with what a plan adds to a role."""
 
+HISTORY_ACTIONS = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+]
+PAYLOAD_ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+LOG_ACTIONS = ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"]
+BOOT_LOG_ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:PutRetentionPolicy"]
+SWITCH_ACTIONS = ["cloudwatch:DescribeAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"]
+"""What a role may do with the stage's table and bucket, its log groups and its alarm; `review` has words for them."""
+
 _SESSION_ACTIONS = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -118,37 +135,27 @@ def statements(names: Names, bots: Iterable[BotDesign], reach: Reach) -> list[Js
         ),
         _allow(
             "KeepHistory",
-            [
-                "dynamodb:BatchGetItem",
-                "dynamodb:ConditionCheckItem",
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PartiQLInsert",
-                "dynamodb:PartiQLUpdate",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-            ],
+            HISTORY_ACTIONS,
             [table, _arn("dynamodb", f"table/{names.table()}/index/*", home)] if reach.history else [],
         ),
         _allow(
             "KeepPayloads",
-            ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            PAYLOAD_ACTIONS,
             [_object(names.payload_bucket(home), "*")],
         ),
         _allow(
             "WriteLogs",
-            ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"],
+            LOG_ACTIONS,
             [_arn("logs", f"log-group:{names.path(place)}:*")],
         ),
         _allow(
             "WriteBootLog",
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:PutRetentionPolicy"],
+            BOOT_LOG_ACTIONS,
             [_arn("logs", f"log-group:{names.boot_log()}:*")],
         ),
         _allow(
             "SwitchAlarm",
-            ["cloudwatch:DescribeAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"],
+            SWITCH_ACTIONS,
             [_arn("cloudwatch", f"alarm:{literal(reach.alarm)}")] if reach.alarm else [],
         ),
         _allow(

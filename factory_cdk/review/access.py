@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from factory_cdk.design import policy
 from factory_cdk.design.model import Resource
 from factory_cdk.plan.model import Json
 from factory_cdk.review.model import AccessReport
@@ -25,20 +26,6 @@ _LOOK_UP = frozenset({"sqs:GetQueueUrl"})
 """Says nothing beside what else is allowed on the queue."""
 _PARAMETERS = frozenset({"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"})
 _LOGS = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
-_TABLE = frozenset(
-    {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PartiQLInsert",
-        "dynamodb:PartiQLUpdate",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-    }
-)
-_ALARM = frozenset({"cloudwatch:DescribeAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"})
 _PHRASES: tuple[tuple[frozenset[str], str], ...] = (
     (_RECEIVE | _SEND, "receive jobs from and send jobs to the queue {}"),
     (_RECEIVE, "receive jobs from the queue {}"),
@@ -46,11 +33,11 @@ _PHRASES: tuple[tuple[frozenset[str], str], ...] = (
     (_PARAMETERS, "read the parameters {}"),
     (_PARAMETERS - {"ssm:GetParametersByPath"}, "read the parameter {}"),
     (_LOGS, "write to the log group {}"),
-    (_LOGS | {"logs:GetLogEvents"}, "read and write the log group {}"),
-    (_LOGS | {"logs:CreateLogGroup", "logs:PutRetentionPolicy"}, "make and write the log group {}"),
-    (_TABLE, "read and write the items of {}"),
-    (_ALARM, "turn the {} on and off"),
-    (frozenset({"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}), "read, write and delete the objects {}"),
+    (frozenset(policy.LOG_ACTIONS), "read and write the log group {}"),
+    (frozenset(policy.BOOT_LOG_ACTIONS), "make and write the log group {}"),
+    (frozenset(policy.HISTORY_ACTIONS), "read and write the items of {}"),
+    (frozenset(policy.SWITCH_ACTIONS), "turn the {} on and off"),
+    (frozenset(policy.PAYLOAD_ACTIONS), "read, write and delete the objects {}"),
     (frozenset({"secretsmanager:GetSecretValue"}), "read the secret {}"),
     (frozenset({"s3:GetObject"}), "read the object {}"),
 )
@@ -93,8 +80,8 @@ def _permissions(stage: StageSide, sector: str) -> set[Permission]:
 
 
 def _of_role(role: Resource) -> Iterator[Permission]:
-    for policy in role.properties.get("Policies", ()):
-        yield from _of_document(policy.get("PolicyDocument", {}))
+    for inline in role.properties.get("Policies", ()):
+        yield from _of_document(inline.get("PolicyDocument", {}))
     for arn in role.properties.get("ManagedPolicyArns", ()):
         yield "Allow", "everything in the policy", _text(arn)
     for statement in _listed(role.properties.get("AssumeRolePolicyDocument", {}).get("Statement", ())):
