@@ -16,7 +16,7 @@ from factory_cdk.pack.sources.version import version_of_folder
 from factory_cdk.review.model import Report, Verdict
 from factory_cdk.review.reviewing import reviewed
 from factory_cdk.review.sides import of_git
-from factory_cdk.review.sides.of_git import side_of_commit
+from factory_cdk.review.sides.of_git import repository_of, side_of_commit
 from factory_cdk.review.sides.of_plan import side_of_plan
 
 
@@ -41,7 +41,7 @@ class Checkout:
         file = str(self.folder / "factory-plan.yml")
         cache = self.top.parent / "cache"
         after = side_of_plan(file, cache=cache, region=REGION, inside=self.top)
-        with side_of_commit(file, ref, cache=cache, region=REGION) as before:
+        with side_of_commit(repository_of(file), ref, cache=cache, region=REGION) as before:
             return reviewed(file, before, after, **more)
 
 
@@ -144,7 +144,7 @@ def test_a_plan_in_no_repository_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path, base())
     with (
         pytest.raises(FactoryError, match="not in a git work tree"),
-        side_of_commit(str(file), "HEAD", cache=tmp_path / "cache"),
+        side_of_commit(repository_of(str(file)), "HEAD", cache=tmp_path / "cache"),
     ):
         pass
 
@@ -231,7 +231,7 @@ def test_the_commit_of_a_partial_clone_is_not_fetched(tmp_path: Path) -> None:
     file = str(tmp_path / "partial" / "factory-plan.yml")
     with (
         pytest.raises(FactoryError) as refused,
-        side_of_commit(file, "HEAD~1", cache=tmp_path / "cache", region=REGION) as before,
+        side_of_commit(repository_of(file), "HEAD~1", cache=tmp_path / "cache", region=REGION) as before,
     ):
         before.stage("prod")
     assert "HEAD~1" in refused.value.message

@@ -131,18 +131,18 @@ def _report(
     from factory_cdk.review.history import history_here  # noqa: PLC0415 - with the plan's modules
     from factory_cdk.review.reviewing import reviewed  # noqa: PLC0415
     from factory_cdk.review.sides.of_assembly import side_of_assembly  # noqa: PLC0415
-    from factory_cdk.review.sides.of_git import side_of_commit, top_of  # noqa: PLC0415
+    from factory_cdk.review.sides.of_git import repository_of, side_of_commit  # noqa: PLC0415
     from factory_cdk.review.sides.of_plan import side_of_plan  # noqa: PLC0415
 
-    inside = top_of(plan_file) if against is not None else None
-    after = side_of_plan(plan_file, cache=cache, region=region, inside=inside)
+    repository = repository_of(plan_file) if against is not None else None
+    after = side_of_plan(plan_file, cache=cache, region=region, inside=repository.top if repository else None)
 
     def held_against(before: PlanSide) -> Report:
         history = history_here(plan_file)
         return reviewed(plan_file, before, after, stages=stages, history=history, fail_on=fail_on)
 
-    if against is not None:
-        with side_of_commit(plan_file, against, cache=cache, region=region) as before:
+    if repository is not None and against is not None:
+        with side_of_commit(repository, against, cache=cache, region=region) as before:
             return held_against(before)
     if against_assembly is not None:
         return held_against(side_of_assembly(against_assembly))

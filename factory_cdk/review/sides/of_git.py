@@ -49,11 +49,6 @@ class Repository:
         return said.stdout.decode().strip()
 
 
-def top_of(file: str) -> Path:
-    """The top folder of the work tree that the plan in `file` is in. FactoryError when it is in none."""
-    return repository_of(file).top
-
-
 def repository_of(file: str) -> Repository:
     """The repository that the plan in `file` is in. FactoryError when it is in none."""
     git = git_with({**os.environ}, threading.Event()).in_work_tree()
@@ -71,13 +66,12 @@ def repository_of(file: str) -> Repository:
 
 
 @contextlib.contextmanager
-def side_of_commit(file: str, ref: str, *, cache: Path, region: str | None = None) -> Iterator[PlanSide]:
-    """The plan in `file` as it was at `ref`.
+def side_of_commit(repository: Repository, ref: str, *, cache: Path, region: str | None = None) -> Iterator[PlanSide]:
+    """The plan of `repository` as it was at `ref`.
 
     What is needed of the commit is laid out in a private folder that lasts as long as the context. FactoryError when
-    `file` is in no repository, `ref` names no commit, or git's objects cannot be read.
+    `ref` names no commit, or git's objects cannot be read.
     """
-    repository = repository_of(file)
     commit = repository.commit(ref)
     label = f"{ref} ({commit[:9]})" if not commit.startswith(ref) else commit[:9]
     with tempfile.TemporaryDirectory(prefix="factory-cdk-review-") as folder:
