@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,18 @@ def sync_folder(folder: Path, sync: Callable[[int], None] = os.fsync) -> None:
         sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete `folder` and all in it; what another process deletes at the same moment is no error: SQLite does, when the
+    last one who has a database open closes it. OSError.
+    """
+
+    def gone_is_well(_function: object, _path: str, raised: tuple[type, BaseException, object]) -> None:
+        if not isinstance(raised[1], FileNotFoundError):
+            raise raised[1]
+
+    shutil.rmtree(folder, onerror=gone_is_well)
 
 
 @contextmanager

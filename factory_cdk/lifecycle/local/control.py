@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import disk
+from factory_cdk.home import delete_folder, disk
 from factory_cdk.runner.launch import Launch
 from factory_cdk.state.locks import holding, lock_holder, take_lock
 from factory_cdk.state.requests import answering
@@ -53,7 +52,7 @@ def remove(folder: StageFolder) -> None:
             f"kill it, then factory-cdk demolish {folder.options}",
         )
     with disk(folder.path):
-        shutil.rmtree(folder.path)
+        delete_folder(folder.path)
 
 
 def await_end(folder: StageFolder, seconds: float) -> bool:

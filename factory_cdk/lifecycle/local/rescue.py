@@ -6,7 +6,6 @@ other. Whoever is killed in between leaves a stage without queues, which nobody 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.home import disk, make_private, sync_folder
+from factory_cdk.home import delete_folder, disk, make_private, sync_folder
 from factory_cdk.lifecycle.local.control import changing
 from factory_cdk.lifecycle.local.demolish import nobody_submitting
 from factory_cdk.queues.repair import Rescue, problems, rescue
@@ -88,7 +87,7 @@ def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], b
     part = rescued.with_name(f".{rescued.name}")
     for left in (part, rescued):
         if left.exists():
-            shutil.rmtree(left)
+            delete_folder(left)
     make_private(part)
     try:
         agreed = agree(rescue(database_location(folder), queues_in(part)))
@@ -96,7 +95,7 @@ def _rescue_into(rescued: Path, folder: StageFolder, agree: Callable[[Rescue], b
             part.rename(rescued)
     finally:
         if part.exists():
-            shutil.rmtree(part)
+            delete_folder(part)
     return agreed
 
 

@@ -73,7 +73,7 @@ def _nothing(path: Path) -> FactoryError:
 
 def _remove(database: Path) -> None:
     for found in database.parent.glob(f"{database.name}*"):
-        shutil.rmtree(found) if found.is_dir() else found.unlink()
+        shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> sqlite3.Connection | None:
