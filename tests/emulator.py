@@ -83,6 +83,7 @@ class Emulator:
             StackName=stack,
             TemplateBody=(assembly / f"{stack}.template.json").read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
         )
 
     def update(self, assembly: Path, stack: str, region: str) -> None:
@@ -91,6 +92,7 @@ class Emulator:
             StackName=stack,
             TemplateBody=(assembly / f"{stack}.template.json").read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
         )
 
     def status(self, stack: str, region: str) -> str:
@@ -126,6 +128,13 @@ class Emulator:
         connection.request("PUT", f"{parts.path}?{parts.query}", body)  # urllib would add a Content-Type: unsigned
         assert connection.getresponse().status == 200
         connection.close()
+
+
+def _tags(assembly: Path, stack: str) -> list[dict[str, str]]:
+    """The tags that `stack` gets, which are in the manifest of its assembly alone."""
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    tags = manifest["artifacts"][stack]["properties"].get("tags", {})
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 @contextmanager
