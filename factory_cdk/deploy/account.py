@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.diagnostics import FactoryError
 
 PATIENCE = 90.0
@@ -39,27 +40,6 @@ _PASSING = (
 )
 """Codes that pass by themselves; so does whatever has the HTTP status 500 or more."""
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
-
-_BAD_CREDENTIALS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "CredentialRetrievalError",
-    "ProfileNotFound",
-    "TokenRetrievalError",
-    "SSOTokenLoadError",
-    "UnauthorizedSSOTokenError",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "ExpiredTokenException",
-    "ExpiredToken",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "AuthFailure",
-    "LoginRefreshRequired",
-)
-
 
 class RefusedError(FactoryError):
     """AWS refused a call, or could not be reached. `code` is AWS's own, or the kind of the failure; `detail` is what
@@ -73,7 +53,7 @@ class RefusedError(FactoryError):
     @property
     def denied(self) -> bool:
         """Whether these credentials may not do it."""
-        return self.code in _DENIED
+        return self.code in REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,32 +136,27 @@ class Account:
 
 def _explained(error: Exception, region: str, service: str, operation: str) -> tuple[RefusedError, bool]:
     """A failure of boto3 in words, and whether it may pass by itself; what is none of AWS's is raised again."""
-    from botocore.exceptions import (  # noqa: PLC0415 - see Account
-        BotoCoreError,
-        ClientError,
-        ConnectionError as NoConnectionError,
-        HTTPClientError,
-    )
+    from botocore import exceptions  # noqa: PLC0415 - see Account
 
     action = f"{service}:{''.join(word.capitalize() for word in operation.split('_'))}"
     what = f"{action} in {region}"
-    if isinstance(error, ClientError):
+    if isinstance(error, exceptions.ClientError):
         said = error.response.get("Error", {})
         code, detail = str(said.get("Code", "refused")), str(said.get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-        passing = code in _PASSING or (status >= 500 and code not in _BAD_CREDENTIALS)
+        passing = code in _PASSING or (status >= 500 and code not in BAD_CREDENTIALS)
         return RefusedError(what, code, detail, _remedy(code, action, passing=passing)), passing
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, exceptions.BotoCoreError):
         code = type(error).__name__
-        passing = isinstance(error, NoConnectionError | HTTPClientError)
+        passing = isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
         return RefusedError(what, code, str(error), _remedy(code, action, passing=passing)), passing
     raise error
 
 
 def _remedy(code: str, action: str, *, passing: bool) -> str:
-    if code in _BAD_CREDENTIALS:
-        return "give credentials of the stage's account as any AWS tool takes them, for one with --aws-profile"
-    if code in _DENIED:
+    if code in BAD_CREDENTIALS:
+        return GIVE_CREDENTIALS
+    if code in REFUSED:
         return f"these credentials need {action}: `factory-cdk permissions` prints all that a stage needs"
     if passing:
         return "check the network and AWS's health, then run the same command again: it goes on"

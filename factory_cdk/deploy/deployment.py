@@ -170,6 +170,8 @@ class Deployment:
         self.followed: list[Followed] = []
         self.new: set[str] = set()
         self.prepared: list[tuple[Step, ChangeSet]] = []
+        self.settled = False
+        """Whether nothing is under way any more: all is committed, or taken back."""
 
     def adopt(self, stacks: Iterable[StackInRecord]) -> None:
         """Go on with the `stacks` that a process which died has left under way. RefusedError."""
@@ -236,7 +238,9 @@ class Deployment:
             raise failure
 
     def _record(self) -> None:
-        adopted = [StackInRecord(one.now.name, one.now.region, one.gate, one.now.name in self.new) for one in self.followed]
+        adopted = [
+            StackInRecord(one.now.name, one.now.region, one.gate, one.now.name in self.new) for one in self.followed
+        ]
         new = [
             StackInRecord(step.wanted.name, step.wanted.region, step.gate, step.kind == "create")
             for step, _ in self.prepared
@@ -245,8 +249,8 @@ class Deployment:
 
     def _run(self, prepared: Sequence[tuple[Step, ChangeSet]]) -> None:
         """Execute change sets, and return when all stacks are at their gates. FailedError."""
-        here = []
-        for step, change_set in prepared:
+        here = list(self.followed)
+        for step, change_set in list(prepared):
             one = self._followed(step, change_set.stack_id)
             execute(self.account, step.wanted.region, change_set)
             self.prepared.remove((step, change_set))
@@ -254,7 +258,7 @@ class Deployment:
             here.append(one)
         if here:
             follow(
-                self.account, self.followed, lambda: all(one.where is Where.READY for one in here) or self._failed(),
+                self.account, self.followed, lambda: self._failed() or all(one.where is Where.READY for one in here),
                 self.say, self.pace, on_event=self.on_event, check=self.claim.check,
             )  # fmt: skip
         if self._failed():
@@ -267,7 +271,8 @@ class Deployment:
         wanted = len(step.wanted.content["Resources"])
         if step.kind == "create":
             self.new.add(step.wanted.name)
-        return Followed(now, step.gate, events, wanted, step.wanted.waits, looked=True)
+        before = resources_of(self.account, now.region, stack_id) if step.kind == "update" else {}
+        return Followed(now, step.gate, events, wanted, step.wanted.waits, frozenset(before), looked=True)
 
     def _failed(self) -> bool:
         return any(one.where is Where.FAILED for one in self.followed)
@@ -282,6 +287,7 @@ class Deployment:
     def commit(self) -> None:
         """Write down that every stack keeps what it has, tell each, and wait until all have ended. FailedError."""
         if not self.followed:
+            self.settled = True
             return
         self.claim.write(decision="commit")
         self._signal_all()
@@ -295,6 +301,7 @@ class Deployment:
                 f"the regions differ: {torn} did not take the commit ({self._failure().message})",
                 f"run it again, and it deploys what is missing: {self.command}",
             )
+        self.settled = True
 
     def _signal_all(self) -> None:
         for one in self.followed:
@@ -310,6 +317,7 @@ class Deployment:
             drop_change_set(self.account, step.now, change_set)
         self.prepared.clear()
         if not self.followed:
+            self.settled = True
             return
         if not self.take_back and isinstance(error, FactoryError):
             raise FailedError(error.message, self._how_to_look(), kept=True) from error
@@ -348,6 +356,7 @@ class Deployment:
                 remaining += delete(self.account, one.now, self.pace)
             elif one.now.status == "UPDATE_ROLLBACK_FAILED":
                 remaining.append(f"{one.now.name} ({one.now.region}): {one.now.status}: {one.now.reason}")
+        self.settled = not remaining
         if remaining:
             raise FailedError(f"not taken back: {'; '.join(remaining)}", "mend what CloudFormation names, then again")
 
@@ -370,19 +379,18 @@ class Deployment:
         fresh = [
             name
             for name, resource in resources.items()
-            if resource["ResourceType"] == HANDLE
-            and str(resource["ResourceStatus"]) == "CREATE_COMPLETE"
-            and (one.now.id, name) not in told
+            if resource["ResourceType"] == HANDLE and name not in one.before and (one.now.id, name) not in told
         ]
         signal_failure(resources, fresh, f"taken back: {why}")
-        told.update((one.now.id, name) for name in fresh)
+        told.update((one.now.id, name) for name in fresh if resources[name].get("PhysicalResourceId"))
 
     def _how_to_look(self) -> str:
         look = ", ".join(dict.fromkeys(f"{one.now.name} ({one.now.region})" for one in self.followed))
         return (
-            f"demolish_on_failure is false, so it is left as it is ({COMMIT_TIMEOUT // 3600} hours at the most for what "
-            f"waits): {look}. Look with `factory-cdk logs`, `aws ec2 get-console-output` and, where the sector says "
-            "`session-manager: true`, `aws ssm start-session`; clean up with `factory-cdk demolish`"
+            "demolish_on_failure is false, so it is left as it is (what waits, for "
+            f"{COMMIT_TIMEOUT // 3600} hours at the most): {look}. Look with `factory-cdk logs`, "
+            "`aws ec2 get-console-output` and, where the sector says `session-manager: true`, `aws ssm start-session`; "
+            "clean up with `factory-cdk demolish`"
         )
 
 

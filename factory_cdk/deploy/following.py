@@ -11,7 +11,7 @@ from typing import Any
 
 from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.pace import Pace
-from factory_cdk.deploy.stacks import GONE, Event, Events, StackNow, describe, is_at_gate, resources_of
+from factory_cdk.deploy.stacks import GONE, WAITING, Event, Events, StackNow, describe, is_at_gate, resources_of
 from factory_cdk.design.commit import gate_id
 
 Say = Callable[[str], None]
@@ -34,7 +34,7 @@ class Where(StrEnum):
 @dataclass
 class Followed:
     """A stack that is followed. `wanted` counts the resources of its template; `waits` says in words what each of its
-    wait conditions waits for, by logical id.
+    wait conditions waits for, by logical id; `before` are the logical ids that it had already.
     """
 
     now: StackNow
@@ -42,6 +42,7 @@ class Followed:
     events: Events
     wanted: int = 0
     waits: Mapping[str, str] = field(default_factory=dict)
+    before: frozenset[str] = frozenset()
     where: Where = Where.WORKING
     began: float = field(default_factory=time.monotonic)
     failures: list[Event] = field(default_factory=list)
@@ -120,9 +121,9 @@ def _take(one: Followed, event: Event, say: Say) -> None:
         one.failures.append(event)
         say(f"{one.label}: {event.resource} failed: {event.reason}")
     if event.type == _WAIT:
-        if event.resource == gate_id(one.gate) and event.status == "CREATE_IN_PROGRESS":
+        if event.resource == gate_id(one.gate) and event.status in WAITING:
             one.where = Where.READY
-        elif event.status == "CREATE_IN_PROGRESS" and event.resource in one.waits:
+        elif event.status in WAITING and event.resource in one.waits:
             if event.resource not in one.waiting:
                 say(f"{one.label}: waits for {one.waits[event.resource]} ({_elapsed(one)})")
             one.waiting.setdefault(event.resource, time.monotonic())

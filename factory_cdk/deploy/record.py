@@ -181,7 +181,7 @@ class Claim:
 @contextlib.contextmanager
 def claimed(
     account: Account, names: Names, region: str, verb: str, digest: str = ""
-) -> Iterator[tuple[Claim, Found | None]]:
+) -> Iterator[tuple[Claim, Record | None]]:
     """The right to deploy a stage, and the record of a deployment that died before; FactoryError, UnderWayError.
 
     The record is kept when an exception leaves the block, until `Claim.release`.

@@ -31,6 +31,9 @@ _SIGNAL_TIMEOUT = 20.0
 
 HANDLE = "AWS::CloudFormation::WaitConditionHandle"
 
+WAITING = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+"""The status of a wait condition that waits; the second is an emulator's word for one that an update makes."""
+
 Signal = Literal["SUCCESS", "FAILURE"]
 
 
@@ -293,7 +296,7 @@ def resources_of(account: Account, region: str, stack_id: str) -> dict[str, Mapp
 
 def is_at_gate(resources: Mapping[str, Mapping[str, Any]], gate: str) -> bool:
     """Whether a stack with these resources waits for its commit."""
-    return str(resources.get(gate_id(gate), {}).get("ResourceStatus")) == "CREATE_IN_PROGRESS"
+    return str(resources.get(gate_id(gate), {}).get("ResourceStatus")) in WAITING
 
 
 def signal_gate(resources: Mapping[str, Mapping[str, Any]], gate: str, signal: Signal, reason: str) -> bool:

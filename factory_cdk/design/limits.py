@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from factory_cdk.bundle import Bundle
+from factory_cdk.design.commit import RESOURCES
 from factory_cdk.design.model import BotDesign, Resource
 from factory_cdk.design.policy import POLICY_LIMIT
-from factory_cdk.design.commit import RESOURCES
 from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES, Unit
 from factory_cdk.design.values import PARAMETER_LIMIT, canonical
 from factory_cdk.plan.model import Json, Position, SectorType, StagePlan, StageSector
@@ -149,7 +149,8 @@ def check_unit(sector: StageSector, whole: Unit, overhead: int, meta_size: int) 
     if count + RESOURCES <= MAX_RESOURCES and size <= MAX_TEMPLATE_BYTES:
         return
     message = f"the sector `{sector.name}` needs {count} resources and a template of up to {size:,} bytes"
-    hint = f"the limit of a stack is {MAX_RESOURCES} resources ({RESOURCES} of them its commit gates) and {MAX_TEMPLATE_BYTES:,} bytes: "
+    resources = f"{MAX_RESOURCES} resources ({RESOURCES} of them its commit gates)"
+    hint = f"the limit of a stack is {resources} and {MAX_TEMPLATE_BYTES:,} bytes: "
     large_meta = size > MAX_TEMPLATE_BYTES and meta_size > whole.size
     hint += f"shorten `meta`, which has {meta_size:,}" if large_meta else "move some of its bots to more sectors"
     yield Problem(sector.position, "F602", message, hint)
