@@ -1,5 +1,5 @@
 """The status of a runner where other machines see it: one item of the stage's table, written once a minute, and at once
-when its gate has changed or was asked to.
+when its gate has changed or was asked to, or a bot was given up.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class StatusTable:
 
     def publish(self, status: Status) -> None:
         """To be written with the next item: at once, where somebody may wait for it."""
-        if self._status is None or (self._status.gate, self._status.request) != (status.gate, status.request):
+        if self._status is None or _awaited(self._status) != _awaited(status):
             self._awaited.set()
         self._status = status
 
@@ -118,6 +118,11 @@ class StatusTable:
             "status": text,
             "expires": int(self._now() + KEEP),
         }
+
+
+def _awaited(status: Status) -> tuple[object, ...]:
+    """What somebody may wait for: what became of a request, and bots that were given up."""
+    return status.gate, status.request, tuple(pool.broken for pool in status.pools)
 
 
 def item_writer(aws: Aws, region: str, table: str) -> Put:

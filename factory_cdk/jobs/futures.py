@@ -141,7 +141,7 @@ class Follower:
     """
 
     def __init__(self, folder: StageFolder, spec: RunnerSpec, lives: Callable[[], bool] | None = None) -> None:
-        self._folder, self._spec = folder, spec
+        self._folder, self.spec = folder, spec
         self._lives = lives or (lambda: runner_pid(folder) is not None)
         self._pool_specs: dict[str, list[PoolSpec]] = {}
         for pool_spec in spec.pool_specs:
@@ -159,7 +159,7 @@ class Follower:
                 f"factory-cdk resume {self._folder.options}",
                 exit_code=RUNNER_GONE,
             )
-        submission = submit(self._folder, self._spec, bot, payloads, tags)
+        submission = submit(self._folder, self.spec, bot, payloads, tags)
         futures = [JobFuture(self._folder, submission.run, job_id) for job_id in submission.ids]
         if futures:
             with self._lock:

@@ -11,6 +11,7 @@ from factory_cdk.agent.aws import Aws
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import TIMED_OUT
 from factory_cdk.lifecycle.aws.gate import StageGate, gate_of
+from factory_cdk.lifecycle.aws.preconditions import need_instances
 from factory_cdk.lifecycle.instances import runners_of
 from factory_cdk.lifecycle.local.waiting import AGAIN, MOMENT, NAMED
 from factory_cdk.lifecycle.progress import Say
@@ -27,7 +28,7 @@ EVERY = 2.0
 class Answers:
     """What the runners of the instances of `factory` answer to `request`, which wants their gate to be `gate`. `say`
     gets what is waited for, and which runners are not. FactoryError with exit code 3 when it takes longer than
-    `timeout` seconds, and when another command asks for the opposite meanwhile.
+    `timeout` seconds since it `began`, and when another command asks for the opposite meanwhile.
     """
 
     factory: Factory
@@ -35,6 +36,7 @@ class Answers:
     gate: Literal["open", "closed"]
     say: Say
     timeout: float | None = None
+    began: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _told: set[str] = field(default_factory=set)
@@ -42,7 +44,7 @@ class Answers:
     def wait(self) -> int:
         """Return once every runner that answers at all has answered; how many that are."""
         gate = gate_of(self.factory)
-        aws, began, said, said_at = gate.aws, self.clock(), "", self.clock() - AGAIN + MOMENT
+        aws, began, said, said_at = gate.aws, self.began, "", 0.0
         while True:
             runners = self._runners(aws)
             waited_for = [one for one in runners if not self._has_answered(one)] if runners is not None else None
@@ -72,7 +74,7 @@ class Answers:
             self._tell(f"warning: {error.message}; trying again")
             return None
         sectors = {one.sector for one in runners}
-        for name in self.factory.instances.sector_names if self.factory.instances else ():
+        for name in need_instances(self.factory).sector_names:
             if name not in sectors:
                 self._tell(f"the runner of sector {name} has said nothing yet: it reads the gate when it starts")
         return [one for one in runners if self._may_answer(one)]
@@ -124,7 +126,11 @@ class Answers:
         return "; ".join([*named[:NAMED], *more])
 
     def _jobs(self, waited_for: list[RemoteRunner]) -> Iterator[str]:
-        bots = {worker.bot for one in waited_for if one.status for worker in one.status.workers if worker.in_hand}
+        sectors, pool_specs = (
+            {one.sector for one in waited_for},
+            self.factory.instances and self.factory.instances.pool_specs,
+        )
+        bots = {pool_spec.bot for pool_spec in pool_specs or () if pool_spec.sector in sectors}
         try:
             with open_queues(self.factory.folder) as queues:
                 found = [record for record in queues.history.in_hand() if record.job.bot in bots]

@@ -13,6 +13,7 @@ from factory_cdk.agent.gate import gate_request
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.lifecycle.aws.preconditions import need_instances
 from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.stages import Factory
 
@@ -77,9 +78,9 @@ class StageGate:
 
 def gate_of(factory: Factory) -> StageGate:
     """The gate of the instances of `factory`, which has some."""
-    assert factory.instances is not None  # noqa: S101 - whoever asks has looked
-    regions, home = factory.instances.regions, factory.instances.region
-    return StageGate(factory.folder.name, Names(factory.name, factory.stage).path("gate"), regions, Aws(home))
+    instances = need_instances(factory)
+    parameter = Names(factory.name, factory.stage).path("gate")
+    return StageGate(factory.folder.name, parameter, instances.regions, Aws(instances.region))
 
 
 def closed_in(gate: StageGate) -> Mapping[str, bool]:

@@ -39,8 +39,7 @@ def stop(factory: Factory, say: Say, *, timeout: float | None = None, cold: bool
         if instances.table is None:
             say(f"{folder.name} has no table (history: false), so whether jobs are in hand is not known")
             return Stopped(folder.name, runner_pid(folder), on_instances=True)
-        rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-        Answers(factory, request, "closed", say, rest).wait()
+        Answers(factory, request, "closed", say, timeout, began).wait()
     except FactoryError as error:
         if error.exit_code == TIMED_OUT:
             error.remedy = f"stop again to wait longer, stop --cold to put them back, or {resume}"
