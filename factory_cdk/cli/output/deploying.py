@@ -79,7 +79,7 @@ def _review(change: Change, file: str, region: str | None, say: Say) -> str:
         report = reviewed(file, before, after, stages=[change.design.stage])
     on_terminal = sys.stderr.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else None
-    return as_text(report, width=width, colour=on_terminal and "NO_COLOR" not in os.environ)
+    return as_text(report, width=width, colour=on_terminal and "NO_COLOR" not in os.environ, brief=True)
 
 
 def _ended(deployed: Deployed) -> str:

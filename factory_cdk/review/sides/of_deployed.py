@@ -13,10 +13,9 @@ from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
 from factory_cdk.deploy.stacks import StackNow, template_of
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.review.model import DEPLOYED
 from factory_cdk.review.sides.of_assembly import side_of_assembly
 from factory_cdk.review.sides.side import PlanSide
-
-LABEL = "deployed"
 
 
 @contextmanager
@@ -29,12 +28,12 @@ def side_of_deployed(
     account = account or Account()
     stages = find_deployed(None, factory, warn=warn)
     if not stages:
-        yield PlanSide(LABEL, factory, (), _none, missing=True, whole=False)
+        yield PlanSide(DEPLOYED, factory, (), _none, missing=True, whole=False)
         return
     with TemporaryDirectory(prefix="factory-cdk-deployed-") as folder:
         _write_assembly(account, stages, Path(folder))
         found = side_of_assembly(Path(folder))
-        yield PlanSide(LABEL, found.factory, found.stages, found.stage, whole=False)
+        yield PlanSide(DEPLOYED, found.factory, found.stages, found.stage, whole=False)
 
 
 def _none(name: str) -> Any:
