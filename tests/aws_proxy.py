@@ -108,7 +108,7 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
         def read_call(self) -> Call:
             target_header = self.headers.get("X-Amz-Target", "")
             service, _, operation = target_header.partition(".")
-            known = {"AmazonSQS": "sqs", "secretsmanager": "secretsmanager"}
+            known = {"AmazonSQS": "sqs", "AmazonSSM": "ssm", "secretsmanager": "secretsmanager"}
             name = known.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             authorization = self.headers.get("Authorization", "")

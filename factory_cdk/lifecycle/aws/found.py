@@ -5,6 +5,7 @@ The folder is below `deployed` in the home, and holds where the stage's queues a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -24,6 +25,7 @@ from factory_cdk.state.files import read_json
 from factory_cdk.state.stage_folder import StageFolder
 from factory_cdk.state.stage_queues import keep_on_aws
 from factory_cdk.state.stages import Factory, StageStack, StageState
+from factory_cdk.views.runners import ENDED, SILENT_AFTER
 
 DEPLOYED = "deployed"
 """The folder of the home that has those of stages on AWS."""
@@ -104,9 +106,9 @@ def _gate_state(factory: Factory) -> tuple[StageState, str | None]:
     except FactoryError as error:
         return "running", error.message
     if any(closed):
-        shut = all(closed) and all(one.state in ("closed", "ended") for one in runners if one.silent_since is None)
+        shut = all(closed) and all(one.state in ("closed", ENDED) for one in runners if one.silent_since is None)
         return ("stopped" if shut else "stopping"), None
     has_table = factory.instances is not None and factory.instances.table is not None
-    if has_table and not any(one.silent_since is None for one in runners):
+    if has_table and all(time.time() - one.said > SILENT_AFTER for one in runners):
         return "silent", None
     return "running", None
