@@ -41,7 +41,7 @@ _FAIL_ON = "; ".join(f"{'cost=N' if name == 'cost' else name}: {text}" for name,
 @click.option(
     "--against",
     metavar="GITREF",
-    help="Compare with the plan as this commit, branch or tag has it; `deployed`: with what AWS has.",
+    help="Compare with the plan as this commit, branch or tag has it, or (`deployed`) with what AWS has.",
 )
 @click.option("--against-plan", metavar="FILE", help="Compare with another plan.")
 @click.option(

@@ -28,7 +28,7 @@ def side_of_deployed(
     account = account or Account()
     stages = find_deployed(None, factory, warn=warn)
     if not stages:
-        yield PlanSide(DEPLOYED, factory, (), _none, missing=True, whole=False)
+        yield PlanSide(DEPLOYED, factory, (), _none, missing=True)
         return
     with TemporaryDirectory(prefix="factory-cdk-deployed-") as folder:
         _write_assembly(account, stages, Path(folder))
