@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import Submission
 from factory_cdk.jobs.submit import submit as submit_jobs
 from factory_cdk.jobs.submit import wait as wait_for_run
@@ -97,6 +98,7 @@ def demolish(
     drain: bool = False,
     timeout: float | None = None,
     cold: bool = False,
+    local_sectors: bool = False,
     backends: Backends = BACKENDS,
 ) -> Demolished:
     """Finish the jobs in hand, bot after bot along the workflow, end the stage and delete its state.
@@ -104,10 +106,14 @@ def demolish(
     `drain` lets the bots work first until their queues are empty; `cold` puts the jobs in hand back. When jobs or
     dead letters are left, `agree` is asked whether they may be deleted; if not, the stage goes on. FactoryError, with
     exit code 3, when it takes longer than `timeout` seconds: the stage goes on then, too. A stage that another version
-    of factory-cdk has built can be demolished `cold` only.
+    of factory-cdk has built can be demolished `cold` only. Of a stage with aws sectors all is deleted, or with
+    `local_sectors` what is on this machine; then the jobs in its queues on AWS stay.
     """
     backend, factory = _find_any(home, name, stage, backends)
-    return backend.demolish(factory, say, agree, drain=drain, timeout=timeout, cold=cold)
+    if local_sectors and not factory.local:
+        raise FactoryError(f"{factory.folder.name} has no sectors on this machine", "demolish all of it")
+    operator = backend if local_sectors else operator_of(backend, factory, say)
+    return operator.demolish(factory, say, agree, drain=drain, timeout=timeout, cold=cold)
 
 
 def list_factories(home: Path, *, backends: Backends = BACKENDS) -> list[Factory]:

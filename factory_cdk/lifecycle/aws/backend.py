@@ -98,8 +98,10 @@ class AwsBackend:
         timeout: float | None = None,
         cold: bool = False,
     ) -> Demolished:
-        """FactoryError: a stage on AWS cannot be demolished yet."""
-        _refuse(factory.folder.name)
+        """See demolish.py."""
+        from factory_cdk.lifecycle.aws import demolish as demolishing  # noqa: PLC0415 - imports what talks to AWS
+
+        return demolishing.demolish(factory, say, agree, drain=drain, timeout=timeout, cold=cold)
 
 
 def _refuse(name: str) -> NoReturn:

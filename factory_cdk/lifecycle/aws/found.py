@@ -13,7 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from factory_cdk.agent.aws import Aws
+from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.finding import DeployedStage, find_deployed
+from factory_cdk.deploy.record import find_record
+from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import make_private
 from factory_cdk.lifecycle.aws.gate import closed_in, gate_of
@@ -60,7 +63,7 @@ def _factory(home: Path, stage: DeployedStage) -> Factory:
     state, trouble = _state_of(stacks)
     if content.queues is not None:
         _keep(folder, content.queues)
-    told = [one for one in (trouble, *content.problems) if one]
+    told = [one for one in (trouble, _under_way(stage), *content.problems) if one]
     factory = Factory(folder, state, None, None, None, content.instances, local=False, stacks=stacks)
     if content.instances is None:
         if state == "running":
@@ -69,6 +72,25 @@ def _factory(home: Path, stage: DeployedStage) -> Factory:
         state, problem = _gate_state(factory)
         told += [problem] if problem else []
     return replace(factory, state=state, trouble="; ".join(told) or None)
+
+
+def _under_way(stage: DeployedStage) -> str | None:
+    """What a command that deploys or demolishes the stage has left half done, or does now."""
+    names, home = Names(stage.factory, stage.stage), (stage.queue_stacks or stage.stacks)[0].region
+    try:
+        found = find_record(Account(), names, home)
+    except FactoryError as error:
+        return f"whether it is being deployed is not known: {error.message}"
+    if found is None:
+        return None
+    record = found.record
+    if found.lives:
+        return f"a {record.verb} is under way: {record.who}"
+    decided = {"commit": "it is committed, and not ended", "take back": "it is being taken back"}
+    return (
+        f"a {record.verb} of {record.who} did not end ({decided.get(record.decision, 'nothing is decided')}): "
+        f"run the same command again, or demolish"
+    )
 
 
 def _keep(folder: StageFolder, queues: SqsLocation) -> None:

@@ -64,7 +64,7 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
             return _start_again(folder, before, spec, secrets, design, say, foreground=options.foreground)
         try:
             _write(folder, spec, design, options)
-            return _start(folder, spec, secrets, design, say, foreground=options.foreground)
+            return _start(folder, spec, secrets, design, say, foreground=options.foreground, held=options.held)
         except BaseException:
             if folder.unfinished.exists():
                 remove(folder)
@@ -143,14 +143,21 @@ def _start_again(
 
 
 def _start(
-    folder: StageFolder, spec: RunnerSpec, secrets: Values, design: StageDesign, say: Say, *, foreground: bool
+    folder: StageFolder,
+    spec: RunnerSpec,
+    secrets: Values,
+    design: StageDesign,
+    say: Say,
+    *,
+    foreground: bool,
+    held: bool = False,
 ) -> Launch | None:
     processes = sum(pool_spec.processes for pool_spec in spec.pool_specs)
     say(f"starting {processes} {'process' if processes == 1 else 'processes'}")
     launch = Launch(folder, spec, secrets, detach=not foreground)
     try:
         trouble = await_ready(launch, folder)
-        if trouble is None:
+        if trouble is None and not held:
             await_request(folder, ask(folder, gate="open"), "open")
     except BaseException:
         launch.hang_up()
