@@ -22,6 +22,7 @@ from factory_cdk.agent.aws import AwsError
 from factory_cdk.agent.credentials import BotCredentials, session_policy
 from factory_cdk.agent.following import EVERY, LONGEST, Followed, Follower
 from factory_cdk.agent.gate import GateRequests, gate_request
+from factory_cdk.agent.installation import end_order
 from factory_cdk.agent.logs import LogShipper, SpooledLogs, batches
 from factory_cdk.agent.presence import FINISH, SpotPresence
 from factory_cdk.agent.release import InstalledRelease, pointer_from_text, read_installed, write_installed
@@ -32,7 +33,8 @@ from factory_cdk.agent.status import RunnerIdentity, StatusTable
 from factory_cdk.agent.wait_handle import LARGEST, _body
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.base import FACTORY_QUEUES, Start
-from factory_cdk.plan.model import BotArguments, SecretReference
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
+from factory_cdk.release import BotRelease, SectorRelease
 from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.status import PoolStatus, Status, WorkerStatus
@@ -432,3 +434,14 @@ def test_an_outage_is_said_once_and_its_lines_come_later(tmp_path: Path) -> None
     assert shipper.ship()
     assert stream.lines() == [f"line {n}" for n in range(5)]
     assert len(said) == 2
+
+
+# An installed release
+
+
+def test_bots_of_an_instance_are_stopped_along_the_workflow() -> None:
+    def bot(name: str, *successors: str) -> BotRelease:
+        return BotRelease(name, name, "d" * 64, successors=tuple(Successor(one, one) for one in successors))
+
+    bots = (bot("last"), bot("alone"), bot("next", "last", "elsewhere"), bot("first", "next"))
+    assert end_order(SectorRelease("works", "prod", "here", bots)) == ("first", "next", "last", "alone")
