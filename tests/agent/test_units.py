@@ -441,7 +441,7 @@ def test_an_outage_is_said_once_and_its_lines_come_later(tmp_path: Path) -> None
 
 def test_bots_of_an_instance_are_stopped_along_the_workflow() -> None:
     def bot(name: str, *successors: str) -> BotRelease:
-        return BotRelease(name, name, "d" * 64, successors=tuple(Successor(one, one) for one in successors))
+        return BotRelease(name, name, "d" * 64, successors=tuple(Successor(one, one, "here") for one in successors))
 
     bots = (bot("last"), bot("alone"), bot("next", "last", "elsewhere"), bot("first", "next"))
     assert end_order(SectorRelease("works", "prod", "here", bots)) == ("first", "next", "last", "alone")
