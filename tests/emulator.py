@@ -116,10 +116,11 @@ class Emulator:
             return json.loads(found[0]["Value"]) if found else None
 
         said = until(release)
-        self._put(said.get("booted"), "SUCCESS")
-        self._put(said["signal"], status)
+        self.answer(said.get("booted"), "SUCCESS")
+        self.answer(said["signal"], status)
 
-    def _put(self, url: str | None, status: str) -> None:
+    def answer(self, url: str | None, status: str) -> None:
+        """Answer the wait handle of `url`, if there is one."""
         if url is None:
             return
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()

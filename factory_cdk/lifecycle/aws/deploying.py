@@ -18,7 +18,7 @@ from factory_cdk.deploy.finding import find_deployed
 from factory_cdk.deploy.generations import DeployedInstance, deployed_instances, next_generations
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.deploy.publishing import publish, uploads
-from factory_cdk.deploy.record import Claim, Record, claimed
+from factory_cdk.deploy.record import Record, claimed
 from factory_cdk.deploy.secret_filling import SecretFilling, wanted_texts
 from factory_cdk.deploy.stacks import StackNow, describe
 from factory_cdk.design.model import StageDesign
@@ -144,13 +144,26 @@ class _Build:
             write_assembly(self.design, assembly)
             wanted = wanted_stacks(self.design, assembly, identity["Account"])
             with claimed(self.account, self.names, self.home, "build") as (claim, before):
-                found = self._run(claim, before, wanted, assembly, filling, identity["Account"])
+                deployment = Deployment(
+                    self.account,
+                    claim,
+                    self.say,
+                    self.command,
+                    take_back=self.design.demolish_on_failure,
+                    on_event=filling.on_event,
+                )
+                try:
+                    found = self._run(deployment, before, wanted, assembly, filling, identity["Account"])
+                except BaseException:
+                    if deployment.settled or not deployment.followed:  # nothing is under way
+                        claim.release()
+                    raise
                 claim.release()
         return found
 
     def _run(
         self,
-        claim: Claim,
+        deployment: Deployment,
         before: Record | None,
         wanted: tuple[WantedStack, ...],
         assembly: Path,
@@ -158,10 +171,6 @@ class _Build:
         id_: str,
     ) -> Deployed | None:
         digest = _digest(wanted)
-        deployment = Deployment(
-            self.account, claim, self.say, self.command, take_back=self.design.demolish_on_failure,
-            on_event=filling.on_event,
-        )  # fmt: skip
         going_on = before is not None and self._settle(deployment, before, digest)
         adopted = {one.now.name for one in deployment.followed}
         steps = inspect(self.account, [one for one in wanted if one.name not in adopted])
@@ -169,9 +178,8 @@ class _Build:
         change = self._change(steps, adopted, stale)
         if not change.is_nothing or going_on:
             if not going_on and not self.agree(change):
-                claim.release()
                 return None
-            changed = self._deploy(claim, deployment, steps, wanted, assembly, filling, id_, digest)
+            changed = self._deploy(deployment, steps, wanted, assembly, filling, id_, digest)
         else:
             changed = ()
             filling.fill()
@@ -203,7 +211,6 @@ class _Build:
 
     def _deploy(
         self,
-        claim: Claim,
         deployment: Deployment,
         steps: tuple[Step, ...],
         wanted: tuple[WantedStack, ...],
@@ -212,7 +219,7 @@ class _Build:
         id_: str,
         digest: str,
     ) -> tuple[str, ...]:
-        claim.write(digest=digest)
+        deployment.claim.write(digest=digest)
         done = publish(self.account, uploads(assembly, [(one.name, one.region) for one in wanted], id_), self.say)
         if done.uploaded:
             self.say(f"{done.uploaded} assets uploaded ({done.size:,} bytes), {done.present} were there")
@@ -224,7 +231,6 @@ class _Build:
             self.local.undo()
             if deployment.settled:
                 self._open_gates(closed)
-                claim.release()
             raise
         self._open_gates(closed)
         self.local.open()
