@@ -47,7 +47,8 @@ class Factory:
     by every method but `submit` and `map`, which need its name alone. Several threads may use an object.
 
     A stage with aws sectors that is not built here is found on AWS, with the credentials that every AWS tool takes
-    (AWS_PROFILE); `stop`, `resume`, `info`, `submit` and `map` are the same for it.
+    (AWS_PROFILE); `stop`, `resume`, `info`, `submit`, `map` and
+    `demolish` are the same for it.
     """
 
     def __init__(self, plan: str | PathLike[str], stage: str | None = None) -> None:
@@ -240,9 +241,17 @@ class Factory:
         """
         from factory_cdk.lifecycle import verbs  # noqa: PLC0415
 
-        name, wanted, _ = self._names_of(stage)
+        name, wanted, on_aws = self._names_of(stage)
         found = verbs.demolish(
-            find_home(), name, wanted, say or silent, lambda left: discard, drain=drain, timeout=timeout, cold=cold
+            find_home(),
+            name,
+            wanted,
+            say or silent,
+            lambda left: discard,
+            drain=drain,
+            timeout=timeout,
+            cold=cold,
+            backends=self._backends_of(name, wanted, on_aws=on_aws, say=say),
         )
         if not found.gone:
             raise FactoryError(

@@ -28,7 +28,8 @@ from factory_cdk.install.runtime import BotRuntime, bot_runtime
 from factory_cdk.install.working_folder import make_working_folder
 from factory_cdk.launchers.checks import refuse_what_no_launcher_starts
 from factory_cdk.plan.model import Json
-from factory_cdk.release import BotRelease, archive_key, requirements_key
+from factory_cdk.plan.order import breadth_first
+from factory_cdk.release import BotRelease, SectorRelease, archive_key, requirements_key
 from factory_cdk.state.runner_spec import RunnerSpec, Timings
 
 Say = Callable[[str], None]
@@ -75,11 +76,17 @@ def install_release(
         factory=release.factory,
         stage=release.stage,
         pool_specs=pool_specs,
-        end_order=tuple(bot.name for bot in release.bots),
+        end_order=end_order(release),
         built_at=time.time(),
         timings=timings,
     )
     return InstalledRelease(pointer.sha256, spec, manifest.routes, pointer.bucket, pointer.stores)
+
+
+def end_order(release: SectorRelease) -> tuple[str, ...]:
+    """The bots of `release` in the order in which they are stopped."""
+    here = {bot.name for bot in release.bots}
+    return breadth_first({bot.name: [one.bot for one in bot.successors if one.bot in here] for bot in release.bots})
 
 
 def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: Say) -> _Bot:
