@@ -148,8 +148,10 @@ class Emulator:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Emulator]:
-    """An emulator whose log is in `folder`; it ends with the block."""
+def running(folder: Path, *, enforced: bool = False) -> Iterator[Emulator]:
+    """An emulator whose log is in `folder`; it ends with the block. With `enforced` IAM decides on every call; who
+    signs as `test` may do all.
+    """
     log = folder / "emulator.log"
 
     def answering() -> bool:
@@ -166,6 +168,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "WARNING",
             "SQS_CLOCK": str(sqs_clock),
+            "AUTH": "true" if enforced else "false",
         }
         with log.open("wb") as output:
             process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)
