@@ -14,7 +14,7 @@ from typing import Any
 
 from agent_works import REGION, Instance, command
 from emulator import Emulator
-from metadata_server import KEYS, TOKEN
+from metadata_server import TOKEN
 from patience import until
 
 AWAY = "eu-west-1"
@@ -68,7 +68,7 @@ def run(payload):
 WAY = (("cut", "desk"), ("weigh", "north"), ("press", "north"), ("count", "south"))
 BOTS = tuple(bot for bot, _ in WAY)
 SECRETS = {"cut": ("DESK_WORD", "velvet-anchor-of-the-desk"), "weigh": ("PASSWORD", "correct-horse-of-the-north")}
-HIDDEN = (*(value for _, value in SECRETS.values()), KEYS["SecretAccessKey"], KEYS["Token"], TOKEN)
+HIDDEN = (*(value for _, value in SECRETS.values()), TOKEN)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Stage:
     south: Instance
     done: Path
     told: set[str] = field(default_factory=set)
-    """Those of HIDDEN that were in the command line of a process."""
+    """Those of `hidden` that were in the command line of a process."""
 
     @property
     def aws(self) -> Emulator:
@@ -88,6 +88,12 @@ class Stage:
     @property
     def named(self) -> tuple[str, ...]:
         return ("--name", "agents", "--stage", self.north.stage)
+
+    @property
+    def hidden(self) -> set[str]:
+        """What nobody may be told: values of secrets, and what the instances' roles sign with."""
+        roles = (one.metadata.answers["iam/security-credentials/sector-role"] for one in (self.north, self.south))
+        return {*HIDDEN, *(json.loads(role)[name] for role in roles for name in ("SecretAccessKey", "Token"))}
 
     def run(self, *arguments: str) -> str:
         """What a command of factory-cdk prints."""
@@ -151,7 +157,7 @@ class Stage:
                 content = file.read_bytes()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            self.told |= {one for one in HIDDEN if one.encode() in content}
+            self.told |= {one for one in self.hidden if one.encode() in content}
 
 
 def put_secret(instance: Instance) -> None:
@@ -235,9 +241,11 @@ def assert_nothing_told(stage: Stage, folder: Path) -> None:
     stage.look_at_command_lines()
     assert stage.told == set()
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert {"agent.log", "sector.json", "installed.json"} <= {path.name for path in files}
-    for hidden in HIDDEN:
+    assert {"sector.json", "installed.json"} <= {path.name for path in files}
+    for hidden in stage.hidden:
         assert [path for path in files if path.exists() and hidden.encode() in path.read_bytes()] == []
-    texts = [*told_by_aws(stage), (stage.aws.sqs_clock.parent / "emulator.log").read_text()]
+    printed = [instance.printed() for instance in (stage.north, stage.south)]
+    assert all("bots" in text for text in printed)
+    texts = [*printed, *told_by_aws(stage), (stage.aws.sqs_clock.parent / "emulator.log").read_text()]
     assert any("AWS::SecretsManager::Secret" in text for text in texts) and any("press" in text for text in texts)
-    assert [text for text in texts if any(hidden in text for hidden in HIDDEN)] == []
+    assert [text for text in texts if any(hidden in text for hidden in stage.hidden)] == []
