@@ -32,6 +32,7 @@ class SeveralArns(str):
 
 def correct() -> None:
     """Have ministack ask for what AWS asks for."""
+    iam_actions.extract_iam_action = of_one_message(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = of_what_is_asked(iam_actions.extract_resource_arn)
     iam_actions.dynamodb_transaction_checks = each_statement(iam_actions.dynamodb_transaction_checks)
     iam_evaluator.enforce = of_each(iam_evaluator.enforce)
@@ -44,6 +45,16 @@ def several(arns: Iterable[str]) -> str:
     made = SeveralArns(all_[0] if all_ else "*")
     made.arns = all_ or ("*",)
     return made
+
+
+def of_one_message(original: Callable[..., str | None]) -> Callable[..., str | None]:
+    """A batch of SQS needs the permission for one message ("Amazon SQS API permissions" in its developer guide)."""
+
+    def extract_iam_action(*asked: Any) -> str | None:
+        action = original(*asked)
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    return extract_iam_action
 
 
 def of_what_is_asked(original: Callable[..., str]) -> Callable[..., str]:

@@ -5,7 +5,6 @@ was given, and systemd its units, up to bots that take jobs through SQS.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 from agent_works import REGION, command
 from debian import debian, refuse_without_namespaces, wheels
-from emulator import Emulator
+from emulator import Emulator, running
 from metadata_server import metadata_service
 from on_machine import AGENT, BOOT, TIMER, OnMachine, on_machine
 from patience import until
@@ -48,23 +47,28 @@ def run(payload):
     return done
 """
 
-_numbers = itertools.count(1)
+
+@pytest.fixture
+def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator of its own whose IAM decides on every call."""
+    with running(tmp_path_factory.mktemp("emulator"), enforced=True) as aws:
+        for region in (REGION, AWAY):
+            aws.bootstrap(region)
+        yield aws
 
 
 @pytest.fixture
-def stage(region: Emulator, tmp_path: Path, worker_id: str) -> Iterator[Stage]:
+def stage(enforcing: Emulator, tmp_path: Path) -> Iterator[Stage]:
     """A stage that is not deployed yet."""
     refuse_without_namespaces(tmp_path)
     system, found = debian(), wheels()
-    region.bootstrap(AWAY)
-    name = f"m{worker_id.removeprefix('gw')}x{next(_numbers)}"
     with ExitStack() as ending:
         made: list[OnMachine] = []
         for place, sector, number in ((REGION, "north", 1), (AWAY, "south", 2)):
             metadata = ending.enter_context(metadata_service())
             metadata.answers["instance-id"] = f"i-0fedcba987654321{number}"
             folder = tmp_path if sector == "north" else tmp_path / sector
-            made.append(on_machine(region, metadata, folder, name, place, sector, system, found))
+            made.append(on_machine(enforcing, metadata, folder, "machines", place, sector, system, found))
             ending.callback(made[-1].end)
         one = Stage(*made, tmp_path / "done")
         ending.callback(command, one.north, "demolish", *one.named, "--yes")
@@ -74,7 +78,7 @@ def stage(region: Emulator, tmp_path: Path, worker_id: str) -> Iterator[Stage]:
 def test_units_that_systemd_starts_bring_bots_to_work_and_keep_them_there(stage: Stage, tmp_path: Path) -> None:
     north, south = on_machines(stage)
     stage.deploy()
-    first_follow = north.machine.unit(BOOT, "InvocationID")
+    first_time = south.machine.unit(BOOT, "InvocationID")
     assert_units(north)
     assert_agent_is_confined(north)
     assert_bots_are_confined(north)
@@ -95,6 +99,7 @@ def test_units_that_systemd_starts_bring_bots_to_work_and_keep_them_there(stage:
     stage.submit("after the power")
     assert [at.get("version") for at in stage.until_arrived("after the power")] == [None, None, 2, None]
 
+    until(lambda: south.machine.unit(BOOT, "InvocationID") != first_time)  # the timer has started it again
     south.machine.reboot()
     stage.submit("after the reboot")
     stage.until_arrived("after the reboot")
@@ -102,9 +107,28 @@ def test_units_that_systemd_starts_bring_bots_to_work_and_keep_them_there(stage:
     for instance in (north, south):
         assert user_data_ran_once(instance)
         assert instance.machine.unit(BOOT, "Result") == "success"
-    until(lambda: north.machine.unit(BOOT, "InvocationID") != first_follow)
     assert_nothing_told(stage, tmp_path)
     assert_nothing_in_memory_file_systems(stage)
+
+
+def test_without_systemd_user_data_prepares_the_instance_and_says_that_no_bot_was_started(stage: Stage) -> None:
+    north, _ = on_machines(stage)
+    stage.write_bots()
+    assembly = north.synthesize(PLAN)
+    stage.create_queues(assembly)
+    north.deploy(assembly)
+    north.machine.write("root/user-data", until(north.user_data))
+    north.take_on_role()
+    said = []
+    for _ in range(2):
+        north.machine.switch_on("env", f"AWS_ENDPOINT_URL={north.aws.url}", "sh", "/root/user-data")
+        assert north.machine.ended() == 0, north.machine.console.read_text()
+        said.append(north.machine.console.read_text())
+    assert "without systemd no bot was started" in said[0]
+    files = north.machine.disk / "written" / "opt" / "factory-cdk"
+    assert {"first.py", "sector.json", "release.json", "runner"} <= {path.name for path in files.iterdir()}
+    assert said[1].count("SUCCESS") == said[0].count("SUCCESS"), "a handle is answered once"
+    assert not [one for one in stage.hidden if one in said[1]]
 
 
 def on_machines(stage: Stage) -> tuple[OnMachine, OnMachine]:

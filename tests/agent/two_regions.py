@@ -105,16 +105,23 @@ class Stage:
         secret, _ = SECRETS.get(bot, ("", ""))
         self.north.write(f"{bot}/{bot}.py", BOT.replace("BOT", bot).replace("SECRET", secret) + more)
 
-    def deploy(self) -> None:
-        """Create the stacks in the emulator, start the agents, and build the local sectors."""
+    def write_bots(self) -> None:
         for bot in BOTS:
             self.write_bot(bot)
         self.north.write("note/note.py", NOTE.replace("FILE", str(self.done)))
-        assembly = self.north.synthesize(PLAN)
+
+    def create_queues(self, assembly: Path) -> None:
+        """Create the first stack of the stage."""
         queues = f"agents-{self.north.stage}-queues"
         self.aws.publish(assembly, queues)
         self.aws.create(assembly, queues, REGION)
         until(lambda: self.aws.status(queues, REGION) == "CREATE_COMPLETE")
+
+    def deploy(self) -> None:
+        """Create the stacks in the emulator, start the agents, and build the local sectors."""
+        self.write_bots()
+        assembly = self.north.synthesize(PLAN)
+        self.create_queues(assembly)
         for instance in (self.north, self.south):
             instance.deploy(assembly)
             instance.start()
