@@ -90,6 +90,7 @@ class Emulator:
         self.client("cloudformation", region).create_stack(
             StackName=stack,
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
             **self.template(assembly, stack, region),
         )
 
@@ -98,6 +99,7 @@ class Emulator:
         self.client("cloudformation", region).update_stack(
             StackName=stack,
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
             **self.template(assembly, stack, region),
         )
 
@@ -133,10 +135,11 @@ class Emulator:
             return json.loads(found[0]["Value"]) if found else None
 
         said = until(release)
-        self._put(said.get("booted"), "SUCCESS")
-        self._put(said["signal"], status)
+        self.answer(said.get("booted"), "SUCCESS")
+        self.answer(said["signal"], status)
 
-    def _put(self, url: str | None, status: str) -> None:
+    def answer(self, url: str | None, status: str) -> None:
+        """Answer the wait handle of `url`, if there is one."""
         if url is None:
             return
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
@@ -145,6 +148,13 @@ class Emulator:
         connection.request("PUT", f"{parts.path}?{parts.query}", body)  # urllib would add a Content-Type: unsigned
         assert connection.getresponse().status == 200
         connection.close()
+
+
+def _tags(assembly: Path, stack: str) -> list[dict[str, str]]:
+    """The tags that `stack` gets, which are in the manifest of its assembly alone."""
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    tags = manifest["artifacts"][stack]["properties"].get("tags", {})
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 @contextmanager

@@ -171,7 +171,7 @@ def test_jobs_go_from_here_to_an_instance_and_back(
         logs_show_both(instance, stage)
         an_ended_instance_is_told(instance, stage, name)
     finally:
-        ended = command(instance, "demolish", *stage, "--yes")
+        ended = command(instance, "demolish", *stage, "--yes", "--local-sectors")
     assert ended.returncode == 0, ended.stderr
     assert instance.aws.client("sqs").list_queues(QueueNamePrefix=f"agents-{instance.stage}-")["QueueUrls"]
 

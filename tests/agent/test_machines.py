@@ -71,7 +71,7 @@ def stage(enforcing: Emulator, tmp_path: Path) -> Iterator[Stage]:
             made.append(on_machine(enforcing, metadata, folder, "machines", place, sector, system, found))
             ending.callback(made[-1].end)
         one = Stage(*made, tmp_path / "done")
-        ending.callback(command, one.north, "demolish", *one.named, "--yes")
+        ending.callback(command, one.north, "demolish", *one.named, "--yes", "--local-sectors")
         yield one
 
 

@@ -33,7 +33,7 @@ def stage(instance: Instance, tmp_path: Path) -> Iterator[Stage]:
         for one in (instance, south):
             one.environ |= {"ON_AWS": "1", "LEASE": "5"}
         made = Stage(instance, south, tmp_path / "done")
-        ending.callback(command, instance, "demolish", *made.named, "--yes")
+        ending.callback(command, instance, "demolish", *made.named, "--yes", "--local-sectors")
         yield made
 
 

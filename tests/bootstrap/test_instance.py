@@ -148,6 +148,29 @@ def test_the_alarm_acts_once_it_is_there_and_the_gate_is_open(cloud: Cloud, boot
     assert boot().stdout == ""
 
 
+def test_the_alarm_does_not_act_while_the_stage_is_stopped(cloud: Cloud, boot: Boot) -> None:
+    """An instance whose bots take no jobs idles: that must not end it."""
+    cloud.release({"my_bot_2": BUNDLE})
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, alarm="my alarm")
+    cloud.alarms["my alarm"] = False
+    for gate, acts in (
+        (None, True),
+        ('{"gate": "stop", "request": "1"}', False),
+        ('{"gate": "run", "keep-stopped": false, "request": "2"}', True),
+        ("stop", False),
+        ("run", True),
+    ):
+        if gate is not None:
+            cloud.parameters[FACTS.gate_parameter] = gate
+        assert boot().returncode == 0
+        assert cloud.alarms["my alarm"] == acts, gate
+        assert boot().stdout == ""
+    cloud.parameters[FACTS.gate_parameter] = '{"gate": "perhaps"}'
+    assert "the gate is 'perhaps'" in boot().stdout
+    assert cloud.alarms["my alarm"], "what cannot be understood changes nothing"
+
+
 def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: Boot) -> None:
     cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n", logs={"boot": "/boot.log", "retention": 7})
     boot()

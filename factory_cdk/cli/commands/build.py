@@ -90,6 +90,12 @@ def command(
         for problem in found["problems"]:
             print_error(FactoryError(f"bot {problem['bot']}: {problem['message']}", problem["remedy"]))
         return 1 if found["problems"] else 0
+    if building.is_on_aws(plan, stage) and not local_sectors:
+        if watch or foreground:
+            raise click.UsageError("--watch and --foreground are for stages without aws sectors, or --local-sectors")
+        from factory_cdk.cli.output.deploying import build_on_aws  # noqa: PLC0415 - for a stage with aws sectors alone
+
+        return build_on_aws(plan, plan_file, stage, home, region=region, locked=locked, yes=yes, quiet=quiet)
     options = BuildOptions(home, plan_file, foreground=foreground or watch, restart=watch)
     tell, stop = say_unless(quiet), threading.Event()
     watching = None
