@@ -64,7 +64,6 @@ class Machine:
         """Switch it on; does not wait for anything that it does."""
         environment = " ".join(f'"{name}={value}"' for name, value in self.variables.items())
         self.write("etc/systemd/system.conf.d/environment.conf", f"[Manager]\nDefaultEnvironment={environment}\n")
-        self.write("etc/hosts", "127.0.0.1 localhost\n")
         self.write("etc/cloud/cloud.cfg.d/scripts.cfg", MODULES)
         self.write(f"{SEED}/meta-data", f"instance-id: {self.answers['instance-id']}\n")
         self.write(f"{SEED}/user-data", self.user_data)
@@ -72,7 +71,7 @@ class Machine:
 
     def switch_on(self, *first: str) -> None:
         """Start its first process, which is a program of its disk with arguments."""
-        self.disk.mkdir(exist_ok=True)
+        self.write("etc/hosts", "127.0.0.1 localhost\n")
         self.group = self._serving.enter_context(control_group())
         ours, theirs = socket.socketpair()
         environ = {"DEBIAN": self.debian, "DISK": self.disk, "WHEELS": self.wheels, "GROUP": self.group}
