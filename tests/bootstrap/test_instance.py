@@ -462,7 +462,8 @@ def test_under_systemd_a_unit_of_every_boot_is_enabled_and_started(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin/systemctl").chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    (tmp_path / "bin/python3").symlink_to(sys.executable)  # where systemd's unit can name it: there is no space in it
+    path = f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     root.mkdir()
 
     done = boot(PATH=path, around=(*namespace, "sh", "-c", MACHINE, "machine", "{}", str(root)))
