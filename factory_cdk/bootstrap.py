@@ -6,8 +6,8 @@ all of which the release's manifest names by key and SHA-256.
 
 The release parameter (SSM) is JSON: `release`, `bucket`, `key` and `sha256` of the manifest, `booted` and `signal`
 (URLs of wait handles), `alarm`, and what the stage's stores are called. The manifest is JSON: `format` (1), `bootstrap`
-and `install` (`key`, `sha256`), `runner` (file names with their `key` and `sha256`), `bots` (per bot a `bundle` with
-`key` and `sha256`, or null, which fails the instance as never packed) and whatever the runner reads.
+and `install` (`key`, `sha256`), `runner` (file names with their `key` and `sha256`), `bots` (per bot a `bundle`, which
+the agent fetches, or null, which fails the instance as never packed) and whatever the runner reads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 #!/bin/sh
-# The install script of a release: bootstrap.py runs it as root once every bundle of the release is verified and
-# unpacked in $FACTORY_CDK_ROOT/bundles/<sha256>, and the runner's files are in $FACTORY_CDK_ROOT/runner-files. It travels
-# with the release (the manifest names it), so that it can change without the user-data changing. next.json is the
-# manifest of the release that is being installed.
+# The install script of a release: bootstrap.py runs it as root once the runner's files are verified and in
+# $FACTORY_CDK_ROOT/runner-files. It travels with the release (the manifest names it), so that it can change without the
+# user-data changing. next.json is the manifest of the release that is being installed.
 #
 # Its last line of output becomes the reason of the signal; any exit status but 0 is a failure. It may be run again.
 set -eu
@@ -82,5 +81,5 @@ mv -T "$FACTORY_CDK_ROOT/runner.new" "$FACTORY_CDK_ROOT/runner"
 if [ -d /run/systemd/system ]; then
     "$venv/bin/python" -I -m factory_cdk.agent.setup "$FACTORY_CDK_ROOT"
 else
-    echo "prepared: bundles verified and unpacked, the runner installed; without systemd no bot was started"
+    echo "prepared: the runner is installed; without systemd no bot was started"
 fi
