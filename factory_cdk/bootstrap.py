@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import Platform
+from factory_cdk.plan.model import Offline, Platform
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,12 +87,15 @@ def shared_user_data(platform: Platform) -> str:
     return text[text.index("\n\n") :]
 
 
-def render_install(wheel: str, sha256: str, platform: Platform) -> str:
+def render_install(wheel: str, sha256: str, platform: Platform, offline: Offline | None = None) -> str:
     """The install script of a release, which its manifest names as `install`; an asset of the stack.
 
-    `wheel` is the name of the runner's file and `sha256` its digest in hex; the sectors of a stage share the script.
+    `wheel` is the name of the runner's file and `sha256` its digest in hex; the sectors of a stage share the script,
+    but those that are `offline`.
     """
-    return _render(_TEMPLATES[platform][1], wheel=wheel, sha256=sha256)
+    python = offline.python if offline is not None else ""
+    build = offline.build.sha256 if offline is not None and offline.build is not None else ""
+    return _render(_TEMPLATES[platform][1], wheel=wheel, sha256=sha256, python=python, build=build)
 
 
 @cache
