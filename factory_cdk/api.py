@@ -47,7 +47,8 @@ class Factory:
     by every method but `submit` and `map`, which need its name alone. Several threads may use an object.
 
     A stage with aws sectors that is not built here is found on AWS, with the credentials that every AWS tool takes
-    (AWS_PROFILE); `stop`, `resume`, `info`, `submit` and `map` are the same for it.
+    (AWS_PROFILE); `stop`, `resume`, `info`, `submit`, `map` and
+    `demolish` are the same for it.
     """
 
     def __init__(self, plan: str | PathLike[str], stage: str | None = None) -> None:
@@ -85,12 +86,17 @@ class Factory:
         """Pack, install and start the bots of the stage; returns when every one of them is loaded and takes jobs.
 
         If one cannot be, nothing is left, unless the plan says `debug: {demolish_on_failure: false}`. The runner lives
-        on in the background. `say` gets lines of progress.
+        on in the background. A stage with aws sectors is deployed in all its regions, or brought to what its plan says
+        now, all of it or nothing, without asking. `say` gets lines of progress.
         """
         from factory_cdk.lifecycle import building  # noqa: PLC0415
 
         plan, options = self._to_build()
-        building.build(plan, self._stage_name(plan, stage), options, say or silent, locked=locked)
+        name = self._stage_name(plan, stage)
+        if building.is_on_aws(plan, name):
+            building.deploy(plan, name, options, lambda change: True, say or silent, locked=locked)
+        else:
+            building.build(plan, name, options, say or silent, locked=locked)
 
     def update(
         self,
@@ -104,7 +110,8 @@ class Factory:
         workers have taken over, and says of which bots. Jobs in hand are finished by the workers from before.
 
         FactoryError, and the stage runs as before, when a bot cannot be loaded, or when more was changed than code and
-        arguments of bots: that needs a new build. So it is after `timeout` seconds, but that the update goes on.
+        arguments of bots: that needs a new build. So it is after `timeout` seconds, but that the update goes on. A
+        stage with aws sectors is updated by `build`.
         """
         from factory_cdk.lifecycle import building  # noqa: PLC0415
 
@@ -240,9 +247,17 @@ class Factory:
         """
         from factory_cdk.lifecycle import verbs  # noqa: PLC0415
 
-        name, wanted, _ = self._names_of(stage)
+        name, wanted, on_aws = self._names_of(stage)
         found = verbs.demolish(
-            find_home(), name, wanted, say or silent, lambda left: discard, drain=drain, timeout=timeout, cold=cold
+            find_home(),
+            name,
+            wanted,
+            say or silent,
+            lambda left: discard,
+            drain=drain,
+            timeout=timeout,
+            cold=cold,
+            backends=self._backends_of(name, wanted, on_aws=on_aws, say=say),
         )
         if not found.gone:
             raise FactoryError(

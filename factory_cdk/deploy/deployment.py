@@ -272,7 +272,7 @@ class Deployment:
         if step.kind == "create":
             self.new.add(step.wanted.name)
         before = resources_of(self.account, now.region, stack_id) if step.kind == "update" else {}
-        return Followed(now, step.gate, events, wanted, step.wanted.waits, frozenset(before), looked=True)
+        return Followed(now, step.gate, events, wanted, step.wanted.waits, frozenset(before))
 
     def _failed(self) -> bool:
         return any(one.where is Where.FAILED for one in self.followed)

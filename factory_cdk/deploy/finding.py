@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from factory_cdk.agent.aws import Aws, AwsError, asking
-from factory_cdk.awsconfig import default_region
+from factory_cdk.awsconfig import ANY_REGION, default_region
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.design.naming import Names
 from factory_cdk.design.stacks import numbers_after
@@ -26,9 +26,6 @@ DELETED = "DELETE_COMPLETE"
 
 AT_ONCE = 32
 """Regions that are asked at the same time."""
-
-ANY_REGION = "us-east-1"
-"""Asked which regions there are where no region is configured."""
 
 
 @dataclass(frozen=True, slots=True)

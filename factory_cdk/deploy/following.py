@@ -11,7 +11,7 @@ from typing import Any
 
 from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.pace import Pace
-from factory_cdk.deploy.stacks import GONE, WAITING, Event, Events, StackNow, describe, is_at_gate, resources_of
+from factory_cdk.deploy.stacks import GONE, WAITING, Event, Events, StackNow, describe
 from factory_cdk.design.commit import gate_id
 
 Say = Callable[[str], None]
@@ -49,7 +49,6 @@ class Followed:
     made: set[str] = field(default_factory=set)
     waiting: dict[str, float] = field(default_factory=dict)
     told: float = field(default_factory=time.monotonic)
-    looked: bool = False
     started: bool = False
 
     @property
@@ -73,10 +72,6 @@ def look(account: Account, one: Followed, say: Say, on_event: OnEvent | None = N
     events = one.events.new()
     present = describe(account, one.now.id or one.now.name, one.now.region)
     one.now = present if present.id else StackNow(one.now.name, one.now.region, GONE, one.now.id)
-    if not one.looked:  # what happened before this process came is in no event that it gets
-        one.looked = True
-        if present.in_progress and is_at_gate(resources_of(account, present.region, present.id), one.gate):
-            one.where = Where.READY
     for event in events:
         _take(one, event, say)
         if on_event is not None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from factory_cdk.deploy.account import Account, RefusedError
 from factory_cdk.deploy.pace import Pace
-from factory_cdk.design.commit import GATES, PARAMETER, gate_id, handle_id
+from factory_cdk.design.commit import GATES, PARAMETER, handle_id
 from factory_cdk.diagnostics import FactoryError
 
 GONE = "GONE"
@@ -28,6 +28,8 @@ MOST_IN_BODY = 51_200
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
 
 _SIGNAL_TIMEOUT = 20.0
+
+_STACK, _BEGINS = "AWS::CloudFormation::Stack", ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
 HANDLE = "AWS::CloudFormation::WaitConditionHandle"
 
@@ -77,10 +79,13 @@ class StackNow:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a stack: `resource` is a logical id (the stack's name for the stack itself)."""
+    """Something that happened in a stack: `resource` is a logical id (the stack's name for the stack itself),
+    `physical` what the resource is called.
+    """
 
     id: str
     resource: str
+    physical: str
     type: str
     status: str
     reason: str = ""
@@ -233,14 +238,18 @@ def drop_change_set(account: Account, stack: StackNow, change_set: ChangeSet) ->
 
 
 class Events:
-    """The events of a stack from a moment on, each once, the oldest first."""
+    """The events of a stack, each once, the oldest first: those from the beginning of what CloudFormation does with it
+    now, or did last.
+    """
 
     def __init__(self, account: Account, region: str, stack_id: str) -> None:
         self._account, self._region, self._stack = account, region, stack_id
         self._last: str | None = None
+        self._begun = False
 
     def skip(self) -> None:
-        """Leave out what has happened so far."""
+        """Leave out what has happened so far: what CloudFormation does begins later."""
+        self._begun = True
         for event in self._newest_first():
             self._last = event.id
             return
@@ -252,6 +261,9 @@ class Events:
             if event.id == self._last:
                 break
             found.append(event)
+            if not self._begun and event.type == _STACK and event.status in _BEGINS and event.physical == self._stack:
+                break
+        self._begun = True
         if found:
             self._last = found[0].id
         return found[::-1]
@@ -272,6 +284,7 @@ class Events:
                 yield Event(
                     str(one["EventId"]),
                     str(one["LogicalResourceId"]),
+                    str(one.get("PhysicalResourceId", "")),
                     str(one["ResourceType"]),
                     str(one["ResourceStatus"]),
                     str(one.get("ResourceStatusReason", "")),
@@ -292,11 +305,6 @@ def resources_of(account: Account, region: str, stack_id: str) -> dict[str, Mapp
         token = answer.get("NextToken")
         if not token:
             return found
-
-
-def is_at_gate(resources: Mapping[str, Mapping[str, Any]], gate: str) -> bool:
-    """Whether a stack with these resources waits for its commit."""
-    return str(resources.get(gate_id(gate), {}).get("ResourceStatus")) in WAITING
 
 
 def signal_gate(resources: Mapping[str, Mapping[str, Any]], gate: str, signal: Signal, reason: str) -> bool:

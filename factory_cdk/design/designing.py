@@ -33,9 +33,10 @@ from factory_cdk.design.stacks import (
 from factory_cdk.design.store import store_resources
 from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
-from factory_cdk.plan.model import Json, Position, SectorType, StageBot, StagePlan, StageSector
+from factory_cdk.plan.model import Json, Offline, Position, SectorType, StageBot, StagePlan, StageSector
 from factory_cdk.plan.stage import diagnose
 from factory_cdk.version import __version__
+from factory_cdk.wheels import bot_target
 
 _STORE = ""
 """The name of what the stage keeps beside its queues, where queues have theirs; it is always in the first stack."""
@@ -353,13 +354,13 @@ def _sector_design(sector: StageSector, bundles: Mapping[str, Bundle]) -> Sector
     return SectorDesign(
         name=sector.name,
         type=sector.type,
-        bots=tuple(_bot_design(bot, bundles[bot.bot.name]) for bot in sector.bots),
+        bots=tuple(_bot_design(bot, bundles[bot.bot.name], sector.options.offline) for bot in sector.bots),
         platform=sector.platform,
         region=sector.region,
     )
 
 
-def _bot_design(stage_bot: StageBot, bundle: Bundle) -> BotDesign:
+def _bot_design(stage_bot: StageBot, bundle: Bundle, offline: Offline | None) -> BotDesign:
     bot = stage_bot.bot
     return BotDesign(
         name=bot.name,
@@ -374,4 +375,5 @@ def _bot_design(stage_bot: StageBot, bundle: Bundle) -> BotDesign:
         python=stage_bot.python,
         config=stage_bot.config,
         secrets=stage_bot.secrets,
+        target=bot_target(offline, stage_bot.python) if offline is not None else None,
     )

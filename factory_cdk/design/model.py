@@ -14,6 +14,7 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.naming import DEFAULT_QUALIFIER
 from factory_cdk.diagnostics import Diagnostic
 from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType, Successor
+from factory_cdk.wheels import BotWheels, Target
 
 __all__ = [
     "Asset",
@@ -32,7 +33,8 @@ class BotDesign:
     """A bot on a sector as a runner will run it.
 
     `bot_path` or `command` is set, never both. `config` is every value in the clear, `secrets` only where
-    values come from. `bundle` may be an unpacked one (`bundle.packed` False).
+    values come from. `bundle` may be an unpacked one (`bundle.packed` False). `target` is that of its wheels where the
+    sector is offline.
     """
 
     name: str
@@ -47,6 +49,12 @@ class BotDesign:
     python: str | None = None
     config: Mapping[str, Json] = field(default_factory=dict)
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+    target: Target | None = None
+
+    @property
+    def wheels(self) -> BotWheels | None:
+        """What is installed on an offline sector; None elsewhere, and where its bundle has none for the target yet."""
+        return self.bundle.wheels.get(str(self.target)) if self.target is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,8 @@ class Asset:
 
     `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here), `path`
     (an absolute path, a packed bundle in the cache) or `wheel` (this package's own, see `runner_wheel`) is set; none
-    for a bundle that plan.lock names and the cache does not have: its stack can be reviewed, and deployed after a
-    `pack`.
+    for what plan.lock or this package names and the cache does not have: its stack can be reviewed, and deployed after
+    a `pack`.
     """
 
     key: str

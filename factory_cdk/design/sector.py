@@ -21,6 +21,7 @@ from factory_cdk.design.release import (
     router,
     runner_assets,
     sector_release,
+    wheel_assets,
 )
 from factory_cdk.design.store import kept
 from factory_cdk.design.values import canonical, literal, ref, sha256, sub, tag_list
@@ -125,9 +126,10 @@ class _Sector:
     def parts(self) -> SectorParts:
         """Everything, the release's manifest included."""
         secrets = self._secrets()
-        runner = runner_assets(self.sector.platform)
+        runner = runner_assets(self.sector.platform, self.sector.options.offline)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
         locks = [asset for bot in self.bots if (asset := requirements_asset(bot.bundle))]
+        wheels = [asset for bot in self.bots for asset in wheel_assets(bot)]
         options = self.sector.options
         content = manifest(
             sector_release(self.names, self.sector.name, self.bots, aws=True, place=self.place),
@@ -141,7 +143,7 @@ class _Sector:
             availability=list(options.availability),
         )
         release = content_asset(canonical(content), ".json")
-        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles, *locks)}.values())
+        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles, *locks, *wheels)}.values())
         reach = policy.Reach(
             place=self.place,
             region=self.sector.region or "",

@@ -101,7 +101,7 @@ def backend_for(stage: str, sectors: Iterable[Sector | SectorDesign], backends: 
     backend = backends.get(SectorType.AWS if aws else SectorType.LOCAL)
     if backend is None:
         raise FactoryError(
-            f"deploying is not there yet: {', '.join(aws)} of stage {stage} would run on AWS",
-            "use --dry-run or synth, or build a stage that has local sectors alone",
+            f"{', '.join(aws)} of stage {stage} run on AWS: it is deployed, not started here",
+            "factory-cdk build, or Factory.build in Python",
         )
     return backend

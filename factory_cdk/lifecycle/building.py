@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factory_cdk.awsconfig import ANY_REGION, default_region
 from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stage_lock
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import Diagnostic, FactoryError
@@ -96,11 +97,14 @@ def deploy(
     """Build a stage with aws sectors in every region, or bring it to what `plan` says now: all of it or nothing. None
     when `agree`, which gets what would be done, said no. FactoryError.
     """
+    from factory_cdk.deploy.account import Account  # noqa: PLC0415 - with boto3
+    from factory_cdk.lifecycle.aws.deploying import build_on_aws  # noqa: PLC0415
+
+    account = account or Account()
+    account.identity(default_region(region, needed=True) or ANY_REGION)  # before anything is packed
     make_private(options.home)
     lock = stage_lock(plan, stage, locked=locked)
     report = _pack(plan, stage, lock, say, pack)
-    from factory_cdk.lifecycle.aws.deploying import build_on_aws  # noqa: PLC0415 - with boto3 and Jinja2
-
     return build_on_aws(plan, stage, report.bundles, options, say, agree, region=region, locked=locked, account=account)
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,6 @@ class Deployed:
     folder: Path
     name: str
     more: str = ""
-    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -131,16 +130,12 @@ class Deployed:
 
     # From the machine
 
+    def environ(self) -> dict[str, str]:
+        home = {"HOME": str(self.folder), "FACTORY_CDK_HOME": str(self.folder / "home")}
+        return {"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", **home, **self.aws.environment}
+
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "FACTORY_CDK_HOME": str(self.folder / "home"),
-            "AWS_REGION": "us-east-1",
-            **self.aws.environment,
-            **self.variables,
-            **variables,
-        }
+        environ = {**self.environ(), **variables}
         return subprocess.Popen(
             [sys.executable, "-m", "factory_cdk", *arguments], cwd=self.folder, env=environ, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -402,11 +397,44 @@ def test_a_gate_that_cannot_be_written_everywhere_names_the_permission_and_where
         return lambda call: Fault.DENIED if call.operation == "ssm.PutParameter" and call.region == region else None
 
     with proxied(stage.aws.url) as proxy:
-        proxy.choose = denied(HOME)  # the second one
+        proxy.choose = denied(AWAY)  # the second one
         _, err = stage.run("stop", *stage.named, code=1, AWS_ENDPOINT_URL=proxy.url)
-    assert f"the gate of found/{stage.name} in {HOME}: AccessDeniedException" in err
-    assert f"it was written in {AWAY} already" in err
+    assert f"the gate of found/{stage.name} in {AWAY}: AccessDeniedException" in err
+    assert f"it was written in {HOME} already" in err
     assert f"these credentials need ssm:PutParameter on parameter{stage.gate_parameter}" in err
+
+
+def test_the_verbs_of_python_are_the_same_for_a_stage_on_aws(stage: Deployed, shared: Deployed) -> None:
+    (stage.folder / "factory-plan.yml").write_text((shared.folder / "factory-plan.yml").read_text())
+    stage.say("here")
+    stage.say("there")
+    script = """
+import sys
+from factory_cdk import Factory, FactoryError
+factory = Factory("factory-plan.yml")
+detail = factory.info()
+print(detail.state, [(bot.bot, bot.open) for bot in detail.bots], len(detail.instances))
+print([(row.stage, row.state) for row in factory.stages() if row.stage == sys.argv[1]])
+factory.stop()
+print(factory.info().instances[0].state)
+factory.resume()
+future = factory.submit("first", {"part": 1})
+print(future.cancel(), factory.secrets_check())
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, stage.name], cwd=stage.folder, env=stage.environ(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    answering(stage, "closed")
+    answering(stage, "open")
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert out.splitlines() == [
+        "running [('first', True), ('second', True)] 2",
+        f"[('{stage.name}', 'running')]",
+        "closed",
+        "True []",
+    ]
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="List the stages that are built here, or deployed.")
 @search_options
 @format_option
 def command(search: StageSearch, format_: str) -> None:

@@ -15,6 +15,7 @@ import click
 
 from factory_cdk.cli.options import plan_option, region_option
 from factory_cdk.cli.output.destination import output_option, write_output
+from factory_cdk.cli.shared_options import aws_profile_option, use_profile
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import pack_cache
 from factory_cdk.review.fail_on import REASONS, FailOn, parse_fail_on
@@ -73,6 +74,7 @@ _FAIL_ON = "; ".join(f"{'cost=N' if name == 'cost' else name}: {text}" for name,
 @click.option("--full-report", metavar="URL", help="Where the whole report is, for a Markdown that is cut.")
 @output_option
 @region_option
+@aws_profile_option
 def command(
     plan_file: str,
     stages: tuple[str, ...],
@@ -85,6 +87,7 @@ def command(
     full_report: str | None,
     output: Path | None,
     region: str | None,
+    aws_profile: str | None,
 ) -> int:
     """Show what a change of a plan will do: what is replaced, restarted or removed and why, which jobs are touched, and
     what changes in code, permissions, security and cost.
@@ -97,6 +100,7 @@ def command(
     """
     if sum(option is not None for option in (against, against_plan, against_assembly)) != 1:
         raise click.UsageError("give one of --against, --against-plan and --against-assembly")
+    use_profile(aws_profile)
     wanted = parse_fail_on(fail_on)
     with _cache() as cache:
         report = _report(plan_file, stages, against, against_plan, against_assembly, wanted, cache, region)

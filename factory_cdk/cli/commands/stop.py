@@ -38,7 +38,7 @@ def command(name: str, stage: str | None, timeout: float | None, cold: bool, sea
     The workers stay loaded; jobs wait in their queues until `resume`. Ctrl-C ends the waiting, not the stopping. Exit
     code 3: jobs are still in hand after --timeout.
 
-    On AWS all sectors stop at once, and within each bot after bot; instances hear of it within 20 seconds.
+    On AWS all sectors stop at once, and within each bot after bot; instances read it within 20 seconds.
     """
     backends = search.backends(name, stage)
     stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold, backends=backends)

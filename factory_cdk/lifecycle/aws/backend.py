@@ -71,21 +71,21 @@ class AwsBackend:
         return left(factory)
 
     def refuse_build(self, factory: str, stage: str, options: BuildOptions) -> None:
-        """FactoryError: a stage on AWS cannot be built yet."""
+        """FactoryError: see deploying.py."""
         _refuse(f"{factory}/{stage}")
 
     def build(self, design: StageDesign, options: BuildOptions, say: Say) -> Launch | None:
-        """FactoryError: a stage on AWS cannot be built yet."""
+        """FactoryError: see deploying.py."""
         _refuse(f"{design.factory}/{design.stage}")
 
     def request_update(
         self, design: StageDesign, options: BuildOptions, say: Say, stop: threading.Event, *, pending: bool = False
     ) -> UpdateRequest | None:
-        """FactoryError: a stage on AWS cannot be updated yet."""
+        """FactoryError: see deploying.py."""
         _refuse(f"{design.factory}/{design.stage}")
 
     def await_update(self, request: UpdateRequest, timeout: float | None = None) -> UpdateStatus:
-        """FactoryError: a stage on AWS cannot be updated yet."""
+        """FactoryError: see deploying.py."""
         _refuse(request.folder.name)
 
     def demolish(
@@ -106,5 +106,5 @@ class AwsBackend:
 
 def _refuse(name: str) -> NoReturn:
     raise FactoryError(
-        f"deploying is not there yet: {name} runs on AWS", "use cdk deploy and cdk destroy for its stacks, or synth"
+        f"{name} has aws sectors: it is deployed, not started here", "factory-cdk build, or Factory.build in Python"
     )

@@ -68,6 +68,7 @@ def read_content(stage: DeployedStage, aws: Callable[[str], Aws]) -> StageConten
     if not releases:
         return StageContent(None, None, tuple(reading.problems))
     home = str(releases[0].manifest.routes["region"])
+    releases.sort(key=lambda one: one.region != home)  # usually that of the plan's first sector
     stores = releases[0].pointer.stores
     queues = {name: queue for template in templates for name, queue in template.queues.items()}
     location = SqsLocation(

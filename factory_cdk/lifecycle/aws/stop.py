@@ -30,8 +30,8 @@ def stop(factory: Factory, say: Say, *, timeout: float | None = None, cold: bool
     folder, gate, began = factory.folder, gate_of(factory), time.monotonic()
     request = gate.write("stop", **({"end": "cold"} if cold else {}))
     resume = f"factory-cdk resume {folder.options}"
-    say(f"the gate is closed in {', '.join(gate.regions)}; instances read it within 20 s")
     try:
+        say(f"the gate is closed in {', '.join(gate.regions)}; instances read it within 20 s")
         if factory.local and factory.pid is not None:
             local.stop(factory, say, timeout=timeout, cold=cold)
         elif factory.local:
