@@ -29,7 +29,7 @@ AS_THE_UNIT = (
 
 @contextmanager
 def own_users(instance: Instance) -> Iterator[None]:
-    """The instance is in a folder that every user may pass through, as /opt is; its agent is started as the unit says."""
+    """The instance is in a folder that every user may pass, as /opt is; its agent is started as the unit says."""
     if os.getuid() or not SYSTEM_PYTHON.exists():
         pytest.skip("needs root and /usr/bin/python3.11")
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
