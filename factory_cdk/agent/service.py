@@ -252,7 +252,7 @@ class Agent:
             self._say(f"what earlier releases have left cannot be deleted: {error}", "WARNING")
             return
         if removed:
-            self._say(f"deleted {removed} bundles, environments and archives of earlier releases", "INFO")
+            self._say(f"deleted what earlier releases have left (bundles, environments, archives: {removed})", "INFO")
 
     async def loaded(self) -> None:
         """Return once all bots of the present release are loaded. LoadingFailedError."""
