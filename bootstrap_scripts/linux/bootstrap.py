@@ -149,16 +149,25 @@ def keep_log(logs):
         say(f"the log is only here: {type(error).__name__}: {error}")
 
 
-# Its template makes the alarm last, and with its actions off: an instance that idles while it installs, or before the
-# gate opens, must not be stopped for idling.
-def alarm_acts(name, gate):
-    """Whether the sector's alarm acts as the plan says; turns that on once the alarm is there and the gate is open."""
+# The agent reads it the same way (factory_cdk/agent/gate.py); what neither understands changes nothing.
+def is_open(gate):
+    """Whether the text of the gate's parameter (None: there is none) lets bots run."""
+    if gate is None:
+        return True
+    said = json.loads(gate)["gate"] if gate.lstrip().startswith("{") else gate.strip()
+    if said not in ("run", "stop"):
+        raise Failure(f"the gate is {said!r}")
+    return said == "run"
+
+
+# Its template makes the alarm last, and with its actions off: an instance that idles while it installs, before the
+# gate opens, or while the stage is stopped, must not be stopped for idling.
+def switch_alarm(name, gate):
+    """Have the sector's alarm act while the gate is open; False when there is none yet that could."""
     if not name:
         return True
     begin("alarm")
-    if gate not in (None, "run"):
-        say("the gate is closed: the alarm does not act yet")
-        return True
+    acts = is_open(gate)
 
     def call(action):
         url = (ENDPOINT or f"https://monitoring.{SECTOR['region']}.{STATE['domain']}") + "/"
@@ -169,9 +178,9 @@ def alarm_acts(name, gate):
     found = patiently("alarm", lambda: call("DescribeAlarms"))
     if b"<AlarmName>" not in found:
         say("the alarm is not there yet")
-        return False
-    patiently("alarm", lambda: call("EnableAlarmActions"))
-    say("the alarm acts")
+        return not acts
+    patiently("alarm", lambda: call("EnableAlarmActions" if acts else "DisableAlarmActions"))
+    say("the alarm acts" if acts else "the gate is closed: the alarm does not act")
     return True
 
 
@@ -202,7 +211,7 @@ def main():
             say("the agent tells when the bots are loaded: " + reason)
         else:
             tell(release["signal"], status, reason)
-        settled = status == "FAILURE" or alarm_acts(release.get("alarm"), given["gate"])
+        settled = status == "FAILURE" or switch_alarm(release.get("alarm"), given["gate"])
     except Exception as error:
         explain(error)
         status = "FAILURE"

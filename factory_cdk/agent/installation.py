@@ -15,6 +15,7 @@ from pathlib import Path
 from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.fetching import REBUILD, archive_file, fetch_archive, fetch_text, joined_parameters
 from factory_cdk.agent.folder import AgentFolder
+from factory_cdk.agent.manifest import fetch_manifest
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer
 from factory_cdk.agent.sector import InstanceSector
 from factory_cdk.agent.users import BotUsers
@@ -28,11 +29,10 @@ from factory_cdk.install.wheels import WHEELS, name_of_wheel, unpacked_wheels
 from factory_cdk.install.working_folder import make_working_folder
 from factory_cdk.launchers.checks import refuse_what_no_launcher_starts
 from factory_cdk.plan.model import Json
-from factory_cdk.release import BotRelease, SectorRelease, archive_key, release_from_json, requirements_key
+from factory_cdk.plan.order import breadth_first
+from factory_cdk.release import BotRelease, SectorRelease, archive_key, requirements_key
 from factory_cdk.state.runner_spec import RunnerSpec, Timings
 from factory_cdk.wheels import WheelArchive, wheels_key
-
-FORMAT = 1
 
 Say = Callable[[str], None]
 
@@ -57,8 +57,8 @@ def install_release(
     """Install what `pointer` names for the `users` of bots (None: they have none of their own); `say` gets a line for
     each step. FactoryError that says why it cannot be.
     """
-    manifest = _manifest(fetch_text(aws, pointer.bucket, pointer.key, pointer.sha256))
-    release = _release(manifest)
+    manifest = fetch_manifest(aws, pointer)
+    release = manifest.release
     if (release.factory, release.stage, release.sector) != (sector.factory, sector.stage, sector.sector):
         raise FactoryError(f"the manifest is that of {release.factory}/{release.stage}/{release.sector}", REBUILD)
     refuse_what_no_launcher_starts([release])
@@ -79,30 +79,18 @@ def install_release(
         factory=release.factory,
         stage=release.stage,
         pool_specs=pool_specs,
-        end_order=tuple(bot.name for bot in release.bots),
+        end_order=end_order(release),
         built_at=time.time(),
         timings=timings,
     )
     files = tuple(sorted({name for bot in bots for name in _files(bot, folder)}))
-    return InstalledRelease(pointer.sha256, spec, manifest["router"], pointer.bucket, pointer.stores, files)
+    return InstalledRelease(pointer.sha256, spec, manifest.routes, pointer.bucket, pointer.stores, files)
 
 
-def _manifest(text: str) -> Mapping[str, Json]:
-    try:
-        manifest = json.loads(text)
-        said = manifest["format"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise FactoryError(f"the manifest cannot be read: {error}", REBUILD) from error
-    if said != FORMAT:
-        raise FactoryError(f"the manifest has format {said!r}, this agent reads {FORMAT}", REBUILD)
-    return manifest  # type: ignore[no-any-return]
-
-
-def _release(manifest: Mapping[str, Json]) -> SectorRelease:
-    try:
-        return release_from_json(manifest)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FactoryError(f"the manifest cannot be read: {type(error).__name__}: {error}", REBUILD) from error
+def end_order(release: SectorRelease) -> tuple[str, ...]:
+    """The bots of `release` in the order in which they are stopped."""
+    here = {bot.name for bot in release.bots}
+    return breadth_first({bot.name: [one.bot for one in bot.successors if one.bot in here] for bot in release.bots})
 
 
 def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: Say) -> _Bot:

@@ -96,7 +96,7 @@ class Resource:
     """One resource of a template: `properties` is the JSON that CloudFormation gets, untouched by CDK.
 
     `deletion_policy` and `update_replace_policy` say what becomes of it when it leaves the template or is replaced
-    (None: it is deleted).
+    (None: it is deleted). `condition` is the name of the condition on which it exists (None: always).
     """
 
     logical_id: str
@@ -106,6 +106,7 @@ class Resource:
     sector: str | None = None
     deletion_policy: str | None = None
     update_replace_policy: str | None = None
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class StackDesign:
-    """One CloudFormation stack. `mappings`, `rules` and `metadata` are template sections; `depends_on` names
+    """One CloudFormation stack. `parameters` to `metadata` are template sections; `depends_on` names
     stacks that are deployed before this one; `protect` is termination protection.
     """
 
@@ -135,6 +136,8 @@ class StackDesign:
     region: str
     description: str
     resources: tuple[Resource, ...]
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    conditions: Mapping[str, Json] = field(default_factory=dict)
     mappings: Mapping[str, Json] = field(default_factory=dict)
     rules: Mapping[str, Json] = field(default_factory=dict)
     metadata: Mapping[str, Json] = field(default_factory=dict)

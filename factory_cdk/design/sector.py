@@ -59,7 +59,7 @@ class OverLimit(Exception):
 @dataclass(frozen=True, slots=True)
 class SectorParts:
     """What one sector adds to a stack. `policy_size` is in characters as IAM counts them, `instance` the logical id of
-    its instance, `place` what names have for it (`naming.placed`).
+    its instance, `place` what names have for it (`naming.placed`), `last` the logical id of what is made last.
     """
 
     resources: tuple[Resource, ...]
@@ -68,6 +68,7 @@ class SectorParts:
     policy_size: int
     instance: str
     place: str
+    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ class _Sector:
             self._parts(f"Config{logical(bot.name)}", config_parameters(self.names, self.place, bot))
         instance = self._instance(release)
         size = policy.resolved_size([one["PolicyDocument"] for one in policies], reach)
-        return SectorParts(tuple(self.resources), assets, release.sha256, size, instance, self.place)
+        last = self.resources[-1].logical_id
+        return SectorParts(tuple(self.resources), assets, release.sha256, size, instance, self.place, last)
 
     def _add(self, kind: str, type_: str, properties: Mapping[str, Json], depends_on: tuple[str, ...] = ()) -> str:
         logical_id = self.id + kind

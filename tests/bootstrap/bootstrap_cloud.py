@@ -240,6 +240,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_cloudwatch(self, asked: Mapping[str, str]) -> None:
         name, alarms = asked["AlarmNames.member.1"], self.server.alarms
-        if asked["Action"] == "EnableAlarmActions" and name in alarms:
-            alarms[name] = True
+        if asked["Action"] in ("EnableAlarmActions", "DisableAlarmActions") and name in alarms:
+            alarms[name] = asked["Action"] == "EnableAlarmActions"
         self.answer(200, f"<AlarmName>{name}</AlarmName>".encode() if name in alarms else b"<MetricAlarms/>")

@@ -184,6 +184,29 @@ def test_the_alarm_acts_once_it_is_there_and_the_gate_is_open(cloud: Cloud, boot
     assert boot().stdout == ""
 
 
+def test_the_alarm_does_not_act_while_the_stage_is_stopped(cloud: Cloud, boot: Boot) -> None:
+    """An instance whose bots take no jobs idles: that must not end it."""
+    cloud.release({"my_bot_2": BUNDLE})
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, alarm="my alarm")
+    cloud.alarms["my alarm"] = False
+    for gate, acts in (
+        (None, True),
+        ('{"gate": "stop", "request": "1"}', False),
+        ('{"gate": "run", "keep-stopped": false, "request": "2"}', True),
+        ("stop", False),
+        ("run", True),
+    ):
+        if gate is not None:
+            cloud.parameters[FACTS.gate_parameter] = gate
+        assert boot().returncode == 0
+        assert cloud.alarms["my alarm"] == acts, gate
+        assert boot().stdout == ""
+    cloud.parameters[FACTS.gate_parameter] = '{"gate": "perhaps"}'
+    assert "the gate is 'perhaps'" in boot().stdout
+    assert cloud.alarms["my alarm"], "what cannot be understood changes nothing"
+
+
 def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: Boot) -> None:
     cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n", logs={"boot": "/boot.log", "retention": 7})
     boot()
@@ -481,7 +504,8 @@ def test_under_systemd_a_unit_of_every_boot_is_enabled_and_started(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin/systemctl").chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    (tmp_path / "bin/python3").symlink_to(sys.executable)  # where systemd's unit can name it: there is no space in it
+    path = f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     root.mkdir()
 
     done = boot(PATH=path, around=(*namespace, "sh", "-c", MACHINE, "machine", "{}", str(root)))
