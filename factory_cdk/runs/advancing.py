@@ -341,7 +341,7 @@ def _close_scope(draft: Draft, key: Key) -> None:
     reason = f"`{failed[0]}` failed" if failed else scope.reason if scope.failed else ""
     if key.path == ROOT:
         draft.put(key, scope._replace(status=status, reason=reason, finished=draft.now))
-        for other in draft.run.rows if draft.recovery else ():
+        for other in draft.keys() if draft.recovery else ():
             if draft.row(other).status not in ENDED:
                 draft.put(other, draft.row(other)._replace(status=Status.SKIPPED, reason=NOT_REACHED))
         draft.end(RunState.FAILED if status is Status.FAILED else RunState.SUCCEEDED)

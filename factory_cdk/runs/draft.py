@@ -134,6 +134,10 @@ class Draft:
             return not row.running
         return step.max_parallel is None or row.running < step.max_parallel
 
+    def keys(self) -> list[Key]:
+        """The keys of all rows."""
+        return list(dict.fromkeys([*self.run.rows, *self._rows]))
+
     def kept(self) -> dict[str, int]:
         """How much of each pool the run has until it ends."""
         keys = dict.fromkeys([*self.run.holds, *self._rows])

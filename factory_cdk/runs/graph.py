@@ -133,7 +133,7 @@ class Graph:
         """Every step by its path, each container before what it holds."""
         found: dict[str, Placed] = {}
         self._place(ROOT, self.steps, self.on_failure, found)
-        return found
+        return {path: found[path] for path, _ in all_steps(self.steps)}
 
     @cached_property
     def inside(self) -> Mapping[str, tuple[Placed, ...]]:
@@ -144,6 +144,11 @@ class Graph:
             if placed.step.steps:
                 held[placed.path] = []
         return {path: tuple(steps) for path, steps in held.items()}
+
+    @cached_property
+    def uses_pools(self) -> bool:
+        """Whether any step acquires something."""
+        return any(placed.step.acquire for placed in self.placed.values())
 
     def _place(self, inside: str, steps: tuple[Step, ...], on_failure: OnFailure, found: dict[str, Placed]) -> None:
         beside: dict[str, Placed] = {}

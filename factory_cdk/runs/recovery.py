@@ -46,7 +46,7 @@ def _reset_unit(draft: Draft, event: Recover, placed: Placed, key: Key, *, force
         return kept is None
     forced = forced or (row.status is Status.SUCCEEDED and _kept(placed, key, row, event, forced=False) is None)
     some = forced
-    for inner in draft.graph.inside[placed.path]:
+    for inner in draft.graph.inside[placed.path] if row.started is not None else ():
         some = _reset_step(draft, event, inner, Key(inner.path, key.sequence), forced=forced) or some
     if some or row.status is not Status.SUCCEEDED:
         draft.put(key, _blank(row))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from factory_cdk.runs.conditions import Atom, Truth, Wanted
-from factory_cdk.runs.graph import FIRST, ROOT, Amounts, Graph
+from factory_cdk.runs.graph import FIRST, ROOT, Amounts, Graph, Step
 
 Value = TypeVar("Value")
 
@@ -178,6 +178,17 @@ class Run:
             self.lines.setdefault(self.claim(key), OrderedDict())[key] = order
         self.state, self.recovery, self.order = advance.state, advance.recovery, advance.order
 
+    def moved_to(self, graph: Graph) -> Run:
+        """The run with another graph: what it has come to in the steps that are in both. A recovery follows."""
+        kept = {
+            key: row
+            for key, row in self.rows.items()
+            if key == WHOLE or ((placed := graph.placed.get(key.path)) and _fits(row, placed.step))
+        }
+        moved = Run(graph)
+        moved.apply(Advance(kept, self.state, self.recovery, self.order))
+        return moved
+
     def claim(self, key: Key) -> Claim:
         """What a start of the step of `key` takes."""
         return self.graph.placed[key.path].claim
@@ -225,6 +236,12 @@ def total_of(amounts: Iterable[Amounts]) -> dict[str, int]:
 
 WHOLE = Key(ROOT, FIRST)
 """The key of the scope of the outermost steps."""
+
+
+def _fits(row: Row, step: Step) -> bool:
+    if row.role in (Role.STEP, Role.GROUP):
+        return step.is_group is (row.role is Role.GROUP)
+    return step.is_group and bool(step.steps) is (row.role is Role.SCOPE)
 
 
 def _index(index: dict[Key, Value], key: Key, value: Value | None) -> None:
