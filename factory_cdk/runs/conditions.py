@@ -15,7 +15,9 @@ from enum import StrEnum
 
 
 class Wanted(StrEnum):
-    """What a condition can ask of a step. `ready` and `active` hold once that was reached, whatever followed."""
+    """What a condition can ask of a step. `ready` and `active` hold once that was reached, whatever followed;
+    `completed` when it has ended in any way, and so when it was skipped, too: nothing more will come of it.
+    """
 
     READY = "ready"
     ACTIVE = "active"

@@ -16,12 +16,13 @@ Json = Any
 @dataclass(frozen=True)
 class Definition:
     """`work` says by the path of each step that is no container what it is to do, in words of who does it; `items` by
-    the path of each step that has them what its items are.
+    the path of each step that has them what its items are, as a list or as
+    a reference to one (references.py).
     """
 
     graph: Graph
     work: Mapping[str, Json] = field(default_factory=dict)
-    items: Mapping[str, list[Json]] = field(default_factory=dict)
+    items: Mapping[str, Json] = field(default_factory=dict)
 
 
 def to_json(definition: Definition) -> str:
@@ -39,7 +40,11 @@ def to_json(definition: Definition) -> str:
 
 def from_json(text: str) -> Definition:
     """The definition that `to_json` made `text` of."""
-    data = json.loads(text)
+    return from_plain(json.loads(text))
+
+
+def from_plain(data: Mapping[str, Json]) -> Definition:
+    """The definition of which the text that `to_json` made holds `data`."""
     steps = tuple(map(_step_from_json, data["steps"]))
     graph = Graph(steps, data["max_concurrent"], OnFailure(data["on_failure"]))
     return Definition(graph, data["work"], data["items"])

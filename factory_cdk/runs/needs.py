@@ -54,7 +54,7 @@ class Named:
 
     @property
     def completed(self) -> Need:
-        """It succeeded or failed."""
+        """It succeeded, failed or was skipped: nothing more will come of it."""
         return Need(Atom(self.name, Wanted.COMPLETED))
 
     @property

@@ -100,7 +100,7 @@ def truth_of(atom: Atom, row: Row) -> Truth:
         case Wanted.FAILED:
             return status is Status.FAILED if status in ENDED else None
         case Wanted.COMPLETED:
-            return status is not Status.SKIPPED if status in ENDED else None
+            return True if status in ENDED else None
         case Wanted.SKIPPED:
             return status is Status.SKIPPED if status in ENDED else None
 

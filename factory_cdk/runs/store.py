@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.runs import definition as definitions
@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS run_steps (
     result TEXT,
     PRIMARY KEY (run, path, sequence)
 );
+CREATE INDEX IF NOT EXISTS run_steps_active ON run_steps (run) WHERE status = 'active';
 CREATE TABLE IF NOT EXISTS run_pools (name TEXT PRIMARY KEY, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS run_holds (
     run TEXT NOT NULL, pool TEXT NOT NULL, amount INTEGER NOT NULL, PRIMARY KEY (run, pool)
@@ -122,8 +123,7 @@ class _Loaded:
     input: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """A run that has moved, and what is to be done for it."""
 
     run: str
@@ -214,6 +214,10 @@ class RunStore:
     def input(self, run_id: str) -> Json:
         """What a run was given. FactoryError when there is none of that id."""
         return self._load(run_id).input
+
+    def workflow(self, run_id: str) -> str:
+        """The name of the workflow of a run."""
+        return str(self._run("SELECT workflow FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
 
     def take(self, run_id: str, owner: str, until: float) -> None:
         """Let `owner` have a run in hand until a time: what it holds of pools counts until then."""

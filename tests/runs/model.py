@@ -14,7 +14,7 @@ ENDED = (Status.SUCCEEDED, Status.FAILED, Status.SKIPPED)
 HELD = {
     Wanted.SUCCEEDED: (Status.SUCCEEDED,),
     Wanted.FAILED: (Status.FAILED,),
-    Wanted.COMPLETED: (Status.SUCCEEDED, Status.FAILED),
+    Wanted.COMPLETED: (Status.SUCCEEDED, Status.FAILED, Status.SKIPPED),
     Wanted.SKIPPED: (Status.SKIPPED,),
 }
 
