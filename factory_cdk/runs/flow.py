@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
@@ -28,24 +28,33 @@ STATUSES = ("ready", "active", "succeeded", "failed")
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """What became of a run; true when it succeeded. `steps` has every step, item and iteration. `state` is `running`
-    when `once` left it where nothing but delays was left.
+    """What became of a run; true when it succeeded. `state` is `running` when `once` left it where nothing but delays
+    was left. What is asked of its steps is read from the store of the flow, which has to be open yet.
     """
 
     id: str
     state: str
     recovery: int
-    steps: tuple[StepRecord, ...]
+    _file: RunFile = field(repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.state == RunState.SUCCEEDED
 
+    @property
+    def steps(self) -> tuple[StepRecord, ...]:
+        """Every step, item and iteration, with its result."""
+        with self._file.writing() as store:
+            return tuple(store.steps(self.id))
+
     def result(self, path: str, sequence: str = "1") -> Any:
-        """What the function of a step returned. KeyError when there is no such step in the run."""
-        for step in self.steps:
-            if (step.path, step.iteration) == (path, sequence):
-                return step.result
-        raise KeyError((path, sequence))
+        """What the function of a step returned; of a step with items or iterations a list. KeyError when the run has no
+        such step.
+        """
+        with self._file.writing() as store:
+            key = Key(path, sequence)
+            if key not in store.state(self.id).rows:
+                raise KeyError((path, sequence))
+            return store.result_of(self.id, key)
 
 
 class _Holder:
@@ -234,7 +243,7 @@ class Flow(_Holder):
             record = store.record(run_id)
             if record is None:
                 raise FactoryError(f"there is no run {run_id} in {self._file.path}", "give the id that `run` returned")
-            return FlowRun(run_id, str(record.state), record.recovery, tuple(store.steps(run_id)))
+            return FlowRun(run_id, str(record.state), record.recovery, self._file)
 
     def cancel(self, run_id: str) -> None:
         """End a run at once, whichever process has it in hand. FactoryError when there is none of that id."""

@@ -18,7 +18,7 @@ from factory_cdk.runs import log
 from factory_cdk.runs.advancing import advance
 from factory_cdk.runs.definition import Definition, Json
 from factory_cdk.runs.events import Event, Look
-from factory_cdk.runs.state import WHOLE, Advance, Key, Pools, Row, Run, RunState, Status
+from factory_cdk.runs.state import WHOLE, Advance, Key, Pools, Role, Row, Run, RunState, Status
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -85,6 +85,18 @@ result = excluded.result"""
 
 _STEPS = """
 SELECT path, sequence, status, reason, attempts, started, finished, result FROM run_steps WHERE run = ?"""
+
+_DROP = tuple(
+    f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
+    for table, column in (
+        ("run_log", "run"),
+        ("run_definitions", "run"),
+        ("run_steps", "run"),
+        ("run_holds", "run"),
+        ("run_waits", "run"),
+        ("runs", "id"),
+    )
+)
 
 MakeEvent = Callable[[Pools], Event]
 
@@ -232,6 +244,17 @@ class RunStore:
         owner, lease = self._run("SELECT owner, lease FROM runs WHERE id = ?", (run_id,)).fetchone()
         return owner, lease
 
+    def old(self, before: float) -> list[str]:
+        """The runs that ended before a time."""
+        rows = self._run("SELECT id FROM runs WHERE finished < ? ORDER BY finished", (before,)).fetchall()
+        return [run_id for (run_id,) in rows]
+
+    def drop(self, run_id: str) -> None:
+        """Forget a run that has ended, with all that is on record of it."""
+        self._loaded.pop(run_id, None)
+        for statement in _DROP:
+            self._run(statement, (run_id,))
+
     # What is on record
 
     def record(self, run_id: str) -> RunRecord | None:
@@ -275,6 +298,11 @@ class RunStore:
             {inner.step.name: self.result(run_id, Key(inner.path, unit.sequence)) for inner in inside} for unit in units
         ]
         return found if placed.step.repeat is not None or placed.step.items is not None else found[0]
+
+    def result_of(self, run_id: str, key: Key) -> Json:
+        """The result of a step, as `result` says, or of one item or iteration."""
+        is_unit = self.state(run_id).rows[key].role in (Role.UNIT, Role.SCOPE)
+        return self._result(run_id, key) if is_unit else self.result(run_id, key)
 
     def _result(self, run_id: str, key: Key) -> Json:
         query = "SELECT result FROM run_steps WHERE run = ? AND path = ? AND sequence = ?"

@@ -207,6 +207,21 @@ def test_what_has_finished_is_not_kept_in_memory(runs: SqliteRuns, queues: Sqlit
     assert "xxx" not in repr(runs.state("one"))
 
 
+def test_runs_that_ended_long_ago_are_forgotten_with_their_jobs(path: Path) -> None:
+    now = [1000.0]
+    runs = SqliteRuns(path, clock=lambda: now[0])
+    with SqliteQueues(path, clock=lambda: now[0]) as queues:
+        for run in ("old", "new"):
+            runs.begin(run, "flow", CHAIN, None, {})
+            for queue in ("a", "b"):
+                finish(queues, take(queues, queue))
+            now[0] += 100
+        runs.begin("live", "flow", CHAIN, None, {})
+        queues.history.purge(150)
+    assert [record.id for record in runs.records()] == ["live", "new"]
+    runs.close()
+
+
 STEPS = definition(
     Step("a"), Step("b", parse("a"), items=2), Step("c", parse("b"), acquire=(("p", 1),)), items={"b": [1, 2]}
 )

@@ -25,6 +25,25 @@ Examples:
   factory-cdk runs show --name works --stage prod 1d2a
   factory-cdk runs recover --name works --stage prod 1d2a --wait 600
 """
+LIST_EXAMPLES = """\b
+Examples:
+  factory-cdk runs list --name works --stage prod
+  factory-cdk runs list --name works --stage prod --workflow nightly --format json
+"""
+SHOW_EXAMPLES = """\b
+Examples:
+  factory-cdk runs show --name works --stage prod 1d2a
+  factory-cdk runs show --name works --stage prod 1d2a --format json | jq '.steps[].reason'
+"""
+LOGS_EXAMPLES = """\b
+Examples:
+  factory-cdk runs logs --name works --stage prod 1d2a
+  factory-cdk runs logs --name works --stage prod 1d2a -f
+"""
+CANCEL_EXAMPLES = """\b
+Examples:
+  factory-cdk runs cancel --name works --stage prod 1d2a
+"""
 RECOVER_EXAMPLES = """\b
 Examples:
   factory-cdk runs recover --name works --stage prod 1d2a --dry-run
@@ -43,7 +62,7 @@ def command() -> None:
     """List, show, cancel and recover the runs of workflows of steps. The start of an id is enough."""
 
 
-@command.command("list")
+@command.command("list", epilog=LIST_EXAMPLES)
 @name_option
 @built_stage_option
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
@@ -90,7 +109,7 @@ def list_(name: str, stage: str | None, workflow: str | None, limit: int, format
         click.echo("no such runs", err=True)
 
 
-@command.command()
+@command.command(epilog=SHOW_EXAMPLES)
 @name_option
 @built_stage_option
 @_id
@@ -116,7 +135,7 @@ def show(name: str, stage: str | None, run_id: str, format_: str) -> None:
     print_table(("step", "iteration", "status", "attempts", "took", "reason"), rows, folds=("reason",), whole=("step",))
 
 
-@command.command()
+@command.command(epilog=LOGS_EXAMPLES)
 @name_option
 @built_stage_option
 @_id
@@ -133,7 +152,7 @@ def logs(name: str, stage: str | None, run_id: str, follow: bool) -> None:
                 sys.stdout.flush()
 
 
-@command.command()
+@command.command(epilog=CANCEL_EXAMPLES)
 @name_option
 @built_stage_option
 @_id
