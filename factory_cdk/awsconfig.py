@@ -6,6 +6,9 @@ import os
 
 from factory_cdk.diagnostics import FactoryError
 
+ANY_REGION = "us-east-1"
+"""Asked what every region knows where no region is configured."""
+
 
 def default_region(given: str | None, *, needed: bool) -> str | None:
     """The region of aws sectors that name none: `given`, AWS_REGION, AWS_DEFAULT_REGION, else the AWS profile's.

@@ -6,8 +6,8 @@ all of which the release's manifest names by key and SHA-256.
 
 The release parameter (SSM) is JSON: `release`, `bucket`, `key` and `sha256` of the manifest, `booted` and `signal`
 (URLs of wait handles), `alarm`, and what the stage's stores are called. The manifest is JSON: `format` (1), `bootstrap`
-and `install` (`key`, `sha256`), `runner` (file names with their `key` and `sha256`), `bots` (per bot a `bundle` with
-`key` and `sha256`, or null, which fails the instance as never packed) and whatever the runner reads.
+and `install` (`key`, `sha256`), `runner` (file names with their `key` and `sha256`), `bots` (per bot a `bundle`, which
+the agent fetches, or null, which fails the instance as never packed) and whatever the runner reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.model import Platform
+from factory_cdk.plan.model import Offline, Platform
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,12 +87,15 @@ def shared_user_data(platform: Platform) -> str:
     return text[text.index("\n\n") :]
 
 
-def render_install(wheel: str, sha256: str, platform: Platform) -> str:
+def render_install(wheel: str, sha256: str, platform: Platform, offline: Offline | None = None) -> str:
     """The install script of a release, which its manifest names as `install`; an asset of the stack.
 
-    `wheel` is the name of the runner's file and `sha256` its digest in hex; the sectors of a stage share the script.
+    `wheel` is the name of the runner's file and `sha256` its digest in hex; the sectors of a stage share the script,
+    but those that are `offline`.
     """
-    return _render(_TEMPLATES[platform][1], wheel=wheel, sha256=sha256)
+    python = offline.python if offline is not None else ""
+    build = offline.build.sha256 if offline is not None and offline.build is not None else ""
+    return _render(_TEMPLATES[platform][1], wheel=wheel, sha256=sha256, python=python, build=build)
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from factory_cdk.canonical_json import json_digest
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Source
 from factory_cdk.plan.tokens import credential_in_url
+from factory_cdk.wheels import BotWheels
 
 _MISSED = re.compile(r"No module named '([^']+)'|No such file or directory: '([^']+)'|cannot import name '([^']+)'")
 _AUTHORITY = re.compile(r"(?:.*@)?(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")
@@ -66,7 +67,7 @@ class Bundle:
     `size` is in bytes and `files` a count, both of the unpacked tree; `archive` is the zip in the cache, as an
     absolute path, or None where nothing is packed; `archive_sha256` is the SHA-256 of that file in hex. `layout` says
     how the code is run, so that nobody has to open the archive to find out. `left_out` are the first paths that ignore
-    files kept out of it, a folder's with a `/` at its end.
+    files kept out of it, a folder's with a `/` at its end. `wheels` are those for offline sectors, by their targets.
     """
 
     bot: str
@@ -83,6 +84,7 @@ class Bundle:
     archive_sha256: str | None = None
     layout: Layout = field(default_factory=Layout)
     left_out: tuple[str, ...] = ()
+    wheels: Mapping[str, BotWheels] = field(default_factory=dict)
 
 
 def missed(left_out: Iterable[str], message: str) -> str | None:

@@ -123,6 +123,7 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F520", _E, "an invalid policy of a sector's role"),
     ("F521", _E, "an invalid entry of `availability`"),
     ("F522", _E, "something that a spot instance cannot have"),
+    ("F523", _E, "an offline sector that lacks something, or a Python build that is none"),
     # F6: limits of AWS
     ("F601", _E, "user data over EC2's limit"),
     ("F602", _E, "a sector that is too large for one stack"),

@@ -14,9 +14,10 @@ from pathlib import Path
 from factory_cdk.awsconfig import default_region
 from factory_cdk.bundle import Bundle
 from factory_cdk.design.designing import design_stage
-from factory_cdk.design.model import StageDesign
+from factory_cdk.design.model import Asset, StageDesign
 from factory_cdk.design.naming import DEFAULT_QUALIFIER
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.pack.cache import BundleCache
 from factory_cdk.pack.lockfile import Lock, lock_path, read_lock
 from factory_cdk.pack.packing import bundles_at_hand, pack
 from factory_cdk.pack.report import OnProgress
@@ -90,9 +91,10 @@ def compile_at_hand(
     """
     lock = stage_lock(plan, stage, locked=locked)
     bundles = bundles_at_hand(plan, stage_bots(plan, stage), cache=cache, lock=lock)
-    return compile_stage(
+    design = compile_stage(
         plan, stage, bundles=bundles, lock=lock, region=region, qualifier=qualifier, generations=generations
     )
+    return with_cached_files(design, cache)
 
 
 def compile_packed(
@@ -110,9 +112,24 @@ def compile_packed(
     lock = stage_lock(plan, stage, locked=locked)
     report = pack(plan, stage_bots(plan, stage), cache=cache, lock=lock, on_progress=on_progress)
     report.refuse_failures()
-    return compile_stage(
+    design = compile_stage(
         plan, stage, bundles=report.bundles, lock=lock, region=region, qualifier=qualifier, generations=generations
     )
+    return with_cached_files(design, cache)
+
+
+def with_cached_files(design: StageDesign, cache: Path) -> StageDesign:
+    """`design` with the paths of the wheels and builds of Python among its assets that the pack cache `cache` has."""
+    kept = BundleCache(cache)
+
+    def found(asset: Asset) -> Asset:
+        if asset.path is not None or asset.content is not None or asset.wheel:
+            return asset
+        file = kept.file(asset.key)
+        return replace(asset, path=str(file.absolute())) if file.is_file() else asset
+
+    stacks = tuple(replace(stack, assets=tuple(map(found, stack.assets))) for stack in design.stacks)
+    return replace(design, stacks=stacks)
 
 
 def stage_lock(plan: Plan, stage: str, *, locked: bool = False) -> Lock | None:

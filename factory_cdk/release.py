@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 from factory_cdk.bundle import Layout, layout_as_json, layout_from_json
 from factory_cdk.plan.model import BotArguments, Json, SecretReference, Settings, Successor
+from factory_cdk.wheels import BotWheels, wheels_as_json, wheels_from_json
 
 _DEFAULTS = BotArguments()
 
@@ -30,7 +31,7 @@ class BotRelease:
     (None: unpacked), and `requirements` that of its locked requirements (None: it has none). `bot_path` or `command`
     is set, never both. `arguments` are whole but for what is settled here: `queue`, `python`, and the settings, of
     which `config` says where the values of config are (None: it has none, or this machine knows them), `secrets` where
-    those of secrets are.
+    those of secrets are. With `wheels` nothing but these is installed (None: its requirements come from indexes).
     """
 
     name: str
@@ -46,6 +47,7 @@ class BotRelease:
     arguments: BotArguments = field(default_factory=BotArguments)
     config: ConfigSource | None = None
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+    wheels: BotWheels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _bot_as_json(bot: BotRelease) -> Json:
         "successors": [asdict(successor) for successor in bot.successors] or None,
         "arguments": _given(bot.arguments) or None,
         "config": asdict(bot.config) if bot.config else None,
+        "wheels": wheels_as_json(bot.wheels) if bot.wheels is not None else None,
         "secrets": {name: _plain(reference) for name, reference in bot.secrets.items()} or None,
     }
     return {
@@ -150,6 +153,7 @@ def _bot_from_json(name: str, said: Mapping[str, Json]) -> BotRelease:
         arguments=arguments_from_json(arguments),
         config=ConfigSource(tuple(config["parameters"]), config["sha256"]) if config else None,
         secrets=secrets_from_json(said.get("secrets", {})),
+        wheels=wheels_from_json(said["wheels"]) if "wheels" in said else None,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from functools import cache
 from pathlib import Path
 
 from factory_cdk.bootstrap import scripts_folder
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.version import __version__
+from factory_cdk.wheels import Target, WheelArchive, archive_from_json
 
 PACKAGE = "factory_cdk"
 REQUIREMENTS = "runner_requirements.txt"
 """The base requirements of this package, locked with hashes: `python tools/lock_runner.py` writes it."""
+WHEELS = "runner_wheels.json"
+"""The wheels of these, an archive for each target: written with them."""
 
 _DIST_INFO = f"{PACKAGE}-{__version__}.dist-info"
 _METADATA = f"Metadata-Version: 2.1\nName: factory-cdk\nVersion: {__version__}\nRequires-Python: >=3.11\n"
@@ -64,6 +69,21 @@ def runner_wheel() -> Wheel:
 def runner_requirements() -> str:
     """The locked requirements of the runner, as pip and uv read them."""
     return (Path(__file__).parent / REQUIREMENTS).read_text(encoding="utf-8")
+
+
+def requirement_lines() -> list[str]:
+    """The same, one line for each requirement."""
+    lines = runner_requirements().replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def runner_wheels(target: Target) -> WheelArchive:
+    """The archive of the wheels of `runner_requirements` for `target`. FactoryError where there are none."""
+    said = json.loads((Path(__file__).parent / WHEELS).read_text(encoding="utf-8"))
+    if str(target) not in said:
+        message = f"there are no wheels of the runner for {target}"
+        raise FactoryError(message, f"the `python` of an offline sector can be one of these: {', '.join(said)}")
+    return archive_from_json(said[str(target)])
 
 
 def _files() -> Iterator[tuple[str, Path]]:

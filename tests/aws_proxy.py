@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 class Fault(Enum):
@@ -45,6 +45,16 @@ class Call:
     operation: str
     body: bytes
     authorization: str
+
+    @property
+    def region(self) -> str:
+        """The region that it is for."""
+        return self.authorization.split("/")[2]
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is of a service whose answers are XML (EC2, CloudFormation)."""
+        return self.body.startswith(b"Action=")
 
 
 Chosen = Callable[[Call], Fault | None]
@@ -98,10 +108,13 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
         def read_call(self) -> Call:
             target_header = self.headers.get("X-Amz-Target", "")
             service, _, operation = target_header.partition(".")
-            known = {"AmazonSQS": "sqs", "secretsmanager": "secretsmanager"}
+            known = {"AmazonSQS": "sqs", "AmazonSSM": "ssm", "secretsmanager": "secretsmanager"}
             name = known.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            return Call(f"{name}.{operation or self.command}", body, self.headers.get("Authorization", ""))
+            authorization = self.headers.get("Authorization", "")
+            if body.startswith(b"Action="):
+                name, operation = authorization.split("/")[3], parse_qs(body.decode())["Action"][0]
+            return Call(f"{name}.{operation or self.command}", body, authorization)
 
         def forward(self, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
             connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
@@ -129,6 +142,11 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
                 self.answer(503, [], b"")
                 return
             code = _CODES[fault]
+            if call.is_query:
+                error = f"<Error><Code>{code}</Code><Message>from the proxy</Message></Error>"
+                text = f"<ErrorResponse>{error}</ErrorResponse>"
+                self.answer(400, [("Content-Type", "text/xml")], text.encode())
+                return
             message = call.body.decode() if fault is Fault.INVALID else "from the proxy"
             text = json.dumps({"__type": code, "message": message}).encode()
             self.answer(400, [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-errortype", code)], text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -24,6 +25,13 @@ from factory_cdk.atomic import replace_file
 SERVER = Path(__file__).with_name("emulator_server.py")
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+TEMPLATE_IN_REQUEST = 51_200
+"""Bytes of a template that a request may carry (quotas of AWS CloudFormation, "Template body size in a request")."""
+
+
+def assets_bucket(region: str) -> str:
+    """The bucket of assets that `cdk bootstrap` makes in `region`."""
+    return f"cdk-hnb659fds-assets-{ACCOUNT}-{region}"
 
 
 @cache
@@ -61,7 +69,7 @@ class Emulator:
 
     def bootstrap(self, region: str) -> None:
         """Make of `region` what `cdk bootstrap` makes of it, as far as our stacks use it."""
-        s3, bucket = self.client("s3", region), f"cdk-hnb659fds-assets-{ACCOUNT}-{region}"
+        s3, bucket = self.client("s3", region), assets_bucket(region)
         if bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:  # several tests share an emulator
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         self.client("ssm", region).put_parameter(Name=BOOTSTRAP_VERSION, Value="21", Type="String", Overwrite=True)
@@ -81,17 +89,30 @@ class Emulator:
         """Start to create `stack` from its template."""
         self.client("cloudformation", region).create_stack(
             StackName=stack,
-            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
+            **self.template(assembly, stack, region),
         )
 
     def update(self, assembly: Path, stack: str, region: str) -> None:
         """Start to update `stack` to its template; ClientError when there is nothing to update."""
         self.client("cloudformation", region).update_stack(
             StackName=stack,
-            TemplateBody=(assembly / f"{stack}.template.json").read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=_tags(assembly, stack),
+            **self.template(assembly, stack, region),
         )
+
+    def template(self, assembly: Path, stack: str, region: str) -> dict[str, str]:
+        """How CloudFormation is given the template of `stack`: as text, or in the bucket of assets of `region` where it
+        is longer than a request may carry; `cdk deploy` does the same.
+        """
+        text = (assembly / f"{stack}.template.json").read_bytes()
+        if len(text) <= TEMPLATE_IN_REQUEST:
+            return {"TemplateBody": text.decode()}
+        bucket, key = assets_bucket(region), f"{hashlib.sha256(text).hexdigest()}.json"
+        self.client("s3", region).put_object(Bucket=bucket, Key=key, Body=text)
+        return {"TemplateURL": f"{self.url}/{bucket}/{key}"}
 
     def status(self, stack: str, region: str) -> str:
         """The status of `stack`; `GONE` when there is none of that name."""
@@ -114,10 +135,11 @@ class Emulator:
             return json.loads(found[0]["Value"]) if found else None
 
         said = until(release)
-        self._put(said.get("booted"), "SUCCESS")
-        self._put(said["signal"], status)
+        self.answer(said.get("booted"), "SUCCESS")
+        self.answer(said["signal"], status)
 
-    def _put(self, url: str | None, status: str) -> None:
+    def answer(self, url: str | None, status: str) -> None:
+        """Answer the wait handle of `url`, if there is one."""
         if url is None:
             return
         body = json.dumps({"Status": status, "Reason": "test", "UniqueId": "i-0", "Data": "test"}).encode()
@@ -128,9 +150,18 @@ class Emulator:
         connection.close()
 
 
+def _tags(assembly: Path, stack: str) -> list[dict[str, str]]:
+    """The tags that `stack` gets, which are in the manifest of its assembly alone."""
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    tags = manifest["artifacts"][stack]["properties"].get("tags", {})
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Emulator]:
-    """An emulator whose log is in `folder`; it ends with the block."""
+def running(folder: Path, *, enforced: bool = False) -> Iterator[Emulator]:
+    """An emulator whose log is in `folder`; it ends with the block. With `enforced` IAM decides on every call; who
+    signs as `test` may do all.
+    """
     log = folder / "emulator.log"
 
     def answering() -> bool:
@@ -147,6 +178,7 @@ def running(folder: Path) -> Iterator[Emulator]:
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "WARNING",
             "SQS_CLOCK": str(sqs_clock),
+            "AUTH": "true" if enforced else "false",
         }
         with log.open("wb") as output:
             process = subprocess.Popen([sys.executable, str(SERVER)], env=environment, stdout=output, stderr=output)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import emulator_iam
 from ministack import app
 from ministack.services import ec2, sqs
 from ministack.services.cloudformation import provisioners
@@ -157,6 +158,8 @@ def main() -> None:
         lambda identifier, attributes: identifier.rpartition("/")[2],
         lambda name: str(provisioners._iam._instance_profiles.get(name, {}).get("Arn", name)),
     )
+    if app.AUTH:
+        emulator_iam.correct()
     app.main()
 
 

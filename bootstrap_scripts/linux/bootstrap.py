@@ -6,22 +6,20 @@
 # next.json, is
 #     {"format": 1, "install": {"key": …, "sha256": …}, "runner": {name: {"key": …, "sha256": …}, …},
 #      "bots": {name: {"bundle": {"key": …, "sha256": …}, …}}, "logs": {"boot": group, "retention": days}, …}
-# The runner's files are fetched into runner-files/ and every bundle into bundles/<sha256>/, their SHA-256 checked; then
-# the release's install script is run.
+# The runner's files are fetched into runner-files/, their SHA-256 checked; then the release's install script is run.
+# Bundles are for the agent, which fetches, checks and unpacks them itself: here is only seen that each bot has one.
 #
 # ruff: noqa: D100, PTH123, UP
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-import tempfile
 import time
-import zipfile
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -53,47 +51,32 @@ AGENT = Path("/etc/systemd/system/factory-cdk-agent.service")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-def unpack(archive, folder):
-    """Unpack the zip `archive` in `folder`: files and folders below it, nothing else."""
-    with zipfile.ZipFile(archive) as bundle:
-        for item in bundle.infolist():
-            name, mode = item.filename, item.external_attr >> 16
-            outside = name.startswith("/") or "\\" in name or ".." in name.split("/")
-            if outside or stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise Failure(f"the bundle holds {name!r}, which is outside it or no plain file")
-            Path(bundle.extract(item, folder)).chmod(0o700 if item.is_dir() or mode & 0o111 else 0o600)
-
-
-# Beside, then renamed: the folder of a bundle exists whole or not at all, after a crash too.
-def install_bundle(item):
-    """The bundle of `item` in a folder named by its SHA-256; nothing to do where that exists."""
-    if not item:
-        raise Failure("the bot has no bundle: it was never packed")
-    if not re.fullmatch("[0-9a-f]{64}", item["sha256"]):
-        raise Failure(f"{item['sha256']!r} is no SHA-256")
-    bundles = ROOT / "bundles"
-    if not (bundles / item["sha256"]).is_dir():
-        bundles.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=bundles, prefix=".") as beside:
-            archive, tree = Path(beside, "zip"), Path(beside, "tree")
-            tree.mkdir()
-            fetch(item, archive)
-            unpack(archive, tree)
-            os.sync()
-            tree.rename(bundles / item["sha256"])
-
-
-# Names come from the manifest, whose SHA-256 the release says; they are plain nevertheless.
+# Names come from the manifest, whose SHA-256 the release says; they are plain nevertheless. What is
+# there already and right is kept: of a release that changes bots alone, nothing of the runner is fetched again.
 def fetch_runner(items):
     """The runner's files in a folder that holds nothing else."""
     folder = ROOT / "runner-files"
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir()
-    for name, item in items.items():
+    folder.mkdir(exist_ok=True)
+    for name in items:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
             raise Failure(f"{name!r} is no name of a file of the runner")
-        fetch(item, folder / name)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in items or digest_of(path) != items[path.name]["sha256"]:
+            path.unlink()
+    for name, item in items.items():
+        if not (folder / name).exists():
+            fetch(item, folder / name)
+
+
+def digest_of(path):
+    """The SHA-256 of a file in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 # The release's manifest becomes release.json, which the runner reads, only when the install has succeeded:
@@ -110,11 +93,11 @@ def follow(manifest):
         if before["mark"] == mark:
             say("installed before")
             return before["said"]
-    for leftover in ROOT.glob("bundles/.*"):
-        shutil.rmtree(leftover)
     for name, bot in manifest["bots"].items():
-        begin("bundle of " + name)
-        install_bundle(bot["bundle"])
+        if not bot["bundle"]:
+            begin("bundle of " + name)
+            raise Failure("the bot has no bundle: it was never packed")
+    shutil.rmtree(ROOT / "bundles", ignore_errors=True)  # an earlier version unpacked them here, and nobody reads them
     begin("runner")
     fetch_runner(manifest.get("runner", {}))
     begin("install")
@@ -166,16 +149,25 @@ def keep_log(logs):
         say(f"the log is only here: {type(error).__name__}: {error}")
 
 
-# Its template makes the alarm last, and with its actions off: an instance that idles while it installs, or before the
-# gate opens, must not be stopped for idling.
-def alarm_acts(name, gate):
-    """Whether the sector's alarm acts as the plan says; turns that on once the alarm is there and the gate is open."""
+# The agent reads it the same way (factory_cdk/agent/gate.py); what neither understands changes nothing.
+def is_open(gate):
+    """Whether the text of the gate's parameter (None: there is none) lets bots run."""
+    if gate is None:
+        return True
+    said = json.loads(gate)["gate"] if gate.lstrip().startswith("{") else gate.strip()
+    if said not in ("run", "stop"):
+        raise Failure(f"the gate is {said!r}")
+    return said == "run"
+
+
+# Its template makes the alarm last, and with its actions off: an instance that idles while it installs, before the
+# gate opens, or while the stage is stopped, must not be stopped for idling.
+def switch_alarm(name, gate):
+    """Have the sector's alarm act while the gate is open; False when there is none yet that could."""
     if not name:
         return True
     begin("alarm")
-    if gate not in (None, "run"):
-        say("the gate is closed: the alarm does not act yet")
-        return True
+    acts = is_open(gate)
 
     def call(action):
         url = (ENDPOINT or f"https://monitoring.{SECTOR['region']}.{STATE['domain']}") + "/"
@@ -186,9 +178,9 @@ def alarm_acts(name, gate):
     found = patiently("alarm", lambda: call("DescribeAlarms"))
     if b"<AlarmName>" not in found:
         say("the alarm is not there yet")
-        return False
-    patiently("alarm", lambda: call("EnableAlarmActions"))
-    say("the alarm acts")
+        return not acts
+    patiently("alarm", lambda: call("EnableAlarmActions" if acts else "DisableAlarmActions"))
+    say("the alarm acts" if acts else "the gate is closed: the alarm does not act")
     return True
 
 
@@ -219,7 +211,7 @@ def main():
             say("the agent tells when the bots are loaded: " + reason)
         else:
             tell(release["signal"], status, reason)
-        settled = status == "FAILURE" or alarm_acts(release.get("alarm"), given["gate"])
+        settled = status == "FAILURE" or switch_alarm(release.get("alarm"), given["gate"])
     except Exception as error:
         explain(error)
         status = "FAILURE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def fetch_text(aws: Aws, bucket: str, key: str, sha256: str) -> str:
 
 def fetch_archive(aws: Aws, bucket: str, key: str, sha256: str, folder: Path) -> Path:
     """The file in `folder` that holds the object at `key` of `bucket`, fetched if need be. FactoryError."""
+    if not re.fullmatch("[0-9a-f]{64}", sha256):  # it names a file here
+        raise FactoryError(f"{sha256!r} is not a SHA-256", REBUILD)
     file = folder / f"{sha256}.zip"
     make_private(folder)
     with disk(file):

@@ -15,6 +15,7 @@ from pathlib import Path
 from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joined_parameters
 from factory_cdk.agent.folder import AgentFolder
+from factory_cdk.agent.manifest import fetch_manifest
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer
 from factory_cdk.agent.sector import InstanceSector
 from factory_cdk.agent.users import BotUsers
@@ -24,13 +25,14 @@ from factory_cdk.install.bundles import lay_out
 from factory_cdk.install.environments import build_all
 from factory_cdk.install.pool_specs import pool_spec
 from factory_cdk.install.runtime import BotRuntime, bot_runtime
+from factory_cdk.install.wheels import WHEELS, name_of_wheel, unpacked_wheels
 from factory_cdk.install.working_folder import make_working_folder
 from factory_cdk.launchers.checks import refuse_what_no_launcher_starts
 from factory_cdk.plan.model import Json
-from factory_cdk.release import BotRelease, SectorRelease, archive_key, release_from_json, requirements_key
+from factory_cdk.plan.order import breadth_first
+from factory_cdk.release import BotRelease, SectorRelease, archive_key, requirements_key
 from factory_cdk.state.runner_spec import RunnerSpec, Timings
-
-FORMAT = 1
+from factory_cdk.wheels import WheelArchive, wheels_key
 
 Say = Callable[[str], None]
 
@@ -55,15 +57,16 @@ def install_release(
     """Install what `pointer` names for the `users` of bots (None: they have none of their own); `say` gets a line for
     each step. FactoryError that says why it cannot be.
     """
-    manifest = _manifest(fetch_text(aws, pointer.bucket, pointer.key, pointer.sha256))
-    release = _release(manifest)
+    manifest = fetch_manifest(aws, pointer)
+    release = manifest.release
     if (release.factory, release.stage, release.sector) != (sector.factory, sector.stage, sector.sector):
         raise FactoryError(f"the manifest is that of {release.factory}/{release.stage}/{release.sector}", REBUILD)
     refuse_what_no_launcher_starts([release])
     bots = [_fetched(bot, pointer.bucket, folder, aws, say) for bot in release.bots]
     for bot in bots:
         lay_out(folder.home, bot.bundle)
-    build_all([bot.runtime.environment for bot in bots], say)
+    asks_indexes = any(bot.release.wheels is None for bot in bots)
+    build_all([bot.runtime.environment for bot in bots], say, asks_indexes=asks_indexes)
     pool_specs = tuple(
         pool_spec(release, bot.release, bot.runtime, bot.config, folder.bytecode / bot.release.name, folder.work)
         for bot in bots
@@ -76,29 +79,17 @@ def install_release(
         factory=release.factory,
         stage=release.stage,
         pool_specs=pool_specs,
-        end_order=tuple(bot.name for bot in release.bots),
+        end_order=end_order(release),
         built_at=time.time(),
         timings=timings,
     )
-    return InstalledRelease(pointer.sha256, spec, manifest["router"], pointer.bucket, pointer.stores)
+    return InstalledRelease(pointer.sha256, spec, manifest.routes, pointer.bucket, pointer.stores)
 
 
-def _manifest(text: str) -> Mapping[str, Json]:
-    try:
-        manifest = json.loads(text)
-        said = manifest["format"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise FactoryError(f"the manifest cannot be read: {error}", REBUILD) from error
-    if said != FORMAT:
-        raise FactoryError(f"the manifest has format {said!r}, this agent reads {FORMAT}", REBUILD)
-    return manifest  # type: ignore[no-any-return]
-
-
-def _release(manifest: Mapping[str, Json]) -> SectorRelease:
-    try:
-        return release_from_json(manifest)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FactoryError(f"the manifest cannot be read: {type(error).__name__}: {error}", REBUILD) from error
+def end_order(release: SectorRelease) -> tuple[str, ...]:
+    """The bots of `release` in the order in which they are stopped."""
+    here = {bot.name for bot in release.bots}
+    return breadth_first({bot.name: [one.bot for one in bot.successors if one.bot in here] for bot in release.bots})
 
 
 def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: Say) -> _Bot:
@@ -108,11 +99,24 @@ def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: S
     say(f"bot {bot.name}: bundle {bot.digest[:12]}")
     archive = fetch_archive(aws, bucket, archive_key(bot.archive_sha256), bot.archive_sha256, folder.archives)
     lines: tuple[str, ...] = ()
-    if bot.requirements is not None:
+    projects: tuple[Path, ...] = ()
+    if bot.wheels is not None:
+        wheels = _wheels(bot.wheels.requirements, bucket, folder, aws)
+        lines = tuple(f"{name_of_wheel(wheel)} @ {wheel.as_uri()}" for wheel in wheels)
+        projects = _wheels(bot.wheels.projects, bucket, folder, aws)
+    elif bot.requirements is not None:
         lines = tuple(fetch_text(aws, bucket, requirements_key(bot.requirements), bot.requirements).splitlines())
     config: Mapping[str, Json] = {}
     if bot.config is not None:
         text = joined_parameters(aws, bot.config.parameters, bot.config.sha256, f"the config of bot {bot.name}")
         config = json.loads(text)
     bundle = Bundle(bot.name, bot.digest, True, "path", "", archive=str(archive), archive_sha256=bot.archive_sha256)
-    return _Bot(bot, bundle, config, bot_runtime(folder.home, bot, archive, lines))
+    return _Bot(bot, bundle, config, bot_runtime(folder.home, bot, archive, lines, projects))
+
+
+def _wheels(wanted: WheelArchive | None, bucket: str, folder: AgentFolder, aws: Aws) -> tuple[Path, ...]:
+    """The wheels of an archive as files in a folder of their own, which is named by its SHA-256."""
+    if wanted is None:
+        return ()
+    archive = fetch_archive(aws, bucket, wheels_key(wanted.sha256), wanted.sha256, folder.archives)
+    return unpacked_wheels(archive, folder.home / WHEELS / wanted.sha256)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,14 @@ table inet factory_cdk {{
 """
 
 
+def _program(path: str) -> str:
+    """The program `path` as the first word of a command in a unit (systemd.syntax(7)), in which no variables are
+    expanded. Of one with quotes or backslashes in it systemd says that it cannot be.
+    """
+    word = path.replace("%", "%%")
+    return f'"{word}"' if re.search(r"\s", word) else word
+
+
 def unit(python: Path, nft: str, version: str) -> str:
     """The unit of the agent, whose interpreter is `python`; `version` is what of the package is installed."""
     return f"""[Unit]
@@ -59,8 +68,8 @@ StartLimitIntervalSec=0
 # version {version}
 
 [Service]
-ExecStartPre=+{nft} -f {RULES}
-ExecStart={python} -P -m factory_cdk.agent {STATE}
+ExecStartPre=+{_program(nft)} -f {RULES}
+ExecStart={_program(str(python))} -P -m factory_cdk.agent {STATE}
 User={USER}
 Group={USER}
 StateDirectory=factory-cdk

@@ -1,4 +1,6 @@
-"""The status of a runner where other machines see it: one item of the stage's table, written once a minute."""
+"""The status of a runner where other machines see it: one item of the stage's table, written once a minute, and at once
+when its gate has changed or was asked to, or a bot was given up.
+"""
 
 from __future__ import annotations
 
@@ -59,16 +61,32 @@ class StatusTable:
         self._waiting_for, self._random, self._sleep, self._now = waiting_for, random, sleep, now
         self._status: Status | None = None
         self._refused = False
+        self._awaited = asyncio.Event()
 
     def publish(self, status: Status) -> None:
-        """To be written with the next item."""
+        """To be written with the next item: at once, where somebody may wait for it."""
+        if self._status is None or _awaited(self._status) != _awaited(status):
+            self._awaited.set()
         self._status = status
 
     async def follow(self) -> None:
         """Write an item now and again and again."""
         while True:
+            self._awaited.clear()
             await self.write()
-            await self._sleep(EVERY * (0.9 + 0.2 * self._random()))
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Return when the next item is due."""
+        sleeping = asyncio.ensure_future(self._sleep(EVERY * (0.9 + 0.2 * self._random())))
+        awaited = asyncio.ensure_future(self._awaited.wait())
+        try:
+            await asyncio.wait((sleeping, awaited), return_when=asyncio.FIRST_COMPLETED)
+            if sleeping.done():
+                sleeping.result()
+        finally:
+            sleeping.cancel()
+            awaited.cancel()
 
     async def write(self) -> None:
         """Write an item. That it cannot be is said once."""
@@ -100,6 +118,11 @@ class StatusTable:
             "status": text,
             "expires": int(self._now() + KEEP),
         }
+
+
+def _awaited(status: Status) -> tuple[object, ...]:
+    """What somebody may wait for: what became of a request, and bots that were given up."""
+    return status.gate, status.request, tuple(pool.broken for pool in status.pools)
 
 
 def item_writer(aws: Aws, region: str, table: str) -> Put:

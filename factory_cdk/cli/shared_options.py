@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +18,9 @@ from factory_cdk.lifecycle.progress import Say, silent
 from factory_cdk.lifecycle.verbs import Factory, list_factories
 from factory_cdk.plain_text import printable
 from factory_cdk.views.problem import problem_of
+
+if TYPE_CHECKING:
+    from factory_cdk.lifecycle.backend import Backends
 
 
 def factory_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -45,6 +51,66 @@ name_option = click.option(
 built_stage_option = click.option(
     "--stage", metavar="NAME", shell_complete=stage_names, help="The stage; required when several are built."
 )
+
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def use_profile(profile: str | None) -> None:
+    """Have everything in this process that talks to AWS use the credentials of `profile`, whatever variables say."""
+    if profile is not None:
+        os.environ["AWS_PROFILE"] = profile
+        for name in _KEYS:  # they would win over a profile that is named by a variable
+            os.environ.pop(name, None)
+
+
+aws_profile_option = click.option(
+    "--aws-profile", metavar="PROFILE", help="The profile of the AWS configuration whose credentials are used."
+)
+
+
+class StageSearch:
+    """Where a command looks for stages: `asked` is whether it was told to ask AWS, `regions` where."""
+
+    def __init__(self, regions: tuple[str, ...], *, asked: bool) -> None:
+        self._regions, self._asked = regions, asked
+        self._backends: dict[tuple[str | None, str | None], Backends] = {}
+
+    def backends(self, name: str | None = None, stage: str | None = None) -> Backends:
+        """Where stages of the factory `name`, called `stage`, are looked for; the same ones for the same names."""
+        from factory_cdk.lifecycle.aws.search import AwsSearch  # noqa: PLC0415 - see lifecycle/backend.py
+        from factory_cdk.lifecycle.backend import backends_for  # noqa: PLC0415
+
+        found = self._backends.get((name, stage))
+        if found is None:
+            search = AwsSearch(self._asked, self._regions)
+            found = self._backends[name, stage] = backends_for(find_home(), search, name, stage, say)
+        return found
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that finds stages, here and on AWS; it gets them as `search`."""
+
+    @functools.wraps(command)
+    def called(*, aws: bool, aws_profile: str | None, region: tuple[str, ...], **options: Any) -> Any:
+        use_profile(aws_profile)
+        search = StageSearch(region, asked=aws or aws_profile is not None or bool(region))
+        return command(search=search, **options)
+
+    for option in (
+        click.option(
+            "--region",
+            metavar="REGION",
+            multiple=True,
+            help="Ask AWS in this region, and not in all; repeatable. Name every region of a stage.",
+        ),
+        aws_profile_option,
+        click.option(
+            "--aws", is_flag=True, help="Ask AWS, too. With --name, that is done for what is not built here anyway."
+        ),
+    ):
+        called = option(called)
+    return called
+
 
 timeout_option = click.option(
     "--timeout",

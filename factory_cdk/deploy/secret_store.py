@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from factory_cdk.agent.aws import Aws, AwsError, asking
+from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.deploy.stage_secrets import StageSecret
 from factory_cdk.diagnostics import FactoryError
 
@@ -16,22 +17,6 @@ MISSING, DELETED, EMPTY, INCOMPLETE, FILLED, EXISTS = "missing", "deleted", "emp
 WRITTEN, UNCHANGED = "written", "unchanged"
 
 _NOT_THERE = "ResourceNotFoundException"
-_REFUSED = ("AccessDeniedException", "AccessDenied")
-_BAD_CREDENTIALS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "CredentialRetrievalError",
-    "ProfileNotFound",
-    "TokenRetrievalError",
-    "SSOTokenLoadError",
-    "UnauthorizedSSOTokenError",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "ExpiredTokenException",
-    "ExpiredToken",
-    "InvalidClientTokenId",
-    "LoginRefreshRequired",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +48,7 @@ def check_secret(aws: Aws, secret: StageSecret) -> SecretRow:
         try:
             text = _value(aws, secret)
         except AwsError as error:
-            if secret.created or error.code not in _REFUSED:
+            if secret.created or error.code not in REFUSED:
                 raise _in_words(error, secret, "GetSecretValue") from None
             readable, lacking, state = False, (), EXISTS
         else:
@@ -97,7 +82,7 @@ def _put(aws: Aws, secret: StageSecret, text: str) -> None:
         failure = error
     if failure is not None:
         # AWS repeats parameters in what it says of invalid ones; what it says of permissions has none.
-        said = failure if failure.code in _REFUSED else AwsError(f"secret {secret.name}", failure.code, "")
+        said = failure if failure.code in REFUSED else AwsError(f"secret {secret.name}", failure.code, "")
         raise _in_words(said, secret, "PutSecretValue")
 
 
@@ -157,9 +142,9 @@ def _words(secret: StageSecret, action: str) -> Iterator[None]:
 
 def _in_words(error: AwsError, secret: StageSecret, action: str) -> FactoryError:
     """`error` with what helps whoever deploys."""
-    if error.code in _BAD_CREDENTIALS:
-        remedy = "give credentials of the stage's account as any AWS tool takes them, for one with AWS_PROFILE"
-    elif error.code in _REFUSED:
+    if error.code in BAD_CREDENTIALS:
+        remedy = GIVE_CREDENTIALS
+    elif error.code in REFUSED:
         remedy = f"these credentials need secretsmanager:{action} on this secret, and where it has a KMS key, that key"
     else:
         remedy = f"check the network and the region ({secret.region}), and run it again: what is written already stays"

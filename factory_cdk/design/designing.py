@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from factory_cdk.bundle import Bundle, unpacked
-from factory_cdk.design import limits
+from factory_cdk.design import commit, limits
 from factory_cdk.design.model import (
     Asset,
     BotDesign,
@@ -33,9 +33,10 @@ from factory_cdk.design.stacks import (
 from factory_cdk.design.store import store_resources
 from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
-from factory_cdk.plan.model import Json, Position, SectorType, StageBot, StagePlan, StageSector
+from factory_cdk.plan.model import Json, Offline, Position, SectorType, StageBot, StagePlan, StageSector
 from factory_cdk.plan.stage import diagnose
 from factory_cdk.version import __version__
+from factory_cdk.wheels import bot_target
 
 _STORE = ""
 """The name of what the stage keeps beside its queues, where queues have theirs; it is always in the first stack."""
@@ -155,17 +156,22 @@ class _Design:
         units = [store]
         for queue in queues:
             made = queue_resources(queue, self.tags, jobs)
-            said = [shown[queue.name], [one.logical_id for one in made]]  # what the policy refers to
+            said = [
+                shown[queue.name],
+                *([one.logical_id for one in made] for _ in range(3)),
+            ]  # the policy and the gates
             units.append(unit(queue.name, made, said))
         pinned = {**numbers_after(self.names.stack("queues"), self.pinned_queues), _STORE: 1}
-        filled = fill(units, pinned, overhead=self._overhead(), reserved=1)
+        filled = fill(units, pinned, overhead=self._overhead(), reserved=1 + commit.RESOURCES)
         stack_of = {one.name: self.names.stack("queues", number) for number, here in filled.items() for one in here}
         stacks = tuple(
             StackDesign(
                 name=self.names.stack("queues", number),
                 region=region,
                 description=f"factory_cdk: the queues of stage {self.plan.name} of factory {self.plan.factory}",
-                resources=_with_policy(resource for placed in placed_units for resource in placed.resources),
+                resources=_gated(_with_policy(resource for one in placed_units for resource in one.resources)),
+                parameters=commit.commit_parameters(),
+                conditions=commit.commit_conditions(),
                 rules=not_packed_rule(unpacked_bots),
                 metadata=self._metadata({"queues": [shown[one.name] for one in placed_units if one.name != _STORE]}),
                 tags=self.tags,
@@ -206,7 +212,7 @@ class _Design:
             for sector in in_region:
                 if sector.name in units:
                     self._check_limits(sector, parts[sector.name], units[sector.name], overhead, designs)
-            filled = fill(list(units.values()), numbers, overhead=overhead)
+            filled = fill(list(units.values()), numbers, overhead=overhead, reserved=commit.RESOURCES)
             found = {one.name: number for number, here in filled.items() for one in here}
             moved = [one for one in in_region if found.get(one.name, 1) != guesses.get(one.name, 1)]
             parts |= self._parts(moved, designs, home_region, found)
@@ -245,7 +251,10 @@ class _Design:
         except OverLimit:  # it is reported when it is designed
             return {}
         one = self._unit(first.name, part, designs[first.name])
-        each = max(1, min(MAX_RESOURCES // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size))
+        each = max(
+            1,
+            min((MAX_RESOURCES - commit.RESOURCES) // len(one.resources), (MAX_TEMPLATE_BYTES - overhead) // one.size),
+        )
         return {sector.name: 1 + place // each for place, sector in enumerate(sectors)}
 
     def _parts(
@@ -308,7 +317,9 @@ class _Design:
             name=name,
             region=region,
             description=f"factory_cdk: stage {self.plan.name} of factory {self.plan.factory} in {region}",
-            resources=resources,
+            resources=(*resources, *commit.commit_resources([part.last for _, part in sectors])),
+            parameters=commit.commit_parameters(),
+            conditions=commit.commit_conditions(),
             mappings=user_data_mapping({sector.platform for sector, _ in sectors}),
             rules=not_packed_rule([bot for bot, bundle in bots.items() if bundle_asset(bundle) is None]),
             metadata=self._metadata(content),
@@ -326,6 +337,11 @@ def _with_policy(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     return (*whole, queue_policy(queues)) if queues else whole
 
 
+def _gated(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    """`resources` and the gates that wait for all of them."""
+    return (*resources, *commit.commit_resources([one.logical_id for one in resources]))
+
+
 def _elsewhere(sectors: Iterable[StageSector]) -> dict[str, Json]:
     """Where the instances of `sectors` could be, for who builds: in a list, since CloudFormation evaluates keys."""
     found = [
@@ -340,13 +356,13 @@ def _sector_design(sector: StageSector, bundles: Mapping[str, Bundle]) -> Sector
     return SectorDesign(
         name=sector.name,
         type=sector.type,
-        bots=tuple(_bot_design(bot, bundles[bot.bot.name]) for bot in sector.bots),
+        bots=tuple(_bot_design(bot, bundles[bot.bot.name], sector.options.offline) for bot in sector.bots),
         platform=sector.platform,
         region=sector.region,
     )
 
 
-def _bot_design(stage_bot: StageBot, bundle: Bundle) -> BotDesign:
+def _bot_design(stage_bot: StageBot, bundle: Bundle, offline: Offline | None) -> BotDesign:
     bot = stage_bot.bot
     return BotDesign(
         name=bot.name,
@@ -361,4 +377,5 @@ def _bot_design(stage_bot: StageBot, bundle: Bundle) -> BotDesign:
         python=stage_bot.python,
         config=stage_bot.config,
         secrets=stage_bot.secrets,
+        target=bot_target(offline, stage_bot.python) if offline is not None else None,
     )

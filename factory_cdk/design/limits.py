@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from factory_cdk.bundle import Bundle
+from factory_cdk.design.commit import RESOURCES
 from factory_cdk.design.model import BotDesign, Resource
 from factory_cdk.design.policy import POLICY_LIMIT
 from factory_cdk.design.stacks import MAX_RESOURCES, MAX_TEMPLATE_BYTES, Unit
@@ -145,10 +146,11 @@ def check_policy(sector: StageSector, bots: tuple[BotDesign, ...], size: int) ->
 def check_unit(sector: StageSector, whole: Unit, overhead: int, meta_size: int) -> Iterator[Problem]:
     """A sector must fit a stack of its own, beside the `overhead` bytes (`meta_size` of them the plan's `meta`)."""
     count, size = len(whole.resources), overhead + whole.size
-    if count <= MAX_RESOURCES and size <= MAX_TEMPLATE_BYTES:
+    if count + RESOURCES <= MAX_RESOURCES and size <= MAX_TEMPLATE_BYTES:
         return
     message = f"the sector `{sector.name}` needs {count} resources and a template of up to {size:,} bytes"
-    hint = f"the limit of a stack is {MAX_RESOURCES} resources and {MAX_TEMPLATE_BYTES:,} bytes: "
+    resources = f"{MAX_RESOURCES} resources ({RESOURCES} of them its commit gates)"
+    hint = f"the limit of a stack is {resources} and {MAX_TEMPLATE_BYTES:,} bytes: "
     large_meta = size > MAX_TEMPLATE_BYTES and meta_size > whole.size
     hint += f"shorten `meta`, which has {meta_size:,}" if large_meta else "move some of its bots to more sectors"
     yield Problem(sector.position, "F602", message, hint)

@@ -14,6 +14,7 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.naming import DEFAULT_QUALIFIER
 from factory_cdk.diagnostics import Diagnostic
 from factory_cdk.plan.model import BotArguments, Json, Platform, SecretReference, SectorType, Successor
+from factory_cdk.wheels import BotWheels, Target
 
 __all__ = [
     "Asset",
@@ -32,7 +33,8 @@ class BotDesign:
     """A bot on a sector as a runner will run it.
 
     `bot_path` or `command` is set, never both. `config` is every value in the clear, `secrets` only where
-    values come from. `bundle` may be an unpacked one (`bundle.packed` False).
+    values come from. `bundle` may be an unpacked one (`bundle.packed` False). `target` is that of its wheels where the
+    sector is offline.
     """
 
     name: str
@@ -47,6 +49,12 @@ class BotDesign:
     python: str | None = None
     config: Mapping[str, Json] = field(default_factory=dict)
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+    target: Target | None = None
+
+    @property
+    def wheels(self) -> BotWheels | None:
+        """What is installed on an offline sector; None elsewhere, and where its bundle has none for the target yet."""
+        return self.bundle.wheels.get(str(self.target)) if self.target is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Resource:
     """One resource of a template: `properties` is the JSON that CloudFormation gets, untouched by CDK.
 
     `deletion_policy` and `update_replace_policy` say what becomes of it when it leaves the template or is replaced
-    (None: it is deleted).
+    (None: it is deleted). `condition` is the name of the condition on which it exists (None: always).
     """
 
     logical_id: str
@@ -98,6 +106,7 @@ class Resource:
     sector: str | None = None
     deletion_policy: str | None = None
     update_replace_policy: str | None = None
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,8 @@ class Asset:
 
     `key` is the object's key, `sha256` of the content in hex. Either `content` (text, made here), `path`
     (an absolute path, a packed bundle in the cache) or `wheel` (this package's own, see `runner_wheel`) is set; none
-    for a bundle that plan.lock names and the cache does not have: its stack can be reviewed, and deployed after a
-    `pack`.
+    for what plan.lock or this package names and the cache does not have: its stack can be reviewed, and deployed after
+    a `pack`.
     """
 
     key: str
@@ -119,7 +128,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class StackDesign:
-    """One CloudFormation stack. `mappings`, `rules` and `metadata` are template sections; `depends_on` names
+    """One CloudFormation stack. `parameters` to `metadata` are template sections; `depends_on` names
     stacks that are deployed before this one; `protect` is termination protection.
     """
 
@@ -127,6 +136,8 @@ class StackDesign:
     region: str
     description: str
     resources: tuple[Resource, ...]
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    conditions: Mapping[str, Json] = field(default_factory=dict)
     mappings: Mapping[str, Json] = field(default_factory=dict)
     rules: Mapping[str, Json] = field(default_factory=dict)
     metadata: Mapping[str, Json] = field(default_factory=dict)

@@ -11,10 +11,11 @@ from factory_cdk.bundle import Bundle
 from factory_cdk.design.model import Asset, BotDesign
 from factory_cdk.design.naming import DEAD_LETTER_SUFFIX, Names
 from factory_cdk.design.values import canonical, sha256, split
-from factory_cdk.plan.model import Json, Platform, SecretReference, Settings
+from factory_cdk.plan.model import Json, Offline, Platform, SecretReference, Settings
 from factory_cdk.plan.names import digest8
 from factory_cdk.release import BotRelease, ConfigSource, SectorRelease, archive_key, release_as_json, requirements_key
-from factory_cdk.runner_wheel import runner_requirements, runner_wheel
+from factory_cdk.runner_wheel import runner_requirements, runner_wheel, runner_wheels
+from factory_cdk.wheels import Target, build_key, wheels_key
 
 
 def content_asset(text: str, suffix: str) -> Asset:
@@ -26,7 +27,8 @@ def content_asset(text: str, suffix: str) -> Asset:
 @dataclass(frozen=True, slots=True)
 class RunnerAssets:
     """What every sector of a platform gets beside its bots' bundles: the program that user-data fetches, the install
-    script, the runner's wheel (`name` is that of its file) and its locked requirements.
+    script, the runner's wheel (`name` is that of its file) and its locked requirements; `offline` are further
+    files by their names.
     """
 
     bootstrap: Asset
@@ -34,24 +36,39 @@ class RunnerAssets:
     name: str
     wheel: Asset
     requirements: Asset
+    offline: tuple[tuple[str, Asset], ...] = ()
+
+    @property
+    def files(self) -> dict[str, Asset]:
+        """The files from which the runner is installed, by their names there."""
+        return {self.name: self.wheel, "requirements.txt": self.requirements, **dict(self.offline)}
 
     @property
     def assets(self) -> tuple[Asset, ...]:
         """All of them."""
-        return self.bootstrap, self.install, self.wheel, self.requirements
+        return self.bootstrap, self.install, *self.files.values()
 
 
 @cache
-def runner_assets(platform: Platform) -> RunnerAssets:
-    """Those of the package that is running."""
+def runner_assets(platform: Platform, offline: Offline | None = None) -> RunnerAssets:
+    """Those of the package that is running; with what is installed instead of what an index has on an `offline` sector.
+    FactoryError when there are no wheels of the runner for it.
+    """
     wheel = runner_wheel()
+    more: list[tuple[str, Asset]] = []
+    if offline is not None:
+        sha256 = runner_wheels(Target(offline.architecture, offline.python)).sha256
+        more.append(("wheels.zip", Asset(key=wheels_key(sha256), sha256=sha256)))
+        if offline.build is not None:
+            more.append(("python.tar.gz", Asset(key=build_key(offline.build.sha256), sha256=offline.build.sha256)))
     script, program = (".ps1", ".ps1") if platform is Platform.WINDOWS else (".sh", ".py")
     return RunnerAssets(
         bootstrap=content_asset(bootstrap_program(platform), program),
-        install=content_asset(render_install(wheel.name, wheel.sha256, platform), script),
+        install=content_asset(render_install(wheel.name, wheel.sha256, platform, offline), script),
         name=wheel.name,
         wheel=Asset(key=f"{wheel.sha256}.whl", sha256=wheel.sha256, wheel=True),
         requirements=content_asset(runner_requirements(), ".txt"),
+        offline=tuple(more),
     )
 
 
@@ -72,6 +89,12 @@ def requirements_asset(bundle: Bundle) -> Asset | None:
         return None
     content = "".join(f"{line}\n" for line in bundle.requirements)
     return Asset(key=requirements_key(bundle.lock_digest), sha256=bundle.lock_digest, content=content)
+
+
+def wheel_assets(bot: BotDesign) -> tuple[Asset, ...]:
+    """The archives of wheels of a bot on an offline sector."""
+    archives = bot.wheels.archives if bot.wheels is not None else ()
+    return tuple(Asset(key=wheels_key(one.sha256), sha256=one.sha256) for one in archives)
 
 
 def sector_release(
@@ -124,7 +147,7 @@ def manifest(release: SectorRelease, runner: RunnerAssets, *, routes: Json, logs
         "format": 1,
         "bootstrap": _item(runner.bootstrap),
         "install": _item(runner.install),
-        "runner": {runner.name: _item(runner.wheel), "requirements.txt": _item(runner.requirements)},
+        "runner": {name: _item(asset) for name, asset in runner.files.items()},
         "router": routes,
         "logs": logs,
         **({"availability": availability} if availability else {}),
@@ -137,7 +160,8 @@ def _item(asset: Asset) -> Json:
 
 
 def _bot_release(names: Names, place: str | None, bot: BotDesign, created: str | None) -> BotRelease:
-    asset = bundle_asset(bot.bundle)
+    # Without the wheels for its target it is as if it had never been packed.
+    asset = bundle_asset(bot.bundle) if bot.target is None or bot.wheels is not None else None
     config = None
     if place and bot.config:
         config = ConfigSource(tuple(config_parameters(names, place, bot)), sha256(canonical(bot.config)))
@@ -159,6 +183,7 @@ def _bot_release(names: Names, place: str | None, bot: BotDesign, created: str |
         arguments=replace(bot.arguments, settings=Settings(), queue_name=None, python=None),
         config=config,
         secrets=secrets,
+        wheels=bot.wheels,
     )
 
 

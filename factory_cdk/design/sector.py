@@ -21,6 +21,7 @@ from factory_cdk.design.release import (
     router,
     runner_assets,
     sector_release,
+    wheel_assets,
 )
 from factory_cdk.design.store import kept
 from factory_cdk.design.values import canonical, literal, ref, sha256, sub, tag_list
@@ -58,7 +59,7 @@ class OverLimit(Exception):
 @dataclass(frozen=True, slots=True)
 class SectorParts:
     """What one sector adds to a stack. `policy_size` is in characters as IAM counts them, `instance` the logical id of
-    its instance, `place` what names have for it (`naming.placed`).
+    its instance, `place` what names have for it (`naming.placed`), `last` the logical id of what is made last.
     """
 
     resources: tuple[Resource, ...]
@@ -67,6 +68,7 @@ class SectorParts:
     policy_size: int
     instance: str
     place: str
+    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,10 @@ class _Sector:
     def parts(self) -> SectorParts:
         """Everything, the release's manifest included."""
         secrets = self._secrets()
-        runner = runner_assets(self.sector.platform)
+        runner = runner_assets(self.sector.platform, self.sector.options.offline)
         bundles = [asset for bot in self.bots if (asset := bundle_asset(bot.bundle))]
         locks = [asset for bot in self.bots if (asset := requirements_asset(bot.bundle))]
+        wheels = [asset for bot in self.bots for asset in wheel_assets(bot)]
         options = self.sector.options
         content = manifest(
             sector_release(self.names, self.sector.name, self.bots, aws=True, place=self.place),
@@ -140,7 +143,7 @@ class _Sector:
             availability=list(options.availability),
         )
         release = content_asset(canonical(content), ".json")
-        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles, *locks)}.values())
+        assets = tuple({asset.key: asset for asset in (release, *runner.assets, *bundles, *locks, *wheels)}.values())
         reach = policy.Reach(
             place=self.place,
             region=self.sector.region or "",
@@ -158,7 +161,8 @@ class _Sector:
             self._parts(f"Config{logical(bot.name)}", config_parameters(self.names, self.place, bot))
         instance = self._instance(release)
         size = policy.resolved_size([one["PolicyDocument"] for one in policies], reach)
-        return SectorParts(tuple(self.resources), assets, release.sha256, size, instance, self.place)
+        last = self.resources[-1].logical_id
+        return SectorParts(tuple(self.resources), assets, release.sha256, size, instance, self.place, last)
 
     def _add(self, kind: str, type_: str, properties: Mapping[str, Json], depends_on: tuple[str, ...] = ()) -> str:
         logical_id = self.id + kind

@@ -13,19 +13,18 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
-from factory_cdk.pack.archive import unpack
 from factory_cdk.pack.awaiting import all_ended
-from factory_cdk.pack.paths import native
-from factory_cdk.pack.requirements.building import build_variables, make_all_buildable, place_for_uv
+from factory_cdk.pack.requirements.building import place_for_uv
+from factory_cdk.pack.requirements.installable import Installable, lay_out_projects
 from factory_cdk.pack.requirements.locking import Uv, digest_of_lines, uv_with
-from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts, lay_out_source
+from factory_cdk.pack.requirements.outside import NO_FACTS, SourceFacts
 from factory_cdk.state.locks import holding, take_lock
 
 LAYOUT = "2"
@@ -42,7 +41,7 @@ LONGEST_WAIT = 1800.0
 class Project:
     """A bot's own code to be installed: its bundle's archive and digest, the project's `folder` in it (None: it is not
     installed itself, but the local projects of `facts` are), and the `roots` that are on sys.path after what is
-    installed.
+    installed. `wheels` are those of all of them where they are built already.
     """
 
     archive: Path
@@ -50,6 +49,7 @@ class Project:
     folder: str | None
     roots: tuple[Path, ...]
     facts: SourceFacts = NO_FACTS
+    wheels: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,19 @@ def environment(home: Path, lines: Sequence[str], version: str | None) -> Enviro
 
 def with_project(base: Environment, project: Project) -> Environment:
     """The thin environment of `project` on top of `base`. Touches nothing."""
-    key = _key(base.key, project.digest, project.folder or "-", *map(str, project.roots))
+    key = _key(base.key, project.digest, project.folder or "-", *map(str, (*project.roots, *project.wheels)))
     return Environment(key, base.folder.with_name(key), (), base.version, base=base, project=project, bots=base.bots)
 
 
 def build_all(
-    environments: Iterable[Environment], say: Callable[[str], None], stop: threading.Event | None = None
+    environments: Iterable[Environment],
+    say: Callable[[str], None],
+    stop: threading.Event | None = None,
+    *,
+    asks_indexes: bool = True,
 ) -> None:
-    """Build those of `environments` that are not ready, two at a time; `say` gets a line for each.
+    """Build those of `environments` that are not ready, two at a time; `say` gets a line for each. Unless uv
+    `asks_indexes`, everything must be on this machine: wheels, and the Pythons that are asked for.
 
     FactoryError with the end of uv's own words when one cannot be built; the others are finished first. What
     interrupts it (Ctrl-C) ends uv too, and leaves nothing half built; so does `stop`, with `Stopped`.
@@ -129,7 +134,8 @@ def build_all(
     missing = list(_merged(found for found in environments if not found.ready).values())
     bases = _merged(found for one in missing for found in (one.base or one,) if not found.ready)
     stop = stop or threading.Event()
-    tool = uv_for_environments(missing[0].folder.parent.parent, stop) if missing else None
+    home = missing[0].folder.parent.parent if missing else Path()
+    tool = uv_for_environments(home, stop, asks_indexes=asks_indexes) if missing else None
     for wave in (bases.values(), [one for one in missing if one.base]):
         if tool is not None:
             _build_at_once(list(wave), say, tool)
@@ -157,13 +163,17 @@ def _build_at_once(environments: Sequence[Environment], say: Callable[[str], Non
         attempt.result()
 
 
-def uv_for_environments(home: Path, stop: threading.Event) -> Uv:
-    """Uv with the user's indexes and credentials, of its own configuration or pip's; `stop` ends what it runs.
+def uv_for_environments(home: Path, stop: threading.Event, *, asks_indexes: bool = True) -> Uv:
+    """Uv with the user's indexes and credentials, of its own configuration or pip's, or, unless it `asks_indexes`, with
+    none, and with the Python that runs factory_cdk as one that it finds; `stop` ends what it runs.
 
     To be called by one thread (see `uv_with`). uv may fetch a Python that a plan asks for; without a HOME its
     cache is in `home`.
     """
     environ = {"UV_PYTHON_DOWNLOADS": "automatic", **os.environ}
+    if not asks_indexes:
+        path = f"{Path(_own_python()).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        environ |= {"UV_OFFLINE": "1", "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "PATH": path}
     if not environ.get("HOME"):
         environ.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
     return uv_with(environ, stop, home / "logs")
@@ -223,11 +233,7 @@ def _install_lines(wanted: Environment, tool: Uv) -> None:
 
 
 def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
-    """Build and install a project, and the local ones that it requires, from a copy of their source, which build
-    backends may write to.
-
-    What a version is derived from (tags, a work tree) is not in a bundle: tools that read it there are told one.
-    """
+    """Install a project and the local ones that it requires: their wheels where there are some, else built here."""
     site = _site_packages(wanted.folder)
     base = _site_packages(wanted.base.folder) if wanted.base else site
     lines = [
@@ -238,28 +244,20 @@ def _install_project(wanted: Environment, project: Project, tool: Uv) -> None:
     requirements = wanted.folder / "projects.txt"
     with disk(wanted.folder):
         (site / "factory_cdk_base.pth").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        root = lay_out_source(unpack(project.archive, packed), project.facts.subdirectory, copy)
-        folders = [] if project.folder is None else [root / native(project.folder)]
-        make_all_buildable(copy)
-        variables = build_variables(copy, project.facts.version or f"0+b{project.digest[:12]}")
-        requirements.write_text("".join(f"{line}\n" for line in _local(folders, copy, project.facts)), encoding="utf-8")
+        if project.wheels:
+            found = Installable(tuple(wheel.as_uri() for wheel in project.wheels), wanted.folder, {})
+        else:
+            found = lay_out_projects(project.archive, project.digest, project.folder, project.facts, packed, copy)
+        requirements.write_text("".join(f"{line}\n" for line in found.lines), encoding="utf-8")
     install = ["pip", "install", "--no-deps", "--python", str(wanted.python), "-r", str(requirements)]
-    said = tool.with_variables(variables).say(install, folders[0] if folders else copy)
+    said = tool.with_variables(found.variables).say(install, found.folder)
     if said.code:
         raise tool.failure(said, f"{wanted.what} cannot be installed")
-    with disk(copy):
+    with disk(wanted.folder):
         for leftover in (packed, copy):
-            shutil.rmtree(leftover)
+            if leftover.exists():
+                shutil.rmtree(leftover)
         requirements.unlink()
-
-
-def _local(folders: Iterable[Path], copy: Path, facts: SourceFacts) -> Iterator[str]:
-    """The lines of a requirements file for folders, and for the local projects in the `copy` of a source."""
-    for folder in folders:
-        yield folder.as_uri()
-    for project in facts.projects:
-        path, mark, marker = project.partition(" ; ")
-        yield f"{(copy / native(path)).as_uri()}{mark}{marker}"
 
 
 def _uv(tool: Uv, arguments: Sequence[str], wanted: Environment, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from factory_cdk.install.runtime import BotRuntime
@@ -48,6 +49,28 @@ def pool_spec(
         variables=variables(release, bot, config),
     )
     runs_in = launcher.environment(bot, installed)
+    return replace(
+        _remote(release, bot),
+        bundle=str(given.root),
+        folder=str(work / f"{release.sector}.{bot.name}" / bot.digest[:12]),
+        roots=runs_in.roots,
+        python=runs_in.python,
+        bins=runs_in.bins,
+        bytecode=str(bytecode),
+        variables=runs_in.variables,
+        left_out=tuple(left_out),
+    )
+
+
+def remote_pool_specs(release: SectorRelease) -> tuple[PoolSpec, ...]:
+    """The pool specs of a sector on an instance as other machines know them: without what the instance alone has, paths
+    and variables, which are empty. FactoryError when there is no such launcher.
+    """
+    return tuple(_remote(release, bot) for bot in release.bots)
+
+
+def _remote(release: SectorRelease, bot: BotRelease) -> PoolSpec:
+    launcher = launcher_of(bot.arguments.launcher, bot.command)
     return PoolSpec(
         sector=release.sector,
         bot=bot.name,
@@ -57,15 +80,14 @@ def pool_spec(
         start=launcher.command(bot),
         transport=launcher.transport,
         processes=launcher.processes(bot.arguments),
-        bundle=str(given.root),
-        folder=str(work / f"{release.sector}.{bot.name}" / bot.digest[:12]),
-        roots=runs_in.roots,
-        python=runs_in.python,
-        bins=runs_in.bins,
-        bytecode=str(bytecode),
-        variables=runs_in.variables,
+        bundle="",
+        folder="",
+        roots=(),
+        python="",
+        bins=(),
+        bytecode=None,
+        variables={},
         secrets=bot.secrets,
-        left_out=tuple(left_out),
     )
 
 

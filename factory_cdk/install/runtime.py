@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.install.bundles import bundle_folder
 from factory_cdk.install.environments import Environment, Project, environment, with_project
+from factory_cdk.pack.requirements.indexes import anywhere
 from factory_cdk.pack.requirements.outside import SourceFacts
 from factory_cdk.release import BotRelease
-
-_FOLDER = re.compile(r"(?P<option>-f|--find-links)[\s=]\s*(?P<folder>.*)")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +24,11 @@ class BotRuntime:
     environment: Environment
 
 
-def bot_runtime(home: Path, bot: BotRelease, archive: Path, requirements: Sequence[str]) -> BotRuntime:
+def bot_runtime(
+    home: Path, bot: BotRelease, archive: Path, requirements: Sequence[str], projects: Sequence[Path] = ()
+) -> BotRuntime:
     """What `bot` runs with, whose bundle is in `archive` and whose locked lines are `requirements`; nothing is made
-    yet and the archive is not read.
+    yet and the archive is not read. `projects` are the wheels of its own projects, where they are built already.
 
     A project that builds is installed itself, on top of the environment of its requirements, as `pip install`
     would; all other code is imported from the bundle.
@@ -39,18 +38,11 @@ def bot_runtime(home: Path, bot: BotRelease, archive: Path, requirements: Sequen
     base = replace(environment(home, requirements, bot.python), bots=(bot.name,))
     if layout.requirements_file is None:
         return BotRuntime(root, roots, base)
-    options = tuple(_anywhere(option, root / folder) for option, folder in layout.index_options)
-    base = replace(base, options=options, context=(root / layout.requirements_file).parent)
+    if bot.wheels is None:
+        options = tuple(anywhere(option, root / folder) for option, folder in layout.index_options)
+        base = replace(base, options=options, context=(root / layout.requirements_file).parent)
     if layout.project is None and not layout.projects:
         return BotRuntime(root, roots, base)
     facts = SourceFacts(layout.subdirectory, layout.projects, layout.version)
-    project = Project(archive, bot.digest, layout.project, roots, facts)
+    project = Project(archive, bot.digest, layout.project, roots, facts, tuple(projects))
     return BotRuntime(root, (), with_project(base, project))
-
-
-def _anywhere(option: str, folder: Path) -> str:
-    """An option of an index as it reads in a file of another folder than `folder`."""
-    found = _FOLDER.match(option)
-    if found is None or _ADDRESS.match(found["folder"]) or found["folder"].startswith(("/", "$")):
-        return option
-    return f"{found['option']} {(folder / found['folder']).absolute().as_uri()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,11 +137,12 @@ class _Run:
 
 class Follower:
     """Submits to one stage and follows what it submitted, in a thread that lives as long as there is anything
-    to follow.
+    to follow. `lives` says whether anybody works on its jobs: by default, whether the runner here does.
     """
 
-    def __init__(self, folder: StageFolder, spec: RunnerSpec) -> None:
-        self._folder, self._spec = folder, spec
+    def __init__(self, folder: StageFolder, spec: RunnerSpec, lives: Callable[[], bool] | None = None) -> None:
+        self._folder, self.spec = folder, spec
+        self._lives = lives or (lambda: runner_pid(folder) is not None)
         self._pool_specs: dict[str, list[PoolSpec]] = {}
         for pool_spec in spec.pool_specs:
             self._pool_specs.setdefault(pool_spec.queue, []).append(pool_spec)
@@ -152,13 +153,13 @@ class Follower:
 
     def submit(self, bot: str, payloads: Iterable[Json], tags: Mapping[str, str] | None = None) -> list[JobFuture]:
         """One job for `bot` per payload, all of one run, and a future for each; returns when they are on disk."""
-        if runner_pid(self._folder) is None:
+        if not self._lives():
             raise FactoryError(
                 f"the runner of {self._folder.name} does not run; nothing was submitted",
                 f"factory-cdk resume {self._folder.options}",
                 exit_code=RUNNER_GONE,
             )
-        submission = submit(self._folder, self._spec, bot, payloads, tags)
+        submission = submit(self._folder, self.spec, bot, payloads, tags)
         futures = [JobFuture(self._folder, submission.run, job_id) for job_id in submission.ids]
         if futures:
             with self._lock:
@@ -190,7 +191,7 @@ class Follower:
                     pause = SOONEST
                 elif time.monotonic() - looked > LIVENESS_EVERY:
                     looked = time.monotonic()
-                    if runner_pid(self._folder) is None:
+                    if not self._lives():
                         for run, one in runs:
                             self._look(queues.history, run, one)
                         self._give_up(gone_error(self._folder, sum(len(one.trees) for _, one in runs)))

@@ -18,7 +18,7 @@ CANCELLED = ("ready", "delayed", "leased")
 
 def refuse_bot_without_jobs(factory: Factory, bot: str) -> None:
     """FactoryError when the stage neither has such a bot nor has had a job for one."""
-    spec = factory.spec
+    spec = factory.whole_spec
     if spec is None or bot in {pool_spec.bot for pool_spec in spec.pool_specs}:
         return
     if not find_jobs(factory, Search(bot=bot), 1):

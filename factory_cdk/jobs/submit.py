@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -81,11 +81,15 @@ def staying(folder: StageFolder, done: str = "submitted") -> Iterator[None]:
         yield
 
 
-def wait(folder: StageFolder, run: str, timeout: float | None = None) -> Iterator[JobRecord]:
-    """Every job of `run` as it becomes final, descendants included; ends when all are.
+def wait(
+    folder: StageFolder, run: str, timeout: float | None = None, *, lives: Callable[[], bool] | None = None
+) -> Iterator[JobRecord]:
+    """Every job of `run` as it becomes final, descendants included; ends when all are. `lives` says whether anybody
+    works on them: by default, whether the runner here does.
 
     FactoryError with exit code 3 after `timeout` seconds, and 4 as soon as the runner is gone.
     """
+    lives = lives or (lambda: runner_pid(folder) is not None)
     deadline = time.monotonic() + timeout if timeout is not None else None
     cursor, pause, looked = 0, SOONEST, time.monotonic()
     gone = False
@@ -112,7 +116,7 @@ def wait(folder: StageFolder, run: str, timeout: float | None = None) -> Iterato
                 )
             if now - looked > LIVENESS_EVERY or pause == SOONEST:
                 looked = now
-                gone = runner_pid(folder) is None
+                gone = not lives()
             if not gone:
                 time.sleep(min(pause, max(0.0, deadline - now)) if deadline is not None else pause)
             pause = min(queues.capabilities.look_every, pause * 2)
@@ -120,6 +124,12 @@ def wait(folder: StageFolder, run: str, timeout: float | None = None) -> Iterato
 
 def gone_error(folder: StageFolder, remaining: int) -> FactoryError:
     """The FactoryError that says that nobody works on jobs."""
+    if folder.aws_queues.exists():
+        return FactoryError(
+            f"no runner of {folder.name} answers; {remaining} {_jobs(remaining)} kept in their queues",
+            f"see factory-cdk info {folder.options}",
+            exit_code=RUNNER_GONE,
+        )
     return FactoryError(
         f"the runner of {folder.name} is gone; {remaining} {_jobs(remaining)} kept on disk",
         f"factory-cdk resume {folder.options}",

@@ -1,4 +1,4 @@
-"""The places where the sectors of a stage can run, and what the verbs need of each: this machine, later AWS."""
+"""The places where the sectors of a stage can run, and what the verbs need of each: this machine, and AWS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.lifecycle.aws.backend import AwsBackend
+from factory_cdk.lifecycle.aws.search import AwsSearch, may_have_credentials
 from factory_cdk.lifecycle.local import backend as local
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.lifecycle.results import Demolished, Left, Resumed, Stopped
@@ -71,6 +73,24 @@ class Backend(Protocol):
 Backends = Mapping[SectorType, Backend]
 
 BACKENDS: Backends = {SectorType.LOCAL: local}
+"""Where stages can be built."""
+
+
+def backends_for(home: Path, search: AwsSearch, name: str | None, stage: str | None, say: Say) -> Backends:
+    """Where a command looks for stages: this machine, and AWS where `search` tells to, or where nothing of that `name`
+    and `stage` is built under `home` and there may be credentials. `say` is warned of what AWS does not answer.
+    """
+    asks = search.asked
+    if not asks and name is not None:
+        asks = not any(stage in (None, one.stage) for one in local.built(home, name)) and may_have_credentials()
+    return {**BACKENDS, SectorType.AWS: AwsBackend(search, say)} if asks else BACKENDS
+
+
+def operator_of(backend: Backend, factory: Factory, say: Say) -> Backend:
+    """The backend that stops and resumes `factory`, which `backend` has found: that of AWS for a stage with sectors on
+    both sides, which reaches the local ones, too.
+    """
+    return AwsBackend(AwsSearch(), say) if backend is local and factory.instances is not None else backend
 
 
 def backend_for(stage: str, sectors: Iterable[Sector | SectorDesign], backends: Backends = BACKENDS) -> Backend:
@@ -81,7 +101,7 @@ def backend_for(stage: str, sectors: Iterable[Sector | SectorDesign], backends: 
     backend = backends.get(SectorType.AWS if aws else SectorType.LOCAL)
     if backend is None:
         raise FactoryError(
-            f"deploying is not there yet: {', '.join(aws)} of stage {stage} would run on AWS",
-            "use --dry-run or synth, or build a stage that has local sectors alone",
+            f"{', '.join(aws)} of stage {stage} run on AWS: it is deployed, not started here",
+            "factory-cdk build, or Factory.build in Python",
         )
     return backend

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from factory_cdk.awsconfig import ANY_REGION, default_region
 from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stage_lock
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import Diagnostic, FactoryError
@@ -29,6 +30,11 @@ from factory_cdk.lifecycle.verbs import find
 from factory_cdk.plan.model import PathSource, Plan, SectorType
 from factory_cdk.plan.stage import find_stage
 from factory_cdk.state.runner_spec import LEASE_ON_AWS
+
+if TYPE_CHECKING:
+    from factory_cdk.deploy.account import Account
+    from factory_cdk.lifecycle.aws.deploying import Agree, Deployed
+    from factory_cdk.pack import Lock, PackReport
 
 
 def refuse_build(plan: Plan, stage: str, options: BuildOptions, *, backends: Backends = BACKENDS) -> None:
@@ -69,6 +75,37 @@ def build(
         for found in design.diagnostics:
             warn(found)
     return Built(design, backend_for(stage, design.sectors, backends).build(design, options, say))
+
+
+def is_on_aws(plan: Plan, stage: str) -> bool:
+    """Whether `stage` has aws sectors. PlanError where there is no such stage."""
+    return any(sector.type is SectorType.AWS for sector in find_stage(plan, stage).sectors)
+
+
+def deploy(
+    plan: Plan,
+    stage: str,
+    options: BuildOptions,
+    agree: Agree,
+    say: Say = silent,
+    *,
+    region: str | None = None,
+    locked: bool = False,
+    pack: Pack = pack_quietly,
+    account: Account | None = None,
+) -> Deployed | None:
+    """Build a stage with aws sectors in every region, or bring it to what `plan` says now: all of it or nothing. None
+    when `agree`, which gets what would be done, said no. FactoryError.
+    """
+    from factory_cdk.deploy.account import Account  # noqa: PLC0415 - with boto3
+    from factory_cdk.lifecycle.aws.deploying import build_on_aws  # noqa: PLC0415
+
+    account = account or Account()
+    account.identity(default_region(region, needed=True) or ANY_REGION)  # before anything is packed
+    make_private(options.home)
+    lock = stage_lock(plan, stage, locked=locked)
+    report = _pack(plan, stage, lock, say, pack)
+    return build_on_aws(plan, stage, report.bundles, options, say, agree, region=region, locked=locked, account=account)
 
 
 def dry_run(
@@ -118,6 +155,11 @@ def update(
 
 def _packed(plan: Plan, stage: str, say: Say, *, region: str | None, locked: bool, pack: Pack) -> StageDesign:
     lock = stage_lock(plan, stage, locked=locked)
+    report = _pack(plan, stage, lock, say, pack)
+    return compile_stage(plan, stage, bundles=report.bundles, lock=lock, region=region)
+
+
+def _pack(plan: Plan, stage: str, lock: Lock | None, say: Say, pack: Pack) -> PackReport:
     report = pack(plan, stage_bots(plan, stage), lock)
     for made in report.bots:
         if made.summary is not None:
@@ -125,4 +167,4 @@ def _packed(plan: Plan, stage: str, say: Say, *, region: str | None, locked: boo
         for note in made.notes:
             say(f"warning: {made.bot}: {note}")
     report.refuse_failures()
-    return compile_stage(plan, stage, bundles=report.bundles, lock=lock, region=region)
+    return report

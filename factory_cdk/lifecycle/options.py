@@ -17,7 +17,7 @@ class BuildOptions:
     the runner's `timings`; the folder of `queues` that outlive the stage and that other stages may share, or where they
     are on AWS (None and None: the stage has its own). With `foreground` the runner stays a child of this process and
     ends with it. With `restart` a stage whose runner has ended is started again with the new design, and keeps its
-    jobs.
+    jobs. With `held` a stage that is built takes no jobs until its gate is opened (`local.backend.open_gate`).
     """
 
     home: Path
@@ -28,3 +28,4 @@ class BuildOptions:
     aws_queues: SqsLocation | None = None
     foreground: bool = False
     restart: bool = False
+    held: bool = False

@@ -46,10 +46,13 @@ class Updated:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A stage that takes no jobs: the process of its runner, None when that has ended."""
+    """A stage that takes no jobs: the process of its runner here, None when that has ended or it has none. With
+    `on_instances` it has sectors on AWS.
+    """
 
     stage: str
     runner: int | None
+    on_instances: bool = False
 
 
 @dataclass(frozen=True, slots=True)

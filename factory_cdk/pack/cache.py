@@ -1,6 +1,7 @@
 """The cache of packed bundles: addressed by content, shared by any number of packs at once.
 
     bundles/<digest>.zip   the archive of a bundle, and beside it, as .json, what it is made of
+    files/<sha256>.<suffix>  what offline sectors install: archives of wheels, builds of Python
     records/<kind>/<key>.json  what was found out before: the commit of a branch, the requirements of a manifest
     work/<random>/         where one pack is at work; removed at its end, or by the next pack when it was killed
     locks/<key>            held by the pack that fetches that one thing
@@ -55,7 +56,7 @@ class BundleCache:
     def prepare(self) -> None:
         """Make the cache's folders and clear away what killed packs left; FactoryError when that is refused."""
         with disk(self.folder):
-            for name in ("bundles", "records", "work", "locks"):
+            for name in ("bundles", "files", "records", "work", "locks"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             self._clear_work()
 
@@ -136,6 +137,16 @@ class BundleCache:
         del facts["archive"]
         self._write(target.with_suffix(".json"), facts, workspace)
         return stored
+
+    def file(self, key: str) -> Path:
+        """Where the file of that `key`, its SHA-256 and a suffix, is kept, whether it is there or not."""
+        return self.folder / "files" / key
+
+    def keep_file(self, fresh: Path, key: str) -> None:
+        """Move the file `fresh`, of a workspace, to where that of `key` is kept."""
+        fresh.chmod(0o644)
+        _flush(fresh)
+        fresh.replace(self.file(key))
 
     def _record_file(self, kind: str, key: str) -> Path:
         return self.folder / "records" / kind / f"{key}.json"

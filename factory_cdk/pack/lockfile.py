@@ -21,6 +21,7 @@ from factory_cdk.pack.paths import checked
 from factory_cdk.pack.requirements.locking import is_locked
 from factory_cdk.pack.requirements.outside import AROUND
 from factory_cdk.plan.model import Bot, Plan
+from factory_cdk.wheels import BotWheels, wheels_as_json, wheels_from_json
 
 NAME = "plan.lock"
 FORMAT = 1
@@ -33,6 +34,7 @@ MAX_GENERATION = 9999
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+_TARGET = re.compile(r"[a-z0-9_]{1,20}-3\.[0-9]{1,2}")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+!]{0,99}")
 _PROJECT = re.compile(r"(?!/)(?!(?:[^;]*/)?\.\.(?:/|\s|$))[^\x00-\x1f\x7f\\]+")
@@ -57,7 +59,8 @@ class LockedBot:
     none), `python` the lowest version that they hold for. `commit` is git's. `digest`, `archive_sha256`,
     `size`, `files` and `layout` are those of the bundle, and None for a path source: its files are in the checkout,
     and change. A lock of an earlier factory-cdk holds no layout. `projects` are local ones that the requirements name
-    (see `outside.SourceFacts`), `version` is what git says that the project's is.
+    (see `outside.SourceFacts`), `version` is what git says that the project's is. `wheels` are those for offline
+    sectors, by their targets; of a path source those of its requirements alone.
     """
 
     source: Mapping[str, Any]
@@ -74,6 +77,7 @@ class LockedBot:
     projects: tuple[str, ...] = ()
     version: str | None = None
     layout: Layout | None = None
+    wheels: Mapping[str, BotWheels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,8 @@ def _plain(record: Lock | LockedBot) -> dict[str, Any]:
     if isinstance(record, LockedBot) and record.layout is not None:
         own = replace(record.layout, projects=(), version=None)  # they are in the entry itself
         said["layout"] = layout_as_json(own)
+    if isinstance(record, LockedBot):
+        said["wheels"] = {target: wheels_as_json(wheels) for target, wheels in record.wheels.items()}
     return {name: value for name, value in said.items() if value not in (None, (), {})}
 
 
@@ -241,6 +247,12 @@ def _read_bot(name: str, said: Any) -> LockedBot:
     if "layout" in facts:
         layout = _layout(facts["layout"], name)
         facts["layout"] = replace(layout, projects=facts["projects"], version=facts.get("version"))
+    if "wheels" in facts:
+        targets = _mapping(facts["wheels"], f"wheels of {name!r}")
+        facts["wheels"] = {
+            _text(target, f"a target of {name!r}", _TARGET): wheels_from_json(wheels)
+            for target, wheels in targets.items()
+        }
     return LockedBot(**facts)
 
 

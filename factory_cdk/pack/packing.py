@@ -26,7 +26,11 @@ from factory_cdk.pack.sources.code import pack_git, pack_path
 from factory_cdk.pack.sources.git import Git, git_with
 from factory_cdk.pack.sources.package import pack_pypi
 from factory_cdk.pack.staleness import changes_of
+from factory_cdk.pack.wheels.of_bots import with_wheels
+from factory_cdk.pack.wheels.of_runner import runner_files
+from factory_cdk.pack.wheels.pip import Pip, pip_with
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
+from factory_cdk.wheels import targets_of
 
 AT_ONCE = 8
 """How many bots are packed at the same time: most of it is waiting for remotes."""
@@ -56,7 +60,7 @@ def pack(
 
     One bot's failure, as a FactoryError in the report, leaves the others alone. A Ctrl-C ends all of them,
     and what they started, before it goes on to the caller; nothing half-written is left. Raises FactoryError
-    itself only when the cache cannot be written.
+    itself only when the cache cannot be written, or what offline sectors need beside their bots cannot be had.
     """
     said = dict(os.environ if env is None else env)
     stop = stop or threading.Event()
@@ -66,7 +70,8 @@ def pack(
     with ThreadPoolExecutor(max(1, min(jobs, len(bots))), thread_name_prefix="pack") as pool:
         try:
             attempts = [pool.submit(work.attempt, bot, held.get(bot.name), bot.name in fresh, keep) for bot in bots]
-            return PackReport(tuple(results(attempts)))
+            files = runner_files(plan, bots, work.cache, work.pip)
+            return PackReport(tuple(results(attempts)), files)
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -102,6 +107,7 @@ class _Work:
     cache: BundleCache
     git: Git
     uv: Uv
+    pip: Pip
     on_progress: OnProgress
 
     def attempt(self, bot: Bot, lock: Lock | None, fresh: bool, keep: Path | None) -> PackedBot:
@@ -111,7 +117,7 @@ class _Work:
             key = json_digest(described(bot.source))
             with self.cache.exclusive(key, self.git.stop), self.cache.workspace() as workspace:
                 context = self._context(bot, lock, workspace, fresh=fresh)
-                bundle, locked = _packed(context)
+                bundle, locked = self.with_wheels(context, *_packed(context))
                 if keep is not None:
                     keep_tree(bundle, keep, workspace)
                 made = PackedBot(
@@ -132,9 +138,14 @@ class _Work:
     def at_hand(self, bot: Bot, lock: Lock | None, workspace: Path) -> Bundle:
         """The bundle of one bot without asking anybody; `workspace` is a folder to make where one is needed."""
         try:
-            return _packed(self._context(bot, lock, workspace, offline=True))[0]
+            context = self._context(bot, lock, workspace, offline=True)
+            return self.with_wheels(context, *_packed(context))[0]
         except (NotAtHand, FactoryError):  # a dry run shows what it can; `pack` tells what is wrong
             return self.of_lock(bot, lock)
+
+    def with_wheels(self, context: PackContext, bundle: Bundle, locked: LockedBot) -> tuple[Bundle, LockedBot]:
+        """The same with the wheels for the offline sectors that run the bot."""
+        return with_wheels(context, self.pip, targets_of(self.plan, context.bot), bundle, locked)
 
     def of_lock(self, bot: Bot, lock: Lock | None) -> Bundle:
         """The bundle that `lock` names where it still holds, else the stand-in for one."""
@@ -169,7 +180,14 @@ def _work(
     plan: Plan, cache: Path, env: Mapping[str, str], stop: threading.Event, on_progress: OnProgress | None
 ) -> _Work:
     logs = cache / LOGS
-    return _Work(plan, BundleCache(cache), git_with(env, stop, logs), uv_with(env, stop, logs), _in_turn(on_progress))
+    return _Work(
+        plan,
+        BundleCache(cache),
+        git_with(env, stop, logs),
+        uv_with(env, stop, logs),
+        pip_with(env, stop),
+        _in_turn(on_progress),
+    )
 
 
 def _packed(context: PackContext) -> tuple[Bundle, LockedBot]:
@@ -198,6 +216,7 @@ def _of_lock(bot: Bot, locked: LockedBot) -> Bundle:
         files=locked.files or 0,
         archive_sha256=locked.archive_sha256,
         layout=locked.layout,
+        wheels=locked.wheels,
     )
 
 

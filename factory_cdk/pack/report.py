@@ -11,6 +11,8 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.pack.left_out import LeftOut, summary
 from factory_cdk.pack.lockfile import LockedBot
 from factory_cdk.pack.requirements.outside import path_in_source
+from factory_cdk.pack.wheels.of_runner import ReleaseFile
+from factory_cdk.wheels import BotWheels
 
 Step = Literal["waiting", "asking", "fetching", "reading", "locking", "checking", "storing", "done", "failed"]
 
@@ -33,7 +35,8 @@ class BotSummary:
     """What a bundle holds and where that comes from, for people: `size` in bytes, the count of its `files` and of its
     locked `requirements`, the files that were `read` for these, the `projects` that are installed with them, both as
     paths in the source (`.` is the source itself), the `version` that git gives these, what ignore files `left_out`
-    (see `left_out.summary`), whether anything was `fetched`, and how many `seconds` it took.
+    (see `left_out.summary`), its `wheels` for offline sectors, a line for each target, whether anything was `fetched`,
+    and how many `seconds` it took.
     """
 
     digest: str
@@ -46,6 +49,7 @@ class BotSummary:
     projects: tuple[str, ...]
     version: str | None
     left_out: str
+    wheels: tuple[str, ...]
     fetched: bool
     seconds: float
 
@@ -64,6 +68,7 @@ class BotSummary:
             parts.append(f"installs {', '.join('itself' if one == '.' else one for one in self.projects)}{version}")
         if self.left_out:
             parts.append(f"ignore files left out {self.left_out}")
+        parts += self.wheels
         parts.append(f"packed in {self.seconds:.1f} s" if self.fetched else f"{self.seconds:.1f} s, nothing to fetch")
         return f"{self.digest[:12]}  {self.kind} {self.origin}: {'; '.join(parts)}"
 
@@ -106,9 +111,16 @@ class PackedBot:
             projects=_installed(bundle.layout),
             version=self.version,
             left_out=summary(self.left_out),
+            wheels=tuple(_wheels(target, wheels) for target, wheels in bundle.wheels.items() if wheels.archives),
             fetched=self.fetched,
             seconds=self.seconds,
         )
+
+
+def _wheels(target: str, wheels: BotWheels) -> str:
+    count = sum(len(archive.wheels) for archive in wheels.archives)
+    size = sum(archive.size for archive in wheels.archives)
+    return f"{size:,} bytes in {count} {'wheel' if count == 1 else 'wheels'} for {target}"
 
 
 def _installed(layout: Layout) -> tuple[str, ...]:
@@ -119,9 +131,10 @@ def _installed(layout: Layout) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PackReport:
-    """What became of every bot, in the order in which they were asked for."""
+    """What became of every bot, in the order in which they were asked for, and the `files` of offline sectors."""
 
     bots: tuple[PackedBot, ...]
+    files: tuple[ReleaseFile, ...] = ()
 
     @property
     def bundles(self) -> dict[str, Bundle]:

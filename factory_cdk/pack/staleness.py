@@ -15,6 +15,7 @@ from factory_cdk.pack.requirements.python_version import lowest_python
 from factory_cdk.pack.sources.code import code_of_folder
 from factory_cdk.pack.sources.requirements import manifest_of
 from factory_cdk.plan.model import Bot, GitSource, PathSource, Plan
+from factory_cdk.wheels import targets_of
 
 _WORDS = {"url": "url", "ref": "branch", "package": "package", "version": "version", "path": "path"}
 
@@ -74,6 +75,7 @@ def changes_of(lock: Lock, plan: Plan, bot: Bot) -> list[str]:
         "module of bot_path": locked.module,
         "python": locked.python or now["python"],
     }
+    missing = [str(target) for target in targets_of(plan, bot) if str(target) not in locked.wheels]
     kind, was = described(bot.source)["kind"], locked.source.get("kind")
     if kind != was:
         return [f"its source was {was} and is {kind}"]
@@ -81,7 +83,7 @@ def changes_of(lock: Lock, plan: Plan, bot: Bot) -> list[str]:
         f"{_WORDS.get(key, key)} was {_shown(before.get(key))} and is {_shown(now.get(key))}"
         for key in sorted({*now, *before})
         if now.get(key) != before.get(key)
-    ]
+    ] + [f"its wheels for {target} are not in plan.lock" for target in missing]
 
 
 def _of_manifest(lock: Lock, plan: Plan, bot: Bot) -> list[str]:

@@ -171,13 +171,36 @@ class SectorBot:
 
 
 @dataclass(frozen=True, slots=True)
+class PythonBuild:
+    """A build of Python as a .tar.gz: `place` is a path, relative to the plan's folder, or an https address; `sha256`
+    is that of the file, in hex.
+    """
+
+    place: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """An instance that installs from its release alone: its `architecture` as Python names it (`x86_64`, `aarch64`),
+    the version of Python that its runner and its bots have unless they name another (`3.12`), and the `build` of that,
+    None where its image has it.
+    """
+
+    architecture: str
+    python: str
+    build: PythonBuild | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceOptions:
     """What an aws sector may say of its instance beside `parameters`.
 
     `policies` are ARNs of managed policies (text) and statements of an inline one (mappings) that the role gets beside
     ours; `permissions_boundary` is the ARN of a policy. `session_manager`: Session Manager may reach the instance.
     `log_retention` is in days. `availability` are subnets and instance types, in the order in which they are
-    wanted: the first subnet and the first type are used. `spot`: the instance is a spot instance.
+    wanted: the first subnet and the first type are used. `spot`: the instance is a spot instance. `offline` says how it
+    installs without an index (None: it asks indexes).
     """
 
     policies: tuple[Json, ...] = ()
@@ -186,6 +209,7 @@ class InstanceOptions:
     log_retention: int = 30
     availability: tuple[str, ...] = ()
     spot: bool = False
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 
 from factory_cdk.codes import CODES
@@ -23,6 +22,7 @@ from factory_cdk.plan.model import (
     StageSector,
     StepsWorkflow,
 )
+from factory_cdk.plan.order import breadth_first
 from factory_cdk.plan.regional import regional_values
 from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
@@ -95,7 +95,7 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         sectors=sectors,
         workflow=stage.workflow,
         roots=tuple(root for root in (workflow.roots if workflow else ()) if root in where),
-        demolish_order=breadth_first(stage, edges),
+        demolish_order=_end_order(stage, edges),
         home_region=(stage.home_region or home_region or regions[0]) if regions else None,
         protect=stage.protect,
         demolish_on_failure=plan.demolish_on_failure,
@@ -183,26 +183,14 @@ def _stage_bots(plan: Plan, stage: Stage, sector: Sector, edges: Feeds, where: C
         )
 
 
-def breadth_first(stage: Stage, edges: Feeds) -> tuple[str, ...]:
+def _end_order(stage: Stage, edges: Feeds) -> tuple[str, ...]:
     """The bots of a stage in the order in which they are taken down: breadth-first along the workflow, so that
     no bot ends before those that feed it; bots outside the workflow last, in the order of the plan.
     """
     fed_by: dict[str, dict[str, None]] = {bot.name: {} for sector in stage.sectors for bot in sector.bots}
     for bot in {(bot.name, bot.arguments.workflow): bot for sector in stage.sectors for bot in sector.bots}.values():
         fed_by[bot.name] |= dict.fromkeys(name for name in following(bot, edges) if name in fed_by)
-    waiting = Counter(fed for next_bots in fed_by.values() for fed in next_bots)
-    linked = {name for name, next_bots in fed_by.items() if next_bots or waiting[name]}
-    order: list[str] = []
-    level = [name for name in fed_by if name in linked and not waiting[name]]
-    while level:
-        order += level
-        next_level: list[str] = []
-        for fed in (fed for name in level for fed in fed_by[name]):
-            waiting[fed] -= 1
-            if not waiting[fed]:
-                next_level.append(fed)
-        level = next_level
-    return tuple(order + [name for name in fed_by if name not in linked])
+    return breadth_first(fed_by)
 
 
 def needs_region(stage: Stage) -> bool:

@@ -280,6 +280,10 @@ class Violation:
     line: int | None = None
 
 
+DEPLOYED = "deployed"
+"""The label of what AWS has: a report against it is not from plans alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Two versions of a plan compared. `before` and `after` name them (`main (3f2a91c)`, `factory-plan.yml`); `plan`

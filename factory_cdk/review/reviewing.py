@@ -10,7 +10,7 @@ from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.review.comparing import compared
 from factory_cdk.review.fail_on import FailOn, violations
 from factory_cdk.review.history import History
-from factory_cdk.review.model import Report, StageReport, Verdict
+from factory_cdk.review.model import DEPLOYED, Report, StageReport, Verdict
 from factory_cdk.review.sides.side import PlanSide, StageSide
 from factory_cdk.version import __version__
 
@@ -54,6 +54,8 @@ def _names(before: PlanSide, after: PlanSide, wanted: Sequence[str]) -> tuple[st
 
 
 def _missing(before: PlanSide, after: PlanSide, wanted: Sequence[str]) -> list[str]:
+    if before.missing and before.label == DEPLOYED:
+        return ["nothing of this factory is deployed: everything is new"]
     if before.missing:
         return [f"{before.label} has no such plan: everything is new; one with another name: --against-plan"]
     left_out = [name for name in after.stages if name not in before.stages]

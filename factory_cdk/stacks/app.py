@@ -70,6 +70,18 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
     )
     if design.metadata:
         stack.template_options.metadata = design.metadata
+    for name, parameter in design.parameters.items():
+        cdk.CfnParameter(
+            stack,
+            name,
+            type=parameter["Type"],
+            default=parameter["Default"],
+            allowed_values=parameter["AllowedValues"],
+            description=parameter["Description"],
+        )
+    for name, condition in design.conditions.items():
+        named, value = condition["Fn::Equals"]
+        cdk.CfnCondition(stack, name, expression=cdk.Fn.condition_equals(named, value))
     for name, mapping in design.mappings.items():
         cdk.CfnMapping(stack, name, mapping=mapping, lazy=False)
     for name, rule in design.rules.items():
@@ -83,6 +95,8 @@ def _stack(app: cdk.App, design: StackDesign, outdir: Path) -> cdk.Stack:
         cdk.CfnRule(stack, name, assertions=assertions)
     for resource in design.resources:
         construct = cdk.CfnResource(stack, resource.logical_id, type=resource.type, properties=resource.properties)
+        if resource.condition:
+            construct.add_override("Condition", resource.condition)
         if resource.depends_on:
             construct.add_override("DependsOn", list(resource.depends_on))
         if (resource.deletion_policy, resource.update_replace_policy) == ("RetainExceptOnCreate", "Retain"):

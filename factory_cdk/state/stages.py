@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,19 +13,34 @@ from factory_cdk.state.files import read_json
 from factory_cdk.state.outdated import is_outdated, outdated
 from factory_cdk.state.runner_spec import RunnerSpec, spec_from_json
 from factory_cdk.state.stage_folder import StageFolder, stage_folders
+from factory_cdk.state.stage_instances import StageInstances, instances_of
 from factory_cdk.state.status import Status, read_status, runner_pid
 
 StageState = Literal[
-    "running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged", "outdated"
+    "running", "stopping", "stopped", "ended", "killed", "building", "unfinished", "damaged", "outdated", "silent"
 ]
 
 
 @dataclass(frozen=True, slots=True)
+class StageStack:
+    """A CloudFormation stack of a stage, and the status that CloudFormation gives it."""
+
+    name: str
+    region: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Factory:
-    """One stage that was built here. `state`: `running`; `stopping` and `stopped` (its gate is closed);
+    """One stage that was built. `state`: `running`; `stopping` and `stopped` (its gate is closed);
     `ended` (its runner was ended in order) and `killed` (it was not): `resume` helps both; `building`, and
-    `unfinished` (a build was killed); `damaged` (its spec cannot be read): it can be demolished, no more; `outdated`
-    (another version of factory-cdk has built it): it can be demolished cold, no more.
+    `unfinished` (a build was killed, or failed and left something); `damaged` (its spec cannot be read): it can be
+    demolished, no more; `outdated` (another version of factory-cdk has built it): it can be demolished cold, no more;
+    `silent` (no runner of its instances answers).
+
+    `spec`, `status` and `pid` are of the runner on this machine; a stage without `local` sectors has none, and its
+    folder holds no more than where it is on AWS. `instances` are those of its aws sectors, if it has any; `stacks` are
+    known where AWS was asked, and so is `trouble`, what is wrong with these.
     """
 
     folder: StageFolder
@@ -33,6 +48,10 @@ class Factory:
     pid: int | None
     spec: RunnerSpec | None
     status: Status | None
+    instances: StageInstances | None = None
+    local: bool = True
+    stacks: tuple[StageStack, ...] = ()
+    trouble: str | None = None
 
     @property
     def name(self) -> str:
@@ -43,6 +62,14 @@ class Factory:
     def stage(self) -> str:
         """The stage's name."""
         return self.folder.stage
+
+    @property
+    def whole_spec(self) -> RunnerSpec | None:
+        """The bots of all its sectors, those of this machine first; None when nothing is known of them."""
+        if self.instances is None:
+            return self.spec
+        own = self.spec or RunnerSpec(self.name, self.stage, (), ())
+        return replace(own, pool_specs=own.pool_specs + self.instances.pool_specs)
 
 
 def list_factories(home: Path) -> list[Factory]:
@@ -72,13 +99,19 @@ def find_any(home: Path, name: str, stage: str | None = None) -> Factory:
     return only(matches(home, name, stage), name, stage, lambda: list_factories(home))
 
 
-def only(found: Sequence[Factory], name: str, stage: str | None, built: Callable[[], list[Factory]]) -> Factory:
-    """The one stage that was `found` under that name. FactoryError, which says what is `built`, when there is none, or
-    several and no `stage`.
+def only(
+    found: Sequence[Factory],
+    name: str,
+    stage: str | None,
+    built: Callable[[], list[Factory]],
+    not_found: str = "is not built here",
+) -> Factory:
+    """The one stage that was `found` under that name. FactoryError, which says what is `built`, when there is none
+    (that it was `not_found`), or several and no `stage`.
     """
     if not found:
         wanted = f"{name}/{stage}" if stage else name
-        raise FactoryError(f"{wanted} is not built here", _instead(built(), name, stage))
+        raise FactoryError(f"{wanted} {not_found}", _instead(built(), name, stage))
     if len(found) > 1:
         stages = ", ".join(factory.stage for factory in found)
         raise FactoryError(f"{name} has several stages: {stages}", "choose one with --stage", exit_code=2)
@@ -98,15 +131,15 @@ def _instead(built: list[Factory], name: str, stage: str | None) -> str:
 
 def _factory(folder: StageFolder) -> Factory:
     pid, status = runner_pid(folder), read_status(folder)
-    spec, state = None, _state_of(folder, pid, status)
+    spec, instances, state = None, None, _state_of(folder, pid, status)
     try:
         content = read_json(folder.spec)
         if is_outdated(folder, content):
             return Factory(folder, "outdated", pid, None, None)
-        spec = spec_from_json(content) if content is not None else None
+        spec, instances = spec_from_json(content) if content is not None else None, instances_of(folder)
     except (FactoryError, ValueError):
         state = state if state == "building" else "damaged"
-    return Factory(folder, state, pid, spec, status)
+    return Factory(folder, state, pid, spec, status, instances)
 
 
 def _state_of(folder: StageFolder, pid: int | None, status: Status | None) -> StageState:

@@ -10,6 +10,10 @@ from factory_cdk.state.stages import Factory
 def problem_of(factory: Factory) -> str | None:
     """What is wrong with a stage, and what helps; None when nothing is."""
     name, options = factory.folder.name, factory.folder.options
+    if not factory.local:
+        return _problem_on_aws(factory)
+    if factory.trouble:
+        return f"{name}: {factory.trouble}"
     if factory.state in ("killed", "ended"):
         if trouble := queues_trouble(factory.folder):
             return f"{name}: its runner does not run, and {trouble.message}\n  {trouble.remedy}"
@@ -41,4 +45,16 @@ def problem_of(factory: Factory) -> str | None:
     if broken:
         reasons = "; ".join(f"{pool.sector}/{pool.bot}: {pool.broken}" for pool in broken)
         return f"{reasons}\n  correct it, then factory-cdk resume {options}"
+    return None
+
+
+def _problem_on_aws(factory: Factory) -> str | None:
+    """What is wrong with a stage that AWS was asked about."""
+    name, options = factory.folder.name, factory.folder.options
+    if factory.trouble:
+        return f"{name}: {factory.trouble}"
+    if factory.state == "silent":
+        return f"{name}: no runner of its instances answers\n  since when: factory-cdk info {options}"
+    if factory.instances is not None and (trouble := queues_trouble(factory.folder)):
+        return f"{name}: {trouble.message}\n  {trouble.remedy}"
     return None

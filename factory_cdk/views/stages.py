@@ -10,7 +10,7 @@ from factory_cdk.queues.port import Depth
 from factory_cdk.state.logs import stamp
 from factory_cdk.state.runner_spec import PoolSpec
 from factory_cdk.state.stage_queues import has_queues, open_queues
-from factory_cdk.state.stages import Factory
+from factory_cdk.state.stages import Factory, StageStack
 from factory_cdk.state.status import PoolStatus, WorkerStatus
 from factory_cdk.views.runners import RemoteRunner, remote_workers
 
@@ -44,7 +44,7 @@ class WorkerRow:
 @dataclass(frozen=True, slots=True)
 class StageRow:
     """A stage that is built: its state, the process of its `runner`, how many `workers` it has by its plan, when it was
-    `built` and from which plan.
+    `built` and from which plan, and the `regions` of its instances.
     """
 
     factory: str
@@ -54,12 +54,14 @@ class StageRow:
     workers: int
     built: str | None
     plan: str | None
+    regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BotRow:
     """A bot on a sector: whether it takes jobs (`open`), why it was given up (`broken`), its queue and what is in it,
-    the bots that get its results (`next`), the callable or command that it `runs`, and where.
+    the bots that get its results (`next`), the callable or command that it `runs`, and where: of one on an instance
+    that is empty.
     """
 
     sector: str
@@ -93,13 +95,16 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class StageDetail(StageRow):
-    """Everything about a stage: its files, what its runner cannot do at the moment (`trouble`), its bots."""
+    """Everything about a stage: its files here (None: it has none), what its runner cannot do at the moment
+    (`trouble`), its bots, and its stacks, if AWS was asked for them.
+    """
 
-    folder: str
-    logs: str
+    folder: str | None
+    logs: str | None
     trouble: str | None
     bots: tuple[BotRow, ...]
     instances: tuple[InstanceRow, ...] = ()
+    stacks: tuple[StageStack, ...] = ()
 
 
 def worker_rows(factories: Iterable[Factory]) -> list[WorkerRow]:
@@ -142,23 +147,26 @@ def remote_worker_rows(factory: Factory, runners: Iterable[RemoteRunner]) -> lis
 
 def stage_row(factory: Factory) -> StageRow:
     """One row for a stage."""
-    spec = factory.spec
+    spec, own = factory.whole_spec, factory.spec
     return StageRow(
         factory=factory.name,
         stage=factory.stage,
         state=factory.state,
         runner=factory.pid,
         workers=sum(pool_spec.processes for pool_spec in spec.pool_specs) if spec else 0,
-        built=stamp(spec.built_at) if spec else None,
-        plan=spec.plan if spec else None,
+        built=stamp(own.built_at) if own else None,
+        plan=own.plan if own else None,
+        regions=factory.instances.regions if factory.instances else (),
     )
 
 
 def stage_detail(factory: Factory, runners: Iterable[RemoteRunner] = ()) -> StageDetail:
     """Everything about a stage, whose instances have `runners`. FactoryError when its queues cannot be read."""
-    row, folder = stage_row(factory), factory.folder
-    pools = {(pool.sector, pool.bot): pool for pool in factory.status.pools} if factory.status else {}
-    pool_specs = factory.spec.pool_specs if factory.spec else ()
+    row, folder, runners = stage_row(factory), factory.folder, list(runners)
+    statuses = [factory.status, *(one.status for one in runners if one.answers)]
+    pools = {(pool.sector, pool.bot): pool for status in statuses if status for pool in status.pools}
+    pool_specs = factory.whole_spec.pool_specs if factory.whole_spec else ()
+    answering = {one.sector for one in runners if one.answers}
     depths: Mapping[str, Depth] = {}
     if pool_specs and has_queues(folder):
         with open_queues(folder) as queues:
@@ -171,11 +179,17 @@ def stage_detail(factory: Factory, runners: Iterable[RemoteRunner] = ()) -> Stag
         workers=row.workers,
         built=row.built,
         plan=row.plan,
-        folder=str(folder.path),
-        logs=str(folder.logs),
-        trouble=factory.status.trouble if factory.status else None,
+        regions=row.regions,
+        folder=str(folder.path) if factory.local else None,
+        logs=str(folder.logs) if factory.local else None,
+        trouble=factory.trouble or (factory.status.trouble if factory.status else None),
         bots=tuple(
-            _bot_row(pool_spec, pools.get(pool_spec.place), depths.get(pool_spec.queue), runs=factory.pid is not None)
+            _bot_row(
+                pool_spec,
+                pools.get(pool_spec.place),
+                depths.get(pool_spec.queue),
+                runs=factory.pid is not None or pool_spec.sector in answering,
+            )
             for pool_spec in pool_specs
         ),
         instances=tuple(
@@ -191,6 +205,7 @@ def stage_detail(factory: Factory, runners: Iterable[RemoteRunner] = ()) -> Stag
             )
             for one in runners
         ),
+        stacks=factory.stacks,
     )
 
 

@@ -17,6 +17,7 @@ from emulator import Emulator
 from metadata_server import MetadataServer
 from patience import PATIENCE, until
 
+from factory_cdk.compile import with_cached_files
 from factory_cdk.design.designing import design_stage
 from factory_cdk.home import make_private
 from factory_cdk.pack import pack
@@ -107,7 +108,8 @@ class Instance:
         prepare_cdk()
         from factory_cdk.stacks.app import synthesize
 
-        synthesize(design_stage(resolved, report.bundles), assembly)
+        design = design_stage(resolved, report.bundles)
+        synthesize(with_cached_files(design, self.folder / "home" / "pack"), assembly)
         return assembly
 
     def deploy(self, assembly: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ KEYS = {
     "Token": "session-token-IQoJb3JpZ2luX2VjE",
     "Expiration": "2099-01-01T00:00:00Z",
 }
+ANSWERS = {
+    "instance-id": INSTANCE,
+    "services/domain": "amazonaws.com",
+    "iam/security-credentials/": "sector-role",
+    "iam/security-credentials/sector-role": json.dumps(KEYS),
+}
 
 
 class MetadataServer(ThreadingHTTPServer):
@@ -27,15 +34,16 @@ class MetadataServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, listening: socket.socket | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=listening is None)
+        if listening is not None:
+            self.socket.close()
+            self.socket = listening
+            self.server_address = listening.getsockname()
+            self.server_port = self.server_address[1]
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
-        self.answers = {
-            "instance-id": INSTANCE,
-            "iam/security-credentials/": "sector-role",
-            "iam/security-credentials/sector-role": json.dumps(KEYS),
-        }
+        self.answers = dict(ANSWERS)
 
 
 def role_keys(keys: Mapping[str, Any]) -> str:
@@ -75,8 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def metadata_service() -> Iterator[MetadataServer]:
-    server = MetadataServer()
+def metadata_service(listening: socket.socket | None = None) -> Iterator[MetadataServer]:
+    """The service, on a free port of loopback or where it is already listened."""
+    server = MetadataServer(listening)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

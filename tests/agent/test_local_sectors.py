@@ -133,6 +133,40 @@ def logs_show_both(instance: Instance, stage: tuple[str, ...]) -> None:
             following.kill()
 
 
+def they_are_one_stage(instance: Instance, stage: tuple[str, ...]) -> None:
+    """Every command has the bots of both places, and AWS, when it is asked, shows no second stage."""
+
+    def listed(*more: str) -> list[dict[str, Any]]:
+        rows = json.loads(command(instance, "list", "--format", "json", *more).stdout)
+        return [row for row in rows if row["stage"] == instance.stage]
+
+    (row,) = listed("--region", REGION)
+    assert (row["state"], row["workers"], row["regions"]) == ("running", 3, [REGION])
+    assert row == listed()[0]
+    shown = json.loads(command(instance, "info", *stage, "--format", "json", "--aws").stdout)
+    assert {(bot["sector"], bot["bot"]) for bot in shown["bots"]} == {
+        ("desk", "cut"),
+        ("desk", "note"),
+        ("here", "count"),
+    }
+    assert {one["status"] for one in shown["stacks"]} == {"CREATE_COMPLETE"}
+    (view,) = json.loads(command(instance, "top", *stage, "--format", "json").stdout)
+    assert {bot["sector"] for bot in view["bots"]} == {"desk", "here"}
+    sent = command(instance, "submit", *stage, "--bot", "count", "--payload", '["from", "here"]', "--wait", "120")
+    assert [json.loads(line)["bot"] for line in sent.stdout.splitlines()] == ["count", "note"]
+
+
+def both_are_stopped_and_resumed(instance: Instance, stage: tuple[str, ...]) -> None:
+    """`stop` and `resume` reach the local sectors and the instance."""
+    stopped = command(instance, "stop", *stage)
+    assert (stopped.returncode, stopped.stdout) == (0, f"agents/{instance.stage} is stopped\n"), stopped.stderr
+    assert {row["state"] for row in workers(instance, stage)} == {"stopped"}
+    resumed = command(instance, "resume", *stage)
+    assert (resumed.returncode, resumed.stdout) == (0, f"agents/{instance.stage} goes on\n"), resumed.stderr
+    sent = command(instance, "submit", *stage, "--bot", "cut", "--payload", '"a b"', "--wait", "120")
+    assert [json.loads(line)["bot"] for line in sent.stdout.splitlines()] == ["cut", "count", "note"]
+
+
 def an_ended_instance_is_told(instance: Instance, stage: tuple[str, ...], name: str) -> None:
     """`ps` and `info` say that the instance `name` has stopped answering."""
     instance.end()
@@ -169,9 +203,11 @@ def test_jobs_go_from_here_to_an_instance_and_back(
         assert sorted(done.read_text().splitlines()) == [f"here a b {number}" for number in range(5)]
         name = ps_shows_both(instance, stage)
         logs_show_both(instance, stage)
+        they_are_one_stage(instance, stage)
+        both_are_stopped_and_resumed(instance, stage)
         an_ended_instance_is_told(instance, stage, name)
     finally:
-        ended = command(instance, "demolish", *stage, "--yes")
+        ended = command(instance, "demolish", *stage, "--yes", "--local-sectors")
     assert ended.returncode == 0, ended.stderr
     assert instance.aws.client("sqs").list_queues(QueueNamePrefix=f"agents-{instance.stage}-")["QueueUrls"]
 

@@ -42,9 +42,14 @@ kill $server
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_takes_the_unit_and_rates_it_below_five(tmp_path: Path) -> None:
-    file = tmp_path / "factory-cdk-agent.service"
-    file.write_text(unit(Path(sys.executable), "/usr/bin/true", "1.0"))
+@pytest.mark.parametrize("folder", ["plain", "with spaces, $HOME and 100%h"])
+def test_systemd_takes_the_unit_and_rates_it_below_five(tmp_path: Path, folder: str) -> None:
+    """Wherever the programs are: one that is not where the unit says is an error of `verify`."""
+    file, python, nft = tmp_path / "factory-cdk-agent.service", tmp_path / folder / "python", tmp_path / folder / "nft"
+    python.parent.mkdir()
+    for program in (python, nft):
+        program.symlink_to(sys.executable)
+    file.write_text(unit(python, str(nft), "1.0"))
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
     rated = subprocess.run(

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 from factory_cdk.agent.aws import AwsError
 from factory_cdk.agent.credentials import BotCredentials, session_policy
 from factory_cdk.agent.following import EVERY, LONGEST, Followed, Follower
 from factory_cdk.agent.gate import GateRequests, gate_request
+from factory_cdk.agent.installation import end_order
 from factory_cdk.agent.logs import LogShipper, SpooledLogs, batches
 from factory_cdk.agent.presence import FINISH, SpotPresence
 from factory_cdk.agent.release import InstalledRelease, pointer_from_text, read_installed, write_installed
@@ -31,10 +33,11 @@ from factory_cdk.agent.status import RunnerIdentity, StatusTable
 from factory_cdk.agent.wait_handle import LARGEST, _body
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.launchers.base import FACTORY_QUEUES, Start
-from factory_cdk.plan.model import BotArguments, SecretReference
+from factory_cdk.plan.model import BotArguments, SecretReference, Successor
+from factory_cdk.release import BotRelease, SectorRelease
 from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
-from factory_cdk.state.status import Status, WorkerStatus
+from factory_cdk.state.status import PoolStatus, Status, WorkerStatus
 
 SSM_QUOTA = 40.0
 """GetParameters a second for an account and region (https://docs.aws.amazon.com/general/latest/gr/ssm.html)."""
@@ -276,6 +279,46 @@ def test_a_status_costs_one_item_a_minute_and_fits() -> None:
     assert len(json.dumps(table.item())) < 400_000
 
 
+def test_a_status_that_somebody_may_wait_for_is_written_at_once() -> None:
+    items: list[dict[str, Any]] = []
+
+    async def follow() -> None:
+        written = asyncio.Event()
+
+        def put(item: dict[str, Any]) -> None:
+            items.append(item)
+            loop.call_soon_threadsafe(written.set)
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.Event().wait()
+
+        async def next_item() -> Status:
+            await asyncio.wait_for(written.wait(), PATIENCE)
+            written.clear()
+            content = json.loads(items[-1]["status"])
+            return Status(1, 2.0, content["gate"], content["request"])
+
+        loop = asyncio.get_running_loop()
+        identity = RunnerIdentity("here", "eu-west-2", "i-0")
+        table = StatusTable(identity, put, lambda *_: None, lambda: None, lambda: 0.5, sleep, lambda: 1000.0)
+        following = asyncio.create_task(table.follow())
+        assert (await next_item()).gate == "starting"
+        for asked in (Status(1, 2.0, "closing", "r1"), Status(1, 2.0, "closed", "r1"), Status(1, 2.0, "closed", "r2")):
+            table.publish(asked)
+            assert await next_item() == asked
+        broken = (PoolStatus("here", "bot", "bot", False, "five deaths"),)
+        table.publish(Status(1, 2.0, "closed", "r2", pools=broken))
+        await next_item()
+        assert "five deaths" in items[-1]["status"]
+        table.publish(Status(1, 2.0, "closed", "r2", pools=broken, lost_log_bytes=1))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        following.cancel()
+
+    asyncio.run(follow())
+    assert len(items) == 5, "nobody waits for the last one"
+
+
 # The spool
 
 
@@ -391,3 +434,14 @@ def test_an_outage_is_said_once_and_its_lines_come_later(tmp_path: Path) -> None
     assert shipper.ship()
     assert stream.lines() == [f"line {n}" for n in range(5)]
     assert len(said) == 2
+
+
+# An installed release
+
+
+def test_bots_of_an_instance_are_stopped_along_the_workflow() -> None:
+    def bot(name: str, *successors: str) -> BotRelease:
+        return BotRelease(name, name, "d" * 64, successors=tuple(Successor(one, one, "here") for one in successors))
+
+    bots = (bot("last"), bot("alone"), bot("next", "last", "elsewhere"), bot("first", "next"))
+    assert end_order(SectorRelease("works", "prod", "here", bots)) == ("first", "next", "last", "alone")

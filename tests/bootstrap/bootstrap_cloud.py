@@ -38,6 +38,7 @@ SIGNAL_TOKEN = "presigned-signature-of-the-wait-handle"
 SECRETS = (IMDS_TOKEN, ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SIGNAL_TOKEN)
 
 BUCKET = "cdk-hnb659fds-assets-111111111111-eu-west-2"
+RUNNER_FILE, RUNNER = "runner-1.0.whl", b"what an instance installs of the runner"
 INSTANCE = "i-0123456789abcdef0"
 FACTS = SectorFacts(
     factory="my_factory_name",
@@ -100,7 +101,9 @@ class Cloud(ThreadingHTTPServer):
     def release(
         self, bots: Mapping[str, bytes | dict[str, str] | None], install: str = "echo installed\n", **other: Any
     ) -> None:
-        """Publish a release of these bundles (bytes are put into the bucket) and this install script."""
+        """Publish a release of these bundles (bytes are put into the bucket), this install script and, unless `runner`
+        says which, one file of the runner.
+        """
         bundles = {
             name: self.put(f"bundles/{name}.zip", bundle) if isinstance(bundle, bytes) else bundle
             for name, bundle in bots.items()
@@ -111,6 +114,7 @@ class Cloud(ThreadingHTTPServer):
             "bootstrap": self.put("bootstrap.py", bootstrap_program(Platform.LINUX).encode()),
             "install": self.put("install/über +&.sh", install.encode()),
             "bots": {name: {"bundle": bundle} for name, bundle in bundles.items()},
+            "runner": {RUNNER_FILE: self.put(f"runner/{RUNNER_FILE}", RUNNER)},
             **other,
         }
         item = self.put("releases/manifest.json", json.dumps(manifest).encode())
@@ -236,6 +240,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_cloudwatch(self, asked: Mapping[str, str]) -> None:
         name, alarms = asked["AlarmNames.member.1"], self.server.alarms
-        if asked["Action"] == "EnableAlarmActions" and name in alarms:
-            alarms[name] = True
+        if asked["Action"] in ("EnableAlarmActions", "DisableAlarmActions") and name in alarms:
+            alarms[name] = asked["Action"] == "EnableAlarmActions"
         self.answer(200, f"<AlarmName>{name}</AlarmName>".encode() if name in alarms else b"<MetricAlarms/>")

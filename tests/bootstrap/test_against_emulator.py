@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from bootstrap_cloud import ACCESS_KEY, FACTS, SECRET_KEY, SIGNAL_TOKEN, Boot, Cloud, sha256, zipped
+from bootstrap_cloud import ACCESS_KEY, FACTS, SECRET_KEY, SIGNAL_TOKEN, Boot, Cloud, sha256
 from emulator import Emulator
 from patience import PATIENCE
 
@@ -22,18 +22,19 @@ def test_an_instance_follows_the_release_of_an_emulated_region(
     """IMDS and the wait handle are the test's own; parameters and objects are written and kept by the emulator."""
     session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=FACTS.region)
     s3, ssm = (session.client(name, endpoint_url=aws.url) for name in ("s3", "ssm"))
-    bundle, install = zipped({"bots.py": b"x = 1\n"}), b"echo installed\n"
+    runner, install = b"a wheel", b"echo installed\n"
     program = bootstrap_program(Platform.LINUX).encode()
     manifest = {
         "format": 1,
         "bootstrap": {"key": "bootstrap.py", "sha256": sha256(program)},
         "install": {"key": "install/größe +.sh", "sha256": sha256(install)},
-        "bots": {"my_bot_2": {"bundle": {"key": "bundle.zip", "sha256": sha256(bundle)}}},
+        "runner": {"runner.whl": {"key": "runner größe +.whl", "sha256": sha256(runner)}},
+        "bots": {"my_bot_2": {"bundle": {"key": "bundle.zip", "sha256": "0" * 64}}},
     }
     content = json.dumps(manifest).encode()
     s3.create_bucket(Bucket="assets", CreateBucketConfiguration={"LocationConstraint": FACTS.region})
     files = {"bootstrap.py": program, "manifest.json": content}
-    for key, body in {**files, "install/größe +.sh": install, "bundle.zip": bundle}.items():
+    for key, body in {**files, "install/größe +.sh": install, "runner größe +.whl": runner}.items():
         s3.put_object(Bucket="assets", Key=key, Body=body)
     release = {"release": "r1", "bucket": "assets", "key": "manifest.json", "sha256": sha256(content)}
     value = json.dumps({**release, "signal": f"{cloud.url}/signal?X-Amz-Signature={SIGNAL_TOKEN}"})
@@ -43,5 +44,5 @@ def test_an_instance_follows_the_release_of_an_emulated_region(
 
     assert done.returncode == 0, done.stdout
     assert [signal["Status"] for signal in cloud.signals] == ["SUCCESS"]
-    assert (root / "bundles" / sha256(bundle) / "bots.py").read_bytes() == b"x = 1\n"
+    assert (root / "runner-files/runner.whl").read_bytes() == runner
     assert json.loads((root / "installed.json").read_text())["said"] == "installed"

@@ -11,7 +11,19 @@ from pathlib import Path
 from shlex import quote
 
 import pytest
-from bootstrap_cloud import BUCKET, FACTS, INSTANCE, SECRETS, SESSION_TOKEN, Boot, Cloud, sha256, zipped
+from bootstrap_cloud import (
+    BUCKET,
+    FACTS,
+    INSTANCE,
+    RUNNER,
+    RUNNER_FILE,
+    SECRETS,
+    SESSION_TOKEN,
+    Boot,
+    Cloud,
+    sha256,
+    zipped,
+)
 from patience import PATIENCE
 
 from factory_cdk.bootstrap import render_install
@@ -19,24 +31,48 @@ from factory_cdk.plan.model import Platform
 from factory_cdk.runner_wheel import runner_wheel
 
 BUNDLE = zipped({"bots.py": b"def bot(): ...\n", "bin/tool": b"#!/bin/sh\n"}, runnable="bin/tool")
-PLACE = f"/{BUCKET}/bundles/my_bot_2.zip"
+PLACE = f"/{BUCKET}/runner/{RUNNER_FILE}"
 
 
-def test_an_instance_fetches_verifies_unpacks_installs_and_signals(cloud: Cloud, boot: Boot, root: Path) -> None:
+def test_an_instance_fetches_verifies_installs_and_signals(cloud: Cloud, boot: Boot, root: Path) -> None:
     cloud.release({"my_bot_2": BUNDLE, "my_bot_3": BUNDLE})
 
     done = boot()
 
     assert done.returncode == 0, done.stdout
-    tree = root / "bundles" / sha256(BUNDLE)
-    assert (tree / "bots.py").read_bytes() == b"def bot(): ...\n"
-    assert (tree / "bin/tool").stat().st_mode & 0o111 and not (tree / "bots.py").stat().st_mode & 0o111
+    assert (root / "runner-files" / RUNNER_FILE).read_bytes() == RUNNER
     assert json.loads((root / "release.json").read_text())["bots"]["my_bot_3"]["bundle"]["sha256"] == sha256(BUNDLE)
     assert json.loads((root / "sector.json").read_text()) == FACTS.for_instance()
     [signal] = cloud.signals
     assert signal["Status"] == "SUCCESS"
     assert (signal["Reason"], signal["UniqueId"], signal["Data"]) == ("installed", INSTANCE, "r" * 64)
     assert cloud.signal_types == [None]
+
+
+def test_bundles_are_left_to_the_agent(cloud: Cloud, boot: Boot, root: Path) -> None:
+    """It fetches and checks them itself; what an earlier version unpacked here goes."""
+    (root / "bundles/0123/code").mkdir(parents=True)
+    cloud.release({"my_bot_2": BUNDLE})
+    assert boot().returncode == 0
+    assert not [line for line in cloud.log if "/bundles/" in line]
+    assert not (root / "bundles").exists()
+
+
+def test_what_is_there_of_the_runner_is_not_fetched_again_and_what_is_not_its_own_goes(
+    cloud: Cloud, boot: Boot, root: Path
+) -> None:
+    other = {"tool.whl": cloud.put("runner/tool.whl", b"tool")}
+    cloud.release({"my_bot_2": BUNDLE}, runner={RUNNER_FILE: cloud.put(f"runner/{RUNNER_FILE}", RUNNER), **other})
+    boot()
+    (root / "runner-files/tool.whl").write_bytes(b"half of i")
+    (root / "runner-files/unpacked").mkdir()
+    (root / "runner-files/stray").write_bytes(b"")
+    cloud.log.clear()
+    cloud.release({"my_bot_2": BUNDLE}, "echo another\n", runner={RUNNER_FILE: cloud.put(PLACE, RUNNER), **other})
+    assert boot().returncode == 0
+    assert [line for line in cloud.log if "/runner/" in line] == [f"GET /{BUCKET}/runner/tool.whl"]
+    assert sorted(path.name for path in (root / "runner-files").iterdir()) == [RUNNER_FILE, "tool.whl"]
+    assert (root / "runner-files/tool.whl").read_bytes() == b"tool"
 
 
 def test_nothing_on_the_instance_is_readable_by_others(cloud: Cloud, boot: Boot, root: Path) -> None:
@@ -148,6 +184,29 @@ def test_the_alarm_acts_once_it_is_there_and_the_gate_is_open(cloud: Cloud, boot
     assert boot().stdout == ""
 
 
+def test_the_alarm_does_not_act_while_the_stage_is_stopped(cloud: Cloud, boot: Boot) -> None:
+    """An instance whose bots take no jobs idles: that must not end it."""
+    cloud.release({"my_bot_2": BUNDLE})
+    manifest = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": manifest["key"], "sha256": manifest["sha256"]}, alarm="my alarm")
+    cloud.alarms["my alarm"] = False
+    for gate, acts in (
+        (None, True),
+        ('{"gate": "stop", "request": "1"}', False),
+        ('{"gate": "run", "keep-stopped": false, "request": "2"}', True),
+        ("stop", False),
+        ("run", True),
+    ):
+        if gate is not None:
+            cloud.parameters[FACTS.gate_parameter] = gate
+        assert boot().returncode == 0
+        assert cloud.alarms["my alarm"] == acts, gate
+        assert boot().stdout == ""
+    cloud.parameters[FACTS.gate_parameter] = '{"gate": "perhaps"}'
+    assert "the gate is 'perhaps'" in boot().stdout
+    assert cloud.alarms["my alarm"], "what cannot be understood changes nothing"
+
+
 def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: Boot) -> None:
     cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n", logs={"boot": "/boot.log", "retention": 7})
     boot()
@@ -167,12 +226,12 @@ def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: 
 def test_running_twice_converges(cloud: Cloud, boot: Boot, root: Path) -> None:
     cloud.release({"my_bot_2": BUNDLE})
     boot()
-    before = {path: path.stat().st_ino for path in (root / "bundles").rglob("*")}
+    before = {path: path.stat().st_ino for path in (root / "runner-files").rglob("*")}
 
     done = boot()
 
     assert done.returncode == 0
-    assert {path: path.stat().st_ino for path in (root / "bundles").rglob("*")} == before
+    assert before and {path: path.stat().st_ino for path in (root / "runner-files").rglob("*")} == before
     assert cloud.log.count(f"GET {PLACE}") == 1
     assert len(cloud.signals) == 1
 
@@ -189,30 +248,26 @@ def test_a_later_boot_signals_a_new_release_once_more(cloud: Cloud, boot: Boot) 
 
 def test_an_interrupted_run_leaves_nothing_that_the_next_one_believes(cloud: Cloud, boot: Boot, root: Path) -> None:
     cloud.release({"my_bot_2": BUNDLE})
-    (root / "bundles/.half/tree").mkdir(parents=True)
+    (root / "runner-files").mkdir(parents=True)
+    (root / "runner-files" / RUNNER_FILE).write_bytes(RUNNER[:7])
     assert boot().returncode == 0
-    assert [path.name for path in (root / "bundles").iterdir()] == [sha256(BUNDLE)]
+    assert (root / "runner-files" / RUNNER_FILE).read_bytes() == RUNNER
 
 
-WRONG = {"key": "bundles/my_bot_2.zip", "sha256": "0" * 64}
+WRONG = {"key": f"runner/{RUNNER_FILE}", "sha256": "0" * 64}
 REFUSED = [
-    pytest.param(zipped({"../../escaped": b"x"}), "outside it", id="zip-slip"),
-    pytest.param(zipped({"/tmp/factory-cdk-escaped": b"x"}), "outside it", id="absolute path"),
-    pytest.param(zipped({"..\\escaped": b"x"}), "outside it", id="backslashes"),
-    pytest.param(zipped({}, {"link": "/etc"}), "no plain file", id="link"),
-    pytest.param(BUNDLE[: len(BUNDLE) // 2], "BadZipFile", id="truncated zip"),
-    pytest.param(b"", "BadZipFile", id="empty file"),
-    pytest.param({"key": "bundles/no.zip", "sha256": "0" * 64}, "NoSuchKey", id="missing key"),
-    pytest.param({"key": "bundles/no.zip", "sha256": "../../x"}, "is no SHA-256", id="SHA-256 that is a path"),
-    pytest.param(None, "never packed", id="unpacked bot"),
+    pytest.param({RUNNER_FILE: WRONG}, "has SHA-256", id="another content"),
+    pytest.param({RUNNER_FILE: {"key": "runner/no.whl", "sha256": "0" * 64}}, "NoSuchKey", id="missing key"),
+    pytest.param({"../escaped": WRONG}, "is no name of a file", id="name that is a path"),
 ]
 
 
-@pytest.mark.parametrize(("bundle", "why"), REFUSED)
-def test_a_bundle_that_is_not_right_fails_its_step_and_leaves_nothing(
-    cloud: Cloud, boot: Boot, root: Path, tmp_path: Path, bundle: bytes | dict[str, str] | None, why: str
+@pytest.mark.parametrize(("runner", "why"), REFUSED)
+def test_a_file_of_the_runner_that_is_not_right_fails_its_step_and_nothing_is_installed(
+    cloud: Cloud, boot: Boot, root: Path, tmp_path: Path, runner: dict[str, dict[str, str]], why: str
 ) -> None:
-    cloud.release({"my_bot_2": bundle})
+    cloud.put(f"runner/{RUNNER_FILE}", RUNNER)
+    cloud.release({"my_bot_2": BUNDLE}, 'touch "$FACTORY_CDK_ROOT/ran"\n', runner=runner)
 
     done = boot()
 
@@ -220,18 +275,28 @@ def test_a_bundle_that_is_not_right_fails_its_step_and_leaves_nothing(
     [signal] = cloud.signals
     assert signal["Status"] == "FAILURE"
     first = signal["Reason"].splitlines()[0]
-    assert first.startswith("step 'bundle of my_bot_2' failed: ") and why in first
-    assert not (root / "release.json").exists()
-    assert list(root.glob("bundles/*")) == []
+    assert first.startswith("step 'runner' failed: ") and why in first
+    assert not (root / "release.json").exists() and not (root / "ran").exists()
     assert not list(tmp_path.rglob("escaped*"))
 
 
-def test_a_wrong_hash_is_named_with_both_hashes(cloud: Cloud, boot: Boot, root: Path) -> None:
-    cloud.put("bundles/my_bot_2.zip", BUNDLE)
-    cloud.release({"my_bot_2": WRONG})
+def test_a_bot_that_was_never_packed_fails_the_instance_before_anything_is_fetched(
+    cloud: Cloud, boot: Boot, root: Path
+) -> None:
+    cloud.release({"my_bot_1": BUNDLE, "my_bot_2": None})
+    assert boot().returncode == 1
+    [signal] = cloud.signals
+    first = signal["Reason"].splitlines()[0]
+    assert first == "step 'bundle of my_bot_2' failed: the bot has no bundle: it was never packed"
+    assert signal["Status"] == "FAILURE" and not (root / "release.json").exists()
+    assert not [line for line in cloud.log if "/runner/" in line]
+
+
+def test_a_wrong_hash_is_named_with_both_hashes(cloud: Cloud, boot: Boot) -> None:
+    cloud.put(f"runner/{RUNNER_FILE}", RUNNER)
+    cloud.release({"my_bot_2": BUNDLE}, runner={RUNNER_FILE: WRONG})
     boot()
-    assert sha256(BUNDLE) in cloud.signals[0]["Reason"] and "0" * 64 in cloud.signals[0]["Reason"]
-    assert not (root / "bundles" / sha256(BUNDLE)).exists()
+    assert sha256(RUNNER) in cloud.signals[0]["Reason"] and "0" * 64 in cloud.signals[0]["Reason"]
 
 
 def test_a_manifest_that_was_changed_is_refused(cloud: Cloud, boot: Boot) -> None:
@@ -439,14 +504,15 @@ def test_under_systemd_a_unit_of_every_boot_is_enabled_and_started(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin/systemctl").chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    (tmp_path / "bin/python3").symlink_to(sys.executable)  # where systemd's unit can name it: there is no space in it
+    path = f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     root.mkdir()
 
     done = boot(PATH=path, around=(*namespace, "sh", "-c", MACHINE, "machine", "{}", str(root)))
 
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-2:] == ["700:root", "600:root"]
-    assert (root / "bundles" / sha256(BUNDLE)).is_dir()
+    assert (root / "runner-files" / RUNNER_FILE).is_file()
     unit, timer = "factory-cdk.service", "factory-cdk.timer"
     done_once = ["daemon-reload", f"enable {unit} {timer}", f"start {timer}", f"start {unit}"]
     assert (root / "systemctl.log").read_text().splitlines() == done_once * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import pytest
@@ -53,9 +54,11 @@ def test_a_build_that_failed_leaves_nothing_behind(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_building_a_stage_with_aws_sectors_says_that_deploying_is_not_there_yet(shell: Shell) -> None:
+def test_a_stage_with_aws_sectors_is_not_built_without_credentials(shell: Shell) -> None:
+    nowhere = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    shell.variables.update(dict.fromkeys(nowhere, os.devnull), AWS_EC2_METADATA_DISABLED="true")
     _, err = shell.run("build", "--plan", str(shell.plan), "--stage", "cloud", "--yes", code=1)
-    assert "deploying is not there yet" in err
+    assert "NoCredentialsError" in err and "help: give credentials" in err
     assert not shell.home.exists()
 
 

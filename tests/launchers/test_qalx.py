@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from factory_cdk.launchers.qalx import bot_start
 from factory_cdk.plan.model import BotArguments
 from factory_cdk.release import BotRelease
 
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = f"""#!/bin/sh
+'''exec' {shlex.quote(sys.executable)} "$0" "$@"
+' '''
 import json, os, signal, sys, time
 record = os.environ["RECORD"]
 

@@ -166,8 +166,8 @@ def test_a_stage_on_this_machine_is_built_here_and_both_are_listed(
 
 
 def test_where_there_is_no_backend_nothing_is_packed_or_made(plan: Plan, tmp_path: Path) -> None:
-    with pytest.raises(FactoryError, match="deploying is not there yet: box of stage cloud would run on AWS"):
+    with pytest.raises(FactoryError, match="box of stage cloud run on AWS: it is deployed, not started here"):
         building.build(plan, "cloud", BuildOptions(tmp_path / "home"))
-    with pytest.raises(FactoryError, match="deploying is not there yet"):
+    with pytest.raises(FactoryError, match="it is deployed, not started here"):
         building.update(plan, "cloud", BuildOptions(tmp_path / "home"))
     assert not (tmp_path / "home").exists()

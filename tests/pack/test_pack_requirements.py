@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -28,6 +24,7 @@ from pack_sources import (
     wheel,
     write_files,
 )
+from private_index import private_index
 
 from factory_cdk.pack import Lock, PackedBot, pack, stale
 from factory_cdk.pack.requirements.indexes import environment_for_uv, flags_for_uv
@@ -284,33 +281,12 @@ def test_pips_configuration_is_uvs_where_uv_has_none(tmp_path: Path) -> None:
     assert "UV_INDEX" not in off
 
 
-class _Guarded(SimpleHTTPRequestHandler):
-    """A simple index behind a password."""
-
-    def do_GET(self) -> None:
-        wanted = "Basic " + base64.b64encode(b"reader:hunter2hunter2").decode()
-        if self.headers.get("Authorization") == wanted:
-            super().do_GET()
-        else:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="index"')
-            self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[int]:
     """The port of a private index that has the package `private`."""
     wheel(tmp_path / "simple" / "private", "private")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Guarded, directory=str(tmp_path / "simple")))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with private_index(tmp_path / "simple") as port:
+        yield port
 
 
 @pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "PIP_INDEX_URL", "netrc"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from factory_cdk.plan.load import load_plan, read_plan
-from factory_cdk.plan.model import InstanceOptions, JobStore
+from factory_cdk.plan.model import InstanceOptions, JobStore, Offline, PythonBuild
 
 ARN = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::meshes/*"}
@@ -17,6 +17,8 @@ STOPS = {
     "MetricName": "CPUUtilization", "Namespace": "AWS/EC2", "Statistic": "Average", "Period": 300,
     "ComparisonOperator": "LessThanThreshold", "EvaluationPeriods": 1, "Threshold": 5, "AlarmActions": ["stop"],
 }  # fmt: skip
+BUILD = f"builds/python.tar.gz#sha256={'ab' * 32}"
+OFFLINE = {"offline": True, "python": "3.12"}
 PARAMETERS = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.micro"}
 
 
@@ -57,6 +59,14 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "is in one already",
         "availability",
     ),
+    ("F523", {"offline": True}, "needs `python`", "offline"),
+    ("F523", {"offline": True, "python": "3.10"}, "needs Python 3.11 to 3.14", "3.10"),
+    ("F523", {"offline": True, "python": "3.15.1"}, "needs Python 3.11 to 3.14", "3.15.1"),
+    ("F523", {"offline": True, "python": "3.12", "platform": "windows"}, "no agent runs on Windows", "offline"),
+    ("F523", {"python-build": BUILD}, "is for offline sectors", "python-build"),
+    ("F523", {**OFFLINE, "python-build": "python.tar.gz"}, "invalid Python build `python.tar.gz`", "python.tar.gz"),
+    ("F523", {**OFFLINE, "python-build": f"http://a.b/{BUILD}"}, "invalid Python build", "http://a.b"),
+    ("F523", {**OFFLINE, "python-build": BUILD.replace("gz", "zst")}, "invalid Python build", "zst"),
     ("F104", {"capacity": "cheap"}, "must be `on-demand` or `spot`", "cheap"),
     (
         "F522",
@@ -86,9 +96,37 @@ def test_what_aws_would_refuse_is_refused_at_its_line(
     assert errors[0].hint
 
 
-@pytest.mark.parametrize("key", ["policies", "permissions-boundary", "session-manager", "log-retention", "capacity"])
+@pytest.mark.parametrize(
+    ("type_", "architecture"),
+    [
+        ("t3.micro", "x86_64"), ("m7i-flex.large", "x86_64"), ("g5.xlarge", "x86_64"), ("g4dn.metal", "x86_64"),
+        ("c5d.large", "x86_64"), ("x2iedn.large", "x86_64"), ("u-6tb1.metal", "x86_64"), ("gr6.4xlarge", "x86_64"),
+        ("t4g.nano", "aarch64"), ("m7gd.large", "aarch64"), ("c6gn.large", "aarch64"), ("a1.medium", "aarch64"),
+        ("im4gn.large", "aarch64"), ("is4gen.large", "aarch64"), ("x2gd.metal", "aarch64"), ("g5g.xlarge", "aarch64"),
+        ("hpc7g.4xlarge", "aarch64"), ("i8ge.large", "aarch64"), ("p6e-gb200.36xlarge", "aarch64"),
+    ],
+)  # fmt: skip
+def test_the_architecture_of_an_offline_instance_is_that_of_its_type(
+    type_: str, architecture: str, tmp_path: Path
+) -> None:
+    sector = {**OFFLINE, "python-build": BUILD, "parameters": {**PARAMETERS, "InstanceType": type_}}
+    (box,) = read_plan(written(tmp_path, sector)).stages["dev"].sectors
+    build = PythonBuild("builds/python.tar.gz", "ab" * 32)
+    assert box.options.offline == Offline(architecture, "3.12", build)
+    listed = {**sector, "availability": ["subnet-0123456789abcdef0", "m7g.large", type_]}
+    (box,) = read_plan(written(tmp_path, listed)).stages["dev"].sectors
+    assert box.options.offline and box.options.offline.architecture == "aarch64", "the first of `availability` is used"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "policies", "permissions-boundary", "session-manager", "log-retention", "capacity", "offline", "python-build"
+    ],
+)  # fmt: skip
 def test_a_local_sector_has_none_of_it(key: str, tmp_path: Path) -> None:
     value = {"policies": [ARN], "permissions-boundary": ARN, "session-manager": True, "log-retention": 7}
+    value |= {"offline": True, "python-build": BUILD}
     file = written(tmp_path, {})
     text = json.loads(file.read_text())
     local = {"type": "local", "bots": {"a": None}, key: value.get(key, "spot")}

@@ -12,6 +12,9 @@ from patience import PATIENCE
 
 from factory_cdk.queues.port import Finished, Forward, Job, Lease, RunnerQueues
 from factory_cdk.runner.exchange import ExchangeEvents, QueueExchange
+from factory_cdk.state.runner_spec import Timings
+
+POLL = Timings().poll
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,20 @@ class Works:
             InstantPool(Queue(queue), following, self, self.room) for queue, following in self.route.items()
         ]
         await self.exchange.start(self)
-        extending = self.task(self.exchange.extend_regularly())
-        self.exchange.look()
+        regularly = [self.task(self.exchange.extend_regularly()), self.task(self.look_regularly())]
         async with asyncio.timeout(PATIENCE):
             while not self.is_enough():  # another exchange may do the last one
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.enough.wait(), 0.2)
         await self.exchange.end()
-        extending.cancel()
+        for one in regularly:
+            one.cancel()
+
+    async def look_regularly(self) -> None:
+        """Look at the queues now and then, as a runner does."""
+        while True:
+            self.exchange.look()
+            await asyncio.sleep(POLL)
 
     def task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 from emulator import Emulator
+from patience import PATIENCE
 from queue_calls import claim, depth, extend, fail, finish, release
 from sqs_stage import KEEP, MAX_RECEIVES, SqsStage, client, made, unique
 
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.client import Search
-from factory_cdk.queues.port import Failure, Forward, Job, Outcome
+from factory_cdk.queues.port import Failure, Forward, Job, Outcome, Wanted
 from factory_cdk.queues.sqs.delivery import LONGEST_LEASE
 from factory_cdk.queues.sqs.engine import SqsQueues
 from factory_cdk.queues.sqs.polling import Poll
@@ -250,6 +252,36 @@ def test_a_second_message_of_a_job_is_recognised(stage: SqsStage, queues: SqsQue
     assert claim(queues, "q", 10, lease=60) == []
     assert stage.messages("q") == 0
     assert [one.job.id for one in claim(queues, "next", 10, lease=60)] == ["run-1.n"]
+
+
+def test_a_subscriber_for_whom_only_a_second_message_came_is_woken_by_the_next_job(
+    stage: SqsStage, queues: SqsQueues
+) -> None:
+    """That message is what was polled for, and leases nothing: more is wanted than before it came."""
+    queues.send("q", [job("1")])
+    sqs = client(stage.aws, "sqs")
+    (message,) = sqs.receive_message(QueueUrl=url(stage, "q"), VisibilityTimeout=0)["Messages"]
+    (lease,) = claim(queues, "q", 1, lease=60)
+    assert finish(queues, lease)
+
+    async def leased_when_woken() -> list[str]:
+        woken = asyncio.Event()
+        subscription = queues.subscribe(["q"], woken.set)
+        assert await leased() == []  # from now on it is polled for
+        sqs.send_message(QueueUrl=url(stage, "q"), MessageBody=message["Body"])
+        await woken.wait()
+        woken.clear()
+        assert await leased() == []
+        await asyncio.to_thread(queues.send, "q", [job("2")])
+        await woken.wait()
+        last = await leased()
+        subscription.close()
+        return last
+
+    async def leased() -> list[str]:
+        return [lease.job.id for lease in (await queues.settle_and_claim([], [Wanted("q", 1, 60)]))[1]]
+
+    assert asyncio.run(asyncio.wait_for(leased_when_woken(), PATIENCE)) == ["run-2"]
 
 
 def test_two_runners_with_messages_of_one_job_do_not_both_get_it(stage: SqsStage, queues: SqsQueues) -> None:

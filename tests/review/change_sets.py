@@ -23,7 +23,7 @@ def deploy(aws: Emulator, made: Made) -> None:
         client = aws.client("cloudformation", made.region(stack))
         _publish(aws, made, stack)
         client.create_stack(
-            StackName=stack, TemplateBody=_text(made, stack), Capabilities=CAPABILITIES, Tags=_tags(made, stack)
+            StackName=stack, Capabilities=CAPABILITIES, Tags=_tags(made, stack), **_template(aws, made, stack)
         )
         status = _ended(aws, made, stack)
         assert status == "CREATE_COMPLETE", events(aws, made, stack)
@@ -40,9 +40,9 @@ def change_set(aws: Emulator, made: Made, stack: str, *, execute: bool = False) 
         StackName=stack,
         ChangeSetName=name,
         ChangeSetType="CREATE" if new else "UPDATE",
-        TemplateBody=_text(made, stack),
         Capabilities=CAPABILITIES,
         Tags=_tags(made, stack),
+        **_template(aws, made, stack),
     )
     pages = client.get_paginator("describe_change_set").paginate(StackName=stack, ChangeSetName=name)
     changes = [one["ResourceChange"] for page in pages for one in page["Changes"]]
@@ -142,5 +142,5 @@ def _tags(made: Made, stack: str) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in made.tags(stack).items()]
 
 
-def _text(made: Made, stack: str) -> str:
-    return (made.assembly / f"{stack}.template.json").read_text(encoding="utf-8")
+def _template(aws: Emulator, made: Made, stack: str) -> dict[str, str]:
+    return aws.template(made.assembly, stack, made.region(stack))

@@ -1,14 +1,20 @@
-"""What the role of a sector may not do to its neighbours, as IAM decides it for the roles that the stacks have made."""
+"""What the role of a sector may not do to its neighbours: as IAM decides it for the roles that the stacks have made,
+and as calls are answered that instances make with those roles.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from emulator import ACCOUNT, Emulator, running
 from patience import until
 from stack_templates import packed, stage_plan, synthesized
@@ -43,6 +49,7 @@ factory:
         region_name: eu-west-1
         bots: {third: {}}
 """
+BOTS = {"left": "first", "right": "second", "far": "third"}
 REGIONS = {"left": HOME, "right": HOME, "far": AWAY}
 
 
@@ -60,6 +67,13 @@ class Account:
             ResourceArns=[resource],
         )["EvaluationResults"]
         return str(decided["EvalDecision"])
+
+    def role_client(self, sector: str, service: str, region: str) -> Any:
+        """A client of `service` with the credentials that EC2 gives to the instance of `sector`."""
+        role = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.role(sector, REGIONS[sector])}"
+        keys = self.aws.client("sts").assume_role(RoleArn=role, RoleSessionName="i-0")["Credentials"]
+        session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=region)
+        return session.client(service, endpoint_url=self.aws.url)  # type: ignore[call-overload]
 
     def secret(self, sector: str) -> str:
         """The ARN of the secret that the template made for the bots of `sector`."""
@@ -96,7 +110,7 @@ class Account:
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("roles")
-    with running(tmp_path_factory.mktemp("emulator")) as aws:
+    with running(tmp_path_factory.mktemp("emulator"), enforced=True) as aws:
         plan = stage_plan(PLAN, folder)
         design = design_stage(plan, packed(plan, folder))
         assembly = folder / "cdk.out"
@@ -168,3 +182,149 @@ def test_the_log_of_another_sector(account: Account, neighbour: str) -> None:
     for action in ("logs:PutLogEvents", "logs:GetLogEvents"):
         assert account.decision("left", action, account.log_group("left")) == "allowed"
         assert account.decision("left", action, account.log_group(neighbour)) == "implicitDeny"
+
+
+# Calls
+
+
+Call = Callable[[Account, str], object]
+"""A call that the instance of `left` makes about a sector: it works for `left` itself and for no other."""
+
+
+def about(
+    service: str, region_of: Callable[[str], str] = REGIONS.__getitem__
+) -> Callable[[Callable[..., object]], Call]:
+    """A call of `service` in the region of the sector that it is about."""
+
+    def made(ask: Callable[..., object]) -> Call:
+        return lambda account, sector: ask(account, account.role_client("left", service, region_of(sector)), sector)
+
+    return made
+
+
+def at_home(_: str) -> str:
+    return HOME
+
+
+@about("secretsmanager")
+def reads_the_secret(account: Account, client: Any, sector: str) -> object:
+    return client.get_secret_value(SecretId=account.secret(sector))
+
+
+@about("ssm")
+def reads_the_release_parameter(_: Account, client: Any, sector: str) -> object:
+    return client.get_parameter(Name=NAMES.path(sector, "release"))
+
+
+@about("ssm")
+def reads_parameters_with_one_of_its_own(_: Account, client: Any, sector: str) -> object:
+    return client.get_parameters(Names=[NAMES.path("gate"), NAMES.path(sector, "release")])
+
+
+@about("ssm")
+def reads_all_parameters(_: Account, client: Any, sector: str) -> object:
+    return client.get_parameters_by_path(Path=NAMES.path(sector), Recursive=True)
+
+
+@about("s3")
+def reads_the_manifest(account: Account, client: Any, sector: str) -> object:
+    return get_object(client, account.manifest(sector))
+
+
+@about("s3")
+def reads_the_bundle(account: Account, client: Any, sector: str) -> object:
+    return get_object(client, account.bundle(sector))
+
+
+def get_object(client: Any, arn: str) -> object:
+    bucket, _, key = arn.removeprefix("arn:aws:s3:::").partition("/")
+    return client.get_object(Bucket=bucket, Key=key)
+
+
+@about("sqs", at_home)
+def receives_jobs(account: Account, client: Any, sector: str) -> object:
+    return client.receive_message(QueueUrl=url(account, sector))
+
+
+@about("sqs", at_home)
+def asks_how_many_jobs_there_are(account: Account, client: Any, sector: str) -> object:
+    return client.get_queue_attributes(QueueUrl=url(account, sector), AttributeNames=["All"])
+
+
+@about("sqs", at_home)
+def receives_dead_letters(account: Account, client: Any, sector: str) -> object:
+    return client.receive_message(QueueUrl=url(account, sector, DEAD_LETTER_SUFFIX))
+
+
+def url(account: Account, sector: str, suffix: str = "") -> str:
+    """The URL of the queue of the bot of `sector`."""
+    name = NAMES.queue(BOTS[sector]) + suffix
+    return str(account.aws.client("sqs", HOME).get_queue_url(QueueName=name)["QueueUrl"])
+
+
+@about("logs")
+def writes_a_log(account: Account, client: Any, sector: str) -> object:
+    group, stream = NAMES.path(sector), uuid.uuid4().hex
+    account.aws.client("logs", REGIONS[sector]).create_log_stream(logGroupName=group, logStreamName=stream)
+    line = {"timestamp": int(time.time() * 1000), "message": "test"}
+    return client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[line])
+
+
+@about("logs")
+def begins_a_log(_: Account, client: Any, sector: str) -> object:
+    return client.create_log_stream(logGroupName=NAMES.path(sector), logStreamName=uuid.uuid4().hex)
+
+
+CALLS = (
+    *(reads_the_secret, reads_the_release_parameter, reads_parameters_with_one_of_its_own, reads_all_parameters),
+    *(reads_the_manifest, reads_the_bundle, receives_jobs, asks_how_many_jobs_there_are, receives_dead_letters),
+    *(writes_a_log, begins_a_log),
+)
+NAMES_OF_CALLS = (
+    *("secret", "release parameter", "parameters", "all parameters", "manifest", "bundle"),
+    *("jobs", "depth", "dead letters", "log", "new log"),
+)
+
+
+@pytest.mark.parametrize("neighbour", ["right", "far"])
+@pytest.mark.parametrize("call", CALLS, ids=NAMES_OF_CALLS)
+def test_a_call_about_a_neighbour_is_refused_and_the_same_about_oneself_is_not(
+    account: Account, call: Call, neighbour: str
+) -> None:
+    call(account, "left")
+    assert refused(lambda: call(account, neighbour))
+
+
+def test_jobs_are_sent_to_the_next_bot_and_not_beyond(account: Account) -> None:
+    client = account.role_client("left", "sqs", HOME)
+    for sector in ("left", "right"):
+        client.send_message(QueueUrl=url(account, sector), MessageBody="test")
+    assert refused(lambda: client.send_message(QueueUrl=url(account, "far"), MessageBody="test"))
+
+
+def test_nothing_is_written_that_others_read(account: Account) -> None:
+    """A role that could write its own release, or a bundle, could have others' code run."""
+    bucket, _, key = account.manifest("left").removeprefix("arn:aws:s3:::").partition("/")
+    ssm, s3 = account.role_client("left", "ssm", HOME), account.role_client("left", "s3", HOME)
+    for sector in ("left", "right"):
+        name = NAMES.path(sector, "release")
+        assert refused(lambda: ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=True))  # noqa: B023
+    assert refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x"))
+    assert refused(lambda: s3.list_objects_v2(Bucket=bucket))
+
+
+def test_no_role_is_taken_on(account: Account) -> None:
+    sts = account.role_client("left", "sts", HOME)
+    for sector in ("left", "right", "far"):
+        role = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.role(sector, REGIONS[sector])}"
+        assert refused(lambda: sts.assume_role(RoleArn=role, RoleSessionName="i-1"))  # noqa: B023
+
+
+def refused(call: Callable[[], object]) -> bool:
+    """Whether IAM refuses a call; any other error is the test's."""
+    try:
+        call()
+    except ClientError as error:
+        assert error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException"), error
+        return True
+    return False

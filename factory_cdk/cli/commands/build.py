@@ -13,7 +13,7 @@ from factory_cdk.cli.output.foreground import how_it_ended, print_log, print_log
 from factory_cdk.cli.output.pack_progress import packed
 from factory_cdk.cli.output.report import coloured, print_diagnostic, print_error, print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import format_option, say_unless
+from factory_cdk.cli.shared_options import aws_profile_option, format_option, say_unless, use_profile
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home, pack_cache
 from factory_cdk.lifecycle import building
@@ -29,13 +29,14 @@ Examples:
   factory-cdk build --plan factory-plan.yml --stage test --dry-run --format json
   factory-cdk build --plan factory-plan.yml --stage test --foreground
   factory-cdk build --plan factory-plan.yml --stage test --watch
+  factory-cdk build --plan factory-plan.yml --stage prod --aws-profile work --yes
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Install and start the bots of a stage on this machine.")
+@click.command(epilog=EXAMPLES, short_help="Install and start the bots of a stage, here or on AWS.")
 @plan_option
 @stage_option
-@click.option("--yes", is_flag=True, help="Do not ask. A stage with local sectors only never asks.")
+@click.option("--yes", is_flag=True, help="Do not ask. A stage with local sectors alone never asks.")
 @click.option("--foreground", is_flag=True, help="Stay, print what the bots print, and stop the factory on Ctrl-C.")
 @click.option(
     "--watch",
@@ -55,6 +56,7 @@ Examples:
 @format_option
 @locked_option
 @region_option
+@aws_profile_option
 @quiet_option
 def command(
     plan_file: str,
@@ -67,9 +69,14 @@ def command(
     format_: str,
     locked: bool,
     region: str | None,
+    aws_profile: str | None,
     quiet: bool,
 ) -> int:
     """Install and start the bots of a stage; returns when every one of them is loaded and takes jobs.
+
+    A stage with aws sectors is deployed: its code is uploaded, and its stacks are created or updated in all regions.
+    When every region and sector is ready, all is kept; when one fails, or on Ctrl-C, all is taken back. Run it again
+    after a change of the plan, or when it was interrupted: it goes on. It says what will change, and asks.
 
     If one cannot be installed or loaded, everything is taken down again, unless the plan says
     `debug: {demolish_on_failure: false}`. The runner lives on in the background: see ps, logs, stop, demolish.
@@ -79,6 +86,7 @@ def command(
     Bots' arguments in the plan are reloaded too; new bots, queues and workflows need a new build. Ctrl-C ends the
     factory and keeps its jobs; another build with --watch continues with them.
     """
+    use_profile(aws_profile)
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")
     if watch and local_sectors:
@@ -90,6 +98,12 @@ def command(
         for problem in found["problems"]:
             print_error(FactoryError(f"bot {problem['bot']}: {problem['message']}", problem["remedy"]))
         return 1 if found["problems"] else 0
+    if building.is_on_aws(plan, stage) and not local_sectors:
+        if watch or foreground:
+            raise click.UsageError("--watch and --foreground are for stages without aws sectors, or --local-sectors")
+        from factory_cdk.cli.output.deploying import build_on_aws  # noqa: PLC0415 - for a stage with aws sectors alone
+
+        return build_on_aws(plan, plan_file, stage, home, region=region, locked=locked, yes=yes, quiet=quiet)
     options = BuildOptions(home, plan_file, foreground=foreground or watch, restart=watch)
     tell, stop = say_unless(quiet), threading.Event()
     watching = None

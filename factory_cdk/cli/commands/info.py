@@ -6,7 +6,15 @@ import click
 
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import built_stage_option, format_option, name_option, say, say_problems
+from factory_cdk.cli.shared_options import (
+    StageSearch,
+    built_stage_option,
+    format_option,
+    name_option,
+    say,
+    say_problems,
+    search_options,
+)
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
 from factory_cdk.lifecycle.instances import runners_or_why_not
@@ -22,10 +30,11 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Show a built stage: bots, queues, where its files are.")
 @name_option
 @built_stage_option
+@search_options
 @format_option
-def command(name: str, stage: str | None, format_: str) -> None:
+def command(name: str, stage: str | None, search: StageSearch, format_: str) -> None:
     """Show a built stage: its state, its bots and their queues, and where its files are."""
-    found = verbs.find_any(find_home(), name, stage)
+    found = verbs.find_any(find_home(), name, stage, backends=search.backends(name, stage))
     runners = [one for _, several in runners_or_why_not([found], say) for one in several]
     detail = stage_detail(found, runners)
     if format_ == "json":
@@ -55,6 +64,9 @@ def _print(detail: StageDetail) -> None:
             then="queue",
             again=2,
         )
+    if detail.stacks:
+        click.echo()
+        print_table(("stack", "region", "status"), [(one.name, one.region, one.status) for one in detail.stacks])
     if detail.instances:
         click.echo()
         print_table(

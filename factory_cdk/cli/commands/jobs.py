@@ -13,6 +13,7 @@ from factory_cdk.cli.options import quiet_option
 from factory_cdk.cli.output.job_rows import FORMATS, print_job, print_jobs, print_statistics
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.shared_options import (
+    StageSearch,
     bot_names,
     built_stage_option,
     confirmed,
@@ -20,11 +21,13 @@ from factory_cdk.cli.shared_options import (
     name_option,
     say,
     say_problems,
+    search_options,
 )
 from factory_cdk.home import find_home
 from factory_cdk.jobs import history as jobs
+from factory_cdk.lifecycle import verbs
 from factory_cdk.queues.client import STATES, Search
-from factory_cdk.state.stages import Factory, find
+from factory_cdk.state.stages import Factory
 from factory_cdk.views.jobs import job_detail, job_row, statistics_rows
 
 EXAMPLES = """\b
@@ -137,56 +140,69 @@ command.add_command(rescue)
 @command.command("list", epilog=LIST_EXAMPLES)
 @name_option
 @built_stage_option
+@search_options
 @_filters
 @_outcome
 @_limit
 @_format
-def list_(name: str, stage: str | None, states: tuple[str, ...], limit: int, format_: str, **which: Any) -> None:
+def list_(
+    name: str, stage: str | None, search: StageSearch, states: tuple[str, ...], limit: int, format_: str, **which: Any
+) -> None:
     """List jobs, newest first.
 
     JSON has everything of every job, payload, result and failures with their tracebacks included.
     """
-    _print_found(_find(name, stage, which["bot"]), _search(**which, states=states), limit, format_)
+    _print_found(_find(search, name, stage, which["bot"]), _search(**which, states=states), limit, format_)
 
 
 @command.command(epilog=DEAD_EXAMPLES, short_help="List dead letters.")
 @name_option
 @built_stage_option
+@search_options
 @_filters
 @_limit
 @_format
-def dead(name: str, stage: str | None, limit: int, format_: str, **which: Any) -> None:
+def dead(name: str, stage: str | None, search: StageSearch, limit: int, format_: str, **which: Any) -> None:
     """List dead letters: jobs that failed in their last attempt, or that their bot refused."""
-    _print_found(_find(name, stage, which["bot"]), _search(**which, states=("dead",)), limit, format_)
+    _print_found(_find(search, name, stage, which["bot"]), _search(**which, states=("dead",)), limit, format_)
 
 
 @command.command(epilog=SHOW_EXAMPLES)
 @name_option
 @built_stage_option
+@search_options
 @click.argument("id_", metavar="ID")
 @format_option
-def show(name: str, stage: str | None, id_: str, format_: str) -> None:
+def show(name: str, stage: str | None, search: StageSearch, id_: str, format_: str) -> None:
     """Show everything about one job; the start of its id is enough."""
-    record, following = jobs.one_job(find(find_home(), name, stage), id_)
+    record, following = jobs.one_job(_find(search, name, stage), id_)
     print_job(job_detail(record, following), format_)
 
 
 @command.command(epilog=RETRY_EXAMPLES)
 @name_option
 @built_stage_option
+@search_options
 @_ids
 @_all
 @_filters
 @_answer
 @quiet_option
 def retry(
-    name: str, stage: str | None, ids: tuple[str, ...], everything: bool, format_: str, quiet: bool, **which: Any
+    name: str,
+    stage: str | None,
+    search: StageSearch,
+    ids: tuple[str, ...],
+    everything: bool,
+    format_: str,
+    quiet: bool,
+    **which: Any,
 ) -> None:
     """Make dead letters and cancelled jobs ready again. They keep their ids and all that is on record.
 
     With --all: the dead letters that the options select; cancelled jobs only by their ids.
     """
-    factory = _find(name, stage, which["bot"])
+    factory = _find(search, name, stage, which["bot"])
     done = jobs.retry(factory, _wanted(ids, everything, which, ("dead",)))
     _report(factory, done, "ready again", format_, quiet=quiet)
 
@@ -194,6 +210,7 @@ def retry(
 @command.command(epilog=CANCEL_EXAMPLES)
 @name_option
 @built_stage_option
+@search_options
 @_ids
 @_all
 @_filters
@@ -203,6 +220,7 @@ def retry(
 def cancel(
     name: str,
     stage: str | None,
+    search: StageSearch,
     ids: tuple[str, ...],
     everything: bool,
     yes: bool,
@@ -211,7 +229,7 @@ def cancel(
     **which: Any,
 ) -> int:
     """Cancel jobs that are not finished. A job in hand is not interrupted, but its result is dropped."""
-    factory = _find(name, stage, which["bot"])
+    factory = _find(search, name, stage, which["bot"])
     wanted = _wanted(ids, everything, which, jobs.CANCELLED)
     if isinstance(wanted, Search) and not yes:
         count = len(jobs.find_ids(factory, wanted))
@@ -224,22 +242,25 @@ def cancel(
 @command.command(epilog=STATS_EXAMPLES)
 @name_option
 @built_stage_option
+@search_options
 @_filters
 @_outcome
 @_format
-def stats(name: str, stage: str | None, states: tuple[str, ...], format_: str, **which: Any) -> None:
+def stats(
+    name: str, stage: str | None, search: StageSearch, states: tuple[str, ...], format_: str, **which: Any
+) -> None:
     """Count jobs, attempts and times, bot by bot.
 
     Waiting is from being sent to the first attempt; processing is the last attempt of jobs that are done or dead.
     Seconds: half of the jobs took at most p50, 95 % at most p95.
     """
-    factory = _find(name, stage, which["bot"])
+    factory = _find(search, name, stage, which["bot"])
     print_statistics(statistics_rows(jobs.statistics(factory, _search(**which, states=states))), format_)
 
 
-def _find(name: str, stage: str | None, bot: str | None) -> Factory:
+def _find(search: StageSearch, name: str, stage: str | None, bot: str | None = None) -> Factory:
     """The stage, which has the bot if one is named. FactoryError."""
-    factory = find(find_home(), name, stage)
+    factory = verbs.find(find_home(), name, stage, backends=search.backends(name, stage))
     if bot is not None:
         jobs.refuse_bot_without_jobs(factory, bot)
     return factory

@@ -8,7 +8,7 @@ import click
 
 from factory_cdk.cli.moments import since_option, until_option
 from factory_cdk.cli.output.report import print_log_line
-from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say
+from factory_cdk.cli.shared_options import StageSearch, bot_names, built_stage_option, name_option, say, search_options
 from factory_cdk.home import find_home
 from factory_cdk.jobs.history import known_id
 from factory_cdk.lifecycle import verbs
@@ -36,7 +36,8 @@ Examples:
 )
 @since_option
 @until_option
-@click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the runner ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the runner here ends.")
+@search_options
 def command(
     name: str,
     stage: str | None,
@@ -46,6 +47,7 @@ def command(
     since: float | None,
     until: float | None,
     follow: bool,
+    search: StageSearch,
 ) -> None:
     """Print the log of a stage: time, sector/bot.worker, the job in hand (or -), and what was printed.
 
@@ -55,10 +57,10 @@ def command(
     """
     if follow and until is not None:
         raise click.UsageError("--until and --follow do not go together")
-    home = find_home()
-    wanted = LogFilter(job and known_id(verbs.find(home, name, stage), job), since, until, level)
+    home, backends = find_home(), search.backends(name, stage)
+    wanted = LogFilter(job and known_id(verbs.find(home, name, stage, backends=backends), job), since, until, level)
     is_wanted, count = matcher(wanted), 0
-    for line in verbs.logs(home, name, stage, bot, follow=follow, since=since, say=say):
+    for line in verbs.logs(home, name, stage, bot, follow=follow, since=since, say=say, backends=backends):
         if is_wanted(line):
             count += 1
             print_log_line(line)

@@ -6,7 +6,15 @@ import click
 
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import duration, print_table
-from factory_cdk.cli.shared_options import factory_names, format_option, say, say_problems, stage_names
+from factory_cdk.cli.shared_options import (
+    StageSearch,
+    factory_names,
+    format_option,
+    say,
+    say_problems,
+    search_options,
+    stage_names,
+)
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
 from factory_cdk.lifecycle.instances import runners_or_why_not
@@ -30,8 +38,9 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Show the workers: one row for each.")
 @click.option("--name", metavar="NAME", shell_complete=factory_names, help="Only workers of this factory.")
 @click.option("--stage", metavar="NAME", shell_complete=stage_names, help="Only workers of this stage.")
+@search_options
 @format_option
-def command(name: str | None, stage: str | None, format_: str) -> None:
+def command(name: str | None, stage: str | None, search: StageSearch, format_: str) -> None:
     """Show one row per worker: its process, state, uptime, restarts, jobs done, failed and in hand.
 
     States: starting, ready, stopped (takes no jobs), busy, waiting (to be restarted), stopping, broken (a crash
@@ -39,13 +48,15 @@ def command(name: str | None, stage: str | None, format_: str) -> None:
     only; problems are on stderr.
 
     A stage with sectors on AWS shows the workers of its instances, too, with region and instance, as they were said
-    to be within the last minute; `stopped answering` after three minutes without a word, and since when.
+    to be within the last minute; `stopped answering` after three minutes without a word, and since when. AWS is asked
+    for other stages with --aws, --aws-profile or --region, and for a --name that is not built here.
     """
-    home = find_home()
+    home, backends = find_home(), search.backends(name, stage)
     if name is not None:
-        found = verbs.matches(home, name, stage) or [verbs.find(home, name, stage)]
+        found = verbs.matches(home, name, stage, backends=backends)
+        found = found or [verbs.find(home, name, stage, backends=backends)]
     else:
-        found = [one for one in verbs.list_factories(home) if stage in (None, one.stage)]
+        found = [one for one in verbs.list_factories(home, backends=backends) if stage in (None, one.stage)]
     rows = worker_rows(found)
     for factory, runners in runners_or_why_not(found, say):
         rows += remote_worker_rows(factory, runners)

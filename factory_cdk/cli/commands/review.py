@@ -8,16 +8,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 
 from factory_cdk.cli.options import plan_option, region_option
 from factory_cdk.cli.output.destination import output_option, write_output
+from factory_cdk.cli.shared_options import aws_profile_option, use_profile
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import pack_cache
 from factory_cdk.review.fail_on import REASONS, FailOn, parse_fail_on
-from factory_cdk.review.model import Report
+from factory_cdk.review.model import DEPLOYED, Report
 from factory_cdk.review.sides.side import PlanSide
 
 DIFFERS = 2
@@ -37,7 +39,11 @@ _FAIL_ON = "; ".join(f"{'cost=N' if name == 'cost' else name}: {text}" for name,
 @click.command(epilog=EXAMPLES, short_help="Show what a change of a plan will do, offline.")
 @plan_option
 @click.option("--stage", "stages", metavar="NAME", multiple=True, help="A stage of the plan [default: every stage].")
-@click.option("--against", metavar="GITREF", help="Compare with the plan as this commit, branch or tag has it.")
+@click.option(
+    "--against",
+    metavar="GITREF",
+    help="Compare with the plan as this commit, branch or tag has it, or (`deployed`) with what AWS has.",
+)
 @click.option("--against-plan", metavar="FILE", help="Compare with another plan.")
 @click.option(
     "--against-assembly",
@@ -68,6 +74,7 @@ _FAIL_ON = "; ".join(f"{'cost=N' if name == 'cost' else name}: {text}" for name,
 @click.option("--full-report", metavar="URL", help="Where the whole report is, for a Markdown that is cut.")
 @output_option
 @region_option
+@aws_profile_option
 def command(
     plan_file: str,
     stages: tuple[str, ...],
@@ -80,17 +87,20 @@ def command(
     full_report: str | None,
     output: Path | None,
     region: str | None,
+    aws_profile: str | None,
 ) -> int:
     """Show what a change of a plan will do: what is replaced, restarted or removed and why, which jobs are touched, and
     what changes in code, permissions, security and cost.
 
     The other version is a git commit (read from git's objects: nothing is checked out or fetched), another plan, or a
-    cloud assembly. No account, credentials or network are needed.
+    cloud assembly. No account, credentials or network are needed, but for --against deployed, which asks AWS for the
+    templates and releases that the stages have now.
 
     Exit code 0: deploying it changes nothing; 2: something differs; 1: an error, or something of --fail-on.
     """
     if sum(option is not None for option in (against, against_plan, against_assembly)) != 1:
         raise click.UsageError("give one of --against, --against-plan and --against-assembly")
+    use_profile(aws_profile)
     wanted = parse_fail_on(fail_on)
     with _cache() as cache:
         report = _report(plan_file, stages, against, against_plan, against_assembly, wanted, cache, region)
@@ -134,13 +144,19 @@ def _report(
     from factory_cdk.review.sides.of_git import repository_of, side_of_commit  # noqa: PLC0415
     from factory_cdk.review.sides.of_plan import side_of_plan  # noqa: PLC0415
 
-    repository = repository_of(plan_file) if against is not None else None
+    deployed = against == DEPLOYED
+    repository = repository_of(plan_file) if against is not None and not deployed else None
     after = side_of_plan(plan_file, cache=cache, region=region, inside=repository.top if repository else None)
 
     def held_against(before: PlanSide) -> Report:
         history = history_here(plan_file)
         return reviewed(plan_file, before, after, stages=stages, history=history, fail_on=fail_on)
 
+    if deployed:
+        from factory_cdk.review.sides.of_deployed import side_of_deployed  # noqa: PLC0415 - asks AWS
+
+        with side_of_deployed(after.factory or "", partial(click.echo, err=True)) as before:
+            return held_against(before)
     if repository is not None and against is not None:
         with side_of_commit(repository, against, cache=cache, region=region) as before:
             return held_against(before)

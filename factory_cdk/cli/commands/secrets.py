@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ import click
 from factory_cdk.cli.options import plan_option, quiet_option, region_option, stage_option
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
-from factory_cdk.cli.shared_options import format_option, say, say_unless
+from factory_cdk.cli.shared_options import aws_profile_option, format_option, say, say_unless, use_profile
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.views.plain import as_json
 
@@ -43,16 +43,22 @@ def command() -> None:
 
 
 def _selection(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def called(*, aws_profile: str | None, **options: Any) -> Any:
+        use_profile(aws_profile)
+        return function(**options)
+
     for option in (
         format_option,
+        aws_profile_option,
         region_option,
         click.option("--bot", metavar="NAME", help="Only secrets of this bot."),
         click.option("--sector", metavar="NAME", help="Only secrets of this sector."),
         stage_option,
         plan_option,
     ):
-        function = option(function)
-    return function
+        called = option(called)
+    return called
 
 
 @command.command(epilog=PUT_EXAMPLES, short_help="Write values into the secrets that the templates created.")
@@ -75,17 +81,19 @@ def put(
     Secrets that the plan refers to (`secret:`) are left alone. Needs secretsmanager:DescribeSecret, GetSecretValue
     and PutSecretValue. Exit code 1: a value is missing (then nothing is written), or a secret is not there yet.
     """
-    from factory_cdk.agent.aws import Aws  # noqa: PLC0415 - what talks to AWS is for this alone
-    from factory_cdk.deploy.secret_store import put_secret  # noqa: PLC0415
-    from factory_cdk.deploy.secret_values import texts_from_json, texts_from_plan  # noqa: PLC0415
+    from factory_cdk.lifecycle.secrets import put_secrets  # noqa: PLC0415 - imports Jinja2
+    from factory_cdk.plan.load import read_plan  # noqa: PLC0415
 
-    secrets = [one for one in _secrets(plan_file, stage, sector, bot, region) if one.created]
-    texts = texts_from_json(secrets, _stdin()) if from_stdin else texts_from_plan(secrets, os.environ)
-    tell, rows = say_unless(quiet), []
-    for one in secrets:
-        row = put_secret(Aws(one.region), one, texts[one.region, one.name])
-        tell(f"{one.name} ({one.region}): {row.state}")  # at once: what follows may fail or be interrupted
-        rows.append(row)
+    tell = say_unless(quiet)
+    rows = put_secrets(
+        read_plan(plan_file),
+        stage,
+        sector,
+        bot,
+        region=region,
+        values=_stdin() if from_stdin else None,
+        written=lambda row: tell(f"{row.secret} ({row.region}): {row.state}"),
+    )
     if format_ == "json":
         print_json([as_json(row) for row in rows])
     elif not rows:
@@ -101,11 +109,10 @@ def check(plan_file: str, stage: str, sector: str | None, bot: str | None, regio
     A secret that the plan refers to `exists`, or is missing, empty or incomplete. No value is printed. Needs
     secretsmanager:DescribeSecret and GetSecretValue. Exit code 0: all have values; 1: one has not, or AWS refuses.
     """
-    from factory_cdk.agent.aws import Aws  # noqa: PLC0415 - what talks to AWS is for this alone
-    from factory_cdk.deploy.secret_store import check_secret  # noqa: PLC0415
+    from factory_cdk.lifecycle.secrets import check_secrets  # noqa: PLC0415 - imports Jinja2
+    from factory_cdk.plan.load import read_plan  # noqa: PLC0415
 
-    secrets = _secrets(plan_file, stage, sector, bot, region)
-    rows = [check_secret(Aws(one.region), one) for one in secrets]
+    rows = check_secrets(read_plan(plan_file), stage, sector, bot, region=region)
     if format_ == "json":
         print_json([as_json(row) for row in rows])
     elif rows:
@@ -124,15 +131,6 @@ def check(plan_file: str, stage: str, sector: str | None, bot: str | None, regio
         if not row.readable:
             say(f"warning: {row.secret}: these credentials may not read it, so whether it has a value was not checked")
     return _verdict(rows, "write them: factory-cdk secrets put")
-
-
-def _secrets(plan_file: str, stage: str, sector: str | None, bot: str | None, region: str | None) -> Any:
-    from factory_cdk.compile import compile_at_hand  # noqa: PLC0415 - imports Jinja2
-    from factory_cdk.deploy.stage_secrets import stage_secrets  # noqa: PLC0415
-    from factory_cdk.home import pack_cache  # noqa: PLC0415
-    from factory_cdk.plan.load import read_plan  # noqa: PLC0415
-
-    return stage_secrets(compile_at_hand(read_plan(plan_file), stage, cache=pack_cache(), region=region), sector, bot)
 
 
 def _stdin() -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import built_stage_option, name_option, say_unless, timeout_option
+from factory_cdk.cli.shared_options import (
+    StageSearch,
+    built_stage_option,
+    name_option,
+    say_unless,
+    search_options,
+    timeout_option,
+)
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
 
@@ -23,14 +30,20 @@ Examples:
 @click.option(
     "--cold", is_flag=True, help="Do not wait for jobs in hand: put them back into their queues, and end the runner."
 )
+@search_options
 @quiet_option
-def command(name: str, stage: str | None, timeout: float | None, cold: bool, quiet: bool) -> None:
+def command(name: str, stage: str | None, timeout: float | None, cold: bool, search: StageSearch, quiet: bool) -> None:
     """Stop the bots of a stage, in the order of its workflow; returns when the jobs in hand are done.
 
     The workers stay loaded; jobs wait in their queues until `resume`. Ctrl-C ends the waiting, not the stopping. Exit
     code 3: jobs are still in hand after --timeout.
+
+    On AWS all sectors stop at once, and within each bot after bot; instances read it within 20 seconds.
     """
-    stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold)
+    backends = search.backends(name, stage)
+    stopped = verbs.stop(find_home(), name, stage, say_unless(quiet), timeout=timeout, cold=cold, backends=backends)
     if not quiet:
-        ended = "" if stopped.runner is not None else ", its runner has ended; resume starts it again"
+        ends = stopped.runner is None and (cold or not stopped.on_instances)
+        what = "its workers have" if stopped.on_instances else "its runner has"
+        ended = f", {what} ended; resume starts {'them' if stopped.on_instances else 'it'} again" if ends else ""
         click.echo(f"{stopped.stage} is stopped{ended}")

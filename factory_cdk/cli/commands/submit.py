@@ -11,7 +11,15 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from factory_cdk.cli.options import quiet_option
-from factory_cdk.cli.shared_options import bot_names, built_stage_option, name_option, say_problems, say_unless
+from factory_cdk.cli.shared_options import (
+    StageSearch,
+    bot_names,
+    built_stage_option,
+    name_option,
+    say_problems,
+    say_unless,
+    search_options,
+)
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
 from factory_cdk.lifecycle import verbs
@@ -59,6 +67,7 @@ Exit codes: 0 done; 1 refused, or (with --wait) a job is dead; 2 wrong usage;
     type=click.FloatRange(min=0),
     help="Wait for the jobs and all jobs that follow from them.",
 )
+@search_options
 @quiet_option
 def command(
     name: str,
@@ -69,6 +78,7 @@ def command(
     lines: TextIO | None,
     tags: tuple[str, ...],
     wait: float | None,
+    search: StageSearch,
     quiet: bool,
 ) -> int:
     """Put jobs on a bot's queue. Returns when they are on disk, and prints the id of their run.
@@ -79,9 +89,10 @@ def command(
     given = [one for one in (payload, file_, lines) if one is not None]
     if len(given) != 1:
         raise click.UsageError("give one of --payload, --file and --lines")
-    home = find_home()
-    found = verbs.find(home, name, stage)
-    submission = verbs.submit(home, name, found.stage, bot, list(_payloads(payload, file_, lines)), _tags(tags))
+    home, backends = find_home(), search.backends(name, stage)
+    found = verbs.find(home, name, stage, backends=backends)
+    jobs = list(_payloads(payload, file_, lines))
+    submission = verbs.submit(home, name, found.stage, bot, jobs, _tags(tags), backends=backends)
     count = len(submission.ids)
     tell = say_unless(quiet)
     tell(f"run {submission.run}: {count} {'job' if count == 1 else 'jobs'} for {bot} on disk")
@@ -92,7 +103,7 @@ def command(
         return 0
     outcomes: Counter[str] = Counter()
     try:
-        for record in verbs.wait(home, name, found.stage, submission.run, wait):
+        for record in verbs.wait(home, name, found.stage, submission.run, wait, backends=backends):
             outcomes[str(record.outcome)] += 1
             if sys.stderr.isatty() and not sys.stdout.isatty() and not quiet:
                 click.echo(f"\r{_counts(outcomes)} ", err=True, nl=False)

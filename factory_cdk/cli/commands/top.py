@@ -14,10 +14,12 @@ import click
 from factory_cdk.cli.output.report import print_json
 from factory_cdk.cli.output.table import print_table
 from factory_cdk.cli.output.top_rows import COLUMNS, LEAST_WANTED, cells, failures, title
-from factory_cdk.cli.shared_options import factory_names, format_option, stage_names
+from factory_cdk.cli.shared_options import StageSearch, factory_names, format_option, search_options, stage_names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import find_home
-from factory_cdk.state.stages import find, matches
+from factory_cdk.lifecycle import verbs
+from factory_cdk.lifecycle.instances import runners_of
+from factory_cdk.state.stages import Factory
 from factory_cdk.views.overview import Overview, StageView
 from factory_cdk.views.plain import as_json
 
@@ -42,17 +44,29 @@ Examples:
     help="Time between two refreshes.",
 )
 @click.option("--once", is_flag=True, help="Print once and exit; the default where stdout is no terminal.")
+@search_options
 @format_option
-def command(name: str | None, stage: str | None, interval: float, once: bool, format_: str) -> None:
+def command(
+    name: str | None, stage: str | None, interval: float, once: bool, search: StageSearch, format_: str
+) -> None:
     """Monitor bots, queues, rates and the last failures; q or Ctrl-C quits.
 
     Waiting jobs are ready or delayed. Rates are attempts per second over the last ten seconds. A narrow screen
     shows fewer columns. JSON is printed once.
+
+    Workers of instances are among them, as they were said to be within the last minute. AWS is asked for stages that
+    are not built here with --aws, --aws-profile or --region, and for a --name that is not built here.
     """
-    home = find_home()
-    if name is not None and not matches(home, name, stage):
-        find(home, name, stage)  # says what is built instead
-    overview = Overview(home, name, stage)
+    home, backends = find_home(), search.backends(name, stage)
+    if name is not None and not verbs.matches(home, name, stage, backends=backends):
+        verbs.find(home, name, stage, backends=backends)  # says what is built instead
+
+    def found() -> list[Factory]:
+        if name is None:
+            return verbs.list_factories(home, backends=backends)
+        return verbs.matches(home, name, stage, backends=backends)
+
+    overview = Overview(home, name, stage, find=found, runners=runners_of)
     if format_ == "json":
         print_json([as_json(view) for view in overview.look()])
     elif once or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":

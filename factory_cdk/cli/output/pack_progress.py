@@ -47,6 +47,8 @@ def print_packed(report: PackReport, *, quiet: bool = False) -> None:
     width = max((len(made.bot) for made in report.bots), default=0)
     for made in report.bots if not quiet else ():
         click.echo(f"{printable(made.bot).ljust(width)}  {_line(made)}")
+    for file in report.files if not quiet else ():
+        click.echo(printable(f"for offline sectors: {file}"))
     for made in report.bots if not quiet else ():
         for note in made.notes:
             label = coloured("warning", to_stderr=True, fg="yellow", bold=True)

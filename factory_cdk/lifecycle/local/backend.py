@@ -9,11 +9,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from factory_cdk.lifecycle.local.control import await_request
 from factory_cdk.lifecycle.local.demolish import demolish, left
 from factory_cdk.lifecycle.local.preconditions import ended_spec, refuse_built
 from factory_cdk.lifecycle.local.resume import resume
 from factory_cdk.lifecycle.local.stop import stop
 from factory_cdk.lifecycle.progress import Say
+from factory_cdk.state.requests import ask
 from factory_cdk.state.stage_folder import stage_folder
 from factory_cdk.state.stages import Factory, list_factories, matches
 from factory_cdk.state.status import UpdateStatus
@@ -55,6 +57,18 @@ def await_update(request: UpdateRequest, timeout: float | None = None) -> Update
     from factory_cdk.lifecycle.local import update  # noqa: PLC0415
 
     return update.await_update(request, timeout)
+
+
+def differs(design: StageDesign, options: BuildOptions) -> bool:
+    """See update.py."""
+    from factory_cdk.lifecycle.local import update  # noqa: PLC0415
+
+    return update.differs(design, options)
+
+
+def open_gate(factory: Factory) -> None:
+    """Let a stage take jobs that was built `held`; bots with `stop: true` wait. FactoryError."""
+    await_request(factory.folder, ask(factory.folder, gate="open"), "open")
 
 
 def built(home: Path, name: str | None = None) -> list[Factory]:

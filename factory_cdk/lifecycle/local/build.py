@@ -10,9 +10,11 @@ from typing import Any
 from factory_cdk.bundle import told_as_missed, told_as_not_installed
 from factory_cdk.design.model import StageDesign
 from factory_cdk.design.naming import Names
+from factory_cdk.design.release import sector_release
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.home import disk, make_private
 from factory_cdk.install.bundles import archive_of
+from factory_cdk.install.pool_specs import remote_pool_specs
 from factory_cdk.lifecycle.local.control import (
     LONGEST_END,
     await_end,
@@ -36,7 +38,7 @@ from factory_cdk.state.runner_spec import RunnerSpec, spec_as_json
 from factory_cdk.state.secrets import Values, resolve_secrets
 from factory_cdk.state.spec_changes import unsupported_change
 from factory_cdk.state.stage_folder import StageFolder, stage_folder
-from factory_cdk.state.stage_instances import StageInstances, keep_instances
+from factory_cdk.state.stage_instances import RemoteSector, StageInstances, keep_instances
 from factory_cdk.state.stage_queues import keep_on_aws, queues_location, queues_trouble
 from factory_cdk.state.status import runner_pid
 
@@ -62,7 +64,7 @@ def build(design: StageDesign, options: BuildOptions, say: Say) -> Launch | None
             return _start_again(folder, before, spec, secrets, design, say, foreground=options.foreground)
         try:
             _write(folder, spec, design, options)
-            return _start(folder, spec, secrets, design, say, foreground=options.foreground)
+            return _start(folder, spec, secrets, design, say, foreground=options.foreground, held=options.held)
         except BaseException:
             if folder.unfinished.exists():
                 remove(folder)
@@ -102,12 +104,13 @@ def _write(folder: StageFolder, spec: RunnerSpec, design: StageDesign, options: 
 def _instances(design: StageDesign, queues: SqsLocation) -> StageInstances:
     on_aws = [sector for sector in design.sectors if sector.type is SectorType.AWS]
     names = Names(design.factory, design.stage)
+    placed = [(one, one.place or one.name) for one in on_aws]
+    releases = [sector_release(names, one.name, one.bots, aws=True, place=place) for one, place in placed]
     return StageInstances(
         region=queues.region,
         table=queues.table,
-        sectors=tuple(sector.name for sector in on_aws),
-        bots=tuple(dict.fromkeys(bot.name for sector in on_aws for bot in sector.bots)),
-        log_groups=tuple((one.name, one.region or "", names.path(one.place or one.name)) for one in on_aws),
+        sectors=tuple(RemoteSector(one.name, one.region or "", names.path(place)) for one, place in placed),
+        pool_specs=tuple(pool_spec for release in releases for pool_spec in remote_pool_specs(release)),
     )
 
 
@@ -140,14 +143,21 @@ def _start_again(
 
 
 def _start(
-    folder: StageFolder, spec: RunnerSpec, secrets: Values, design: StageDesign, say: Say, *, foreground: bool
+    folder: StageFolder,
+    spec: RunnerSpec,
+    secrets: Values,
+    design: StageDesign,
+    say: Say,
+    *,
+    foreground: bool,
+    held: bool = False,
 ) -> Launch | None:
     processes = sum(pool_spec.processes for pool_spec in spec.pool_specs)
     say(f"starting {processes} {'process' if processes == 1 else 'processes'}")
     launch = Launch(folder, spec, secrets, detach=not foreground)
     try:
         trouble = await_ready(launch, folder)
-        if trouble is None:
+        if trouble is None and not held:
             await_request(folder, ask(folder, gate="open"), "open")
     except BaseException:
         launch.hang_up()

@@ -44,7 +44,7 @@ def ended_spec(folder: StageFolder) -> RunnerSpec | None:
 
 
 def spec_of_built(factory: Factory) -> RunnerSpec:
-    """The spec of a stage that is built. FactoryError when it has none that can be read."""
+    """The spec of a stage that is built here. FactoryError when it has none that can be read."""
     folder = factory.folder
     if factory.state == "damaged":
         raise FactoryError(

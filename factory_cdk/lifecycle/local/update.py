@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import RUNNER_GONE, TIMED_OUT
 from factory_cdk.lifecycle.local.control import LONGEST_END, changing
-from factory_cdk.lifecycle.local.installation import install, installations_of, make_working_folders, spec_of
+from factory_cdk.lifecycle.local.installation import (
+    Installation,
+    install,
+    installations_of,
+    make_working_folders,
+    spec_of,
+)
 from factory_cdk.lifecycle.local.preconditions import need_runner, spec_of_built
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.state.requests import ask_for_spec
-from factory_cdk.state.runner_spec import PoolSpec
+from factory_cdk.state.runner_spec import PoolSpec, RunnerSpec
 from factory_cdk.state.spec_changes import changed_pools, unsupported_change
 from factory_cdk.state.stage_folder import StageFolder
-from factory_cdk.state.stages import find
+from factory_cdk.state.stages import Factory, find
 from factory_cdk.state.status import UpdateStatus, read_status, runner_pid
 
 LOOK_EVERY = 0.02
@@ -55,11 +62,9 @@ def request_update(
     (pack/command.py) when told to `stop`.
     """
     factory = find(options.home, design.factory, design.stage)
-    present = spec_of_built(factory)
-    need_runner(factory)
     installations = installations_of(design, options.home)
-    planned = spec_of(design, installations, options)
-    wanted = replace(present, pool_specs=planned.pool_specs, end_order=planned.end_order)
+    present, wanted = _specs(factory, design, installations, options)
+    need_runner(factory)
     if wanted == present and not pending:
         return None
     if reason := unsupported_change(present, wanted):
@@ -74,6 +79,21 @@ def request_update(
         make_working_folders(changed)
         request = ask_for_spec(factory.folder, wanted)
     return UpdateRequest(factory.folder, request, changed)
+
+
+def differs(design: StageDesign, options: BuildOptions) -> bool:
+    """Whether the stage that is built runs anything but `design`. FactoryError."""
+    factory = find(options.home, design.factory, design.stage)
+    present, wanted = _specs(factory, design, installations_of(design, options.home), options)
+    return wanted != present
+
+
+def _specs(
+    factory: Factory, design: StageDesign, installations: Sequence[Installation], options: BuildOptions
+) -> tuple[RunnerSpec, RunnerSpec]:
+    """What the runner of a stage runs, and what it would for `design`."""
+    present, planned = spec_of_built(factory), spec_of(design, installations, options)
+    return present, replace(present, pool_specs=planned.pool_specs, end_order=planned.end_order)
 
 
 def decision(request: UpdateRequest) -> UpdateStatus | None:

@@ -7,6 +7,7 @@ plan.lock, not to a message.
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _FROM_PIP = {
 
 _SETTINGS = (*_FROM_PIP, "no-index")
 _OLDER = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
+_FOLDER = re.compile(r"(?P<option>-f|--find-links)[\s=]\s*(?P<folder>.*)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _YES = {"1", "true", "yes", "on"}
 
 
@@ -66,6 +69,14 @@ def asked(env: Mapping[str, str], flags: tuple[str, ...] = ()) -> dict[str, str]
         if name in env
     }
     return {**said, "flags": " ".join(flags)}
+
+
+def anywhere(option: str, folder: Path) -> str:
+    """An option of an index (a line of a requirements file) as it reads in a file of another folder than `folder`."""
+    found = _FOLDER.match(option)
+    if found is None or _ADDRESS.match(found["folder"]) or found["folder"].startswith(("/", "$")):
+        return option
+    return f"{found['option']} {(folder / found['folder']).absolute().as_uri()}"
 
 
 def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:

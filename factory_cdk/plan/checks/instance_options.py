@@ -7,11 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, instance_verb
+from factory_cdk.plan.checks.offline import read_offline
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import InstanceOptions, Json, Plan
 from factory_cdk.plan.yaml.nodes import Path
 
-OPTION_KEYS = ("availability", "capacity", "log-retention", "permissions-boundary", "policies", "session-manager")
+OPTION_KEYS = (
+    "availability",
+    "capacity",
+    "log-retention",
+    "offline",
+    "permissions-boundary",
+    "policies",
+    "python-build",
+    "session-manager",
+)
 """Keys of a sector that only an EC2 instance can have, beside `alarm`, `parameters`, `platform`, `region_name`."""
 
 POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,512}"
@@ -44,6 +54,7 @@ def read_options(data: Mapping[str, Any], path: Path, findings: Findings) -> Ins
         log_retention=retention if isinstance(retention, int) else InstanceOptions().log_retention,
         availability=_availability(data, path, findings),
         spot=spot,
+        offline=read_offline(data, path, findings),
     )
 
 

@@ -17,6 +17,7 @@ from factory_cdk.plan.checks.alarms import ALARM_ACTIONS, ALARM_VERBS
 from factory_cdk.plan.checks.aws_checks import REQUIRED_PARAMETERS
 from factory_cdk.plan.checks.instance_options import OPTION_KEYS, PLACE, POLICY_ARN
 from factory_cdk.plan.checks.job_store import DAYS, MAX_ACTIONS
+from factory_cdk.plan.checks.offline import BUILD
 from factory_cdk.plan.checks.tags import MAX_TAGS
 from factory_cdk.plan.facts import partitions, resource_schema
 from factory_cdk.plan.model import BotArguments
@@ -224,6 +225,7 @@ def _refine_stages(definitions: dict[str, Schema]) -> None:
     aws = {"required": ["parameters"], "properties": {"parameters": {"$ref": "#/$defs/AWS.EC2.Instance"}}}
     only_aws = ("alarm", "parameters", "platform", "region_name", *OPTION_KEYS)
     sector["properties"]["permissions-boundary"]["pattern"] = f"^{POLICY_ARN}$"
+    sector["properties"]["python-build"]["pattern"] = f"^{BUILD}$"
     sector["properties"]["availability"] |= {"uniqueItems": True}
     sector["properties"]["availability"]["items"]["pattern"] = f"^({PLACE})$"
     sector["properties"]["policies"]["items"] |= {

@@ -266,6 +266,15 @@ SECTOR: Rules = {
             "spot",
             allowed=["on-demand", "spot"],
         ),
+        "offline": _flag(
+            "Install from the release alone: it has the wheels of the bots and of the runner, and the instance asks no "
+            "index. Needs `python`; no agent runs on Windows yet"
+        ),
+        "python-build": _text(
+            "For an offline sector whose image lacks its Python: a build of it, the path or https address of a .tar.gz "
+            "with its SHA-256",
+            f"https://example.com/python-3.12.tar.gz#sha256={'0' * 64}",
+        ),
         **SETTINGS,
     },
     "meta": _meta("A sector: this machine or one EC2 instance, and the bots that it runs", ()),

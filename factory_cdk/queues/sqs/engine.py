@@ -40,7 +40,7 @@ from factory_cdk.queues.sqs.jobs import JobState, NotOursError, Places, from_mes
 from factory_cdk.queues.sqs.messages import INLINE as INLINE_MESSAGE
 from factory_cdk.queues.sqs.messages import Messages
 from factory_cdk.queues.sqs.parts import Parts
-from factory_cdk.queues.sqs.polling import Poll, Subscribers
+from factory_cdk.queues.sqs.polling import AT_ONCE, Poll, Subscribers
 from factory_cdk.queues.sqs.sending import Sending
 from factory_cdk.queues.sqs.settling import Settling, encoded, without_lease
 from factory_cdk.queues.sqs.table import JobTable, Write
@@ -222,14 +222,31 @@ class SqsQueues:
     def _claim(self, want: Wanted) -> list[Lease]:
         """Lease up to as many jobs as are wanted: what a poll has brought, or what is received now."""
         if self._subscribers.have(want.queue):
-            poll = self._polls.get(want.queue) or self._polls.setdefault(want.queue, self._new_poll(want.queue))
-            return self._claims.claim(poll.take(want.n, want.lease))
+            return self._claim_polled(want)
         leases: list[Lease] = []
         while len(leases) < want.n:
             received = self._delivery.receive(want.queue, min(BATCH, want.n - len(leases)), want.lease)
             if not received:
                 break
             leases += self._claims.claim(received)
+        return leases
+
+    def _claim_polled(self, want: Wanted) -> list[Lease]:
+        """Lease what a poll has brought. Not every message becomes a lease (of a job that is done there may be a second
+        one), so it goes on until there is nothing to take: what is still wanted is then polled for.
+        """
+        poll = self._polls.get(want.queue) or self._polls.setdefault(want.queue, self._new_poll(want.queue))
+        leases: list[Lease] = []
+        while len(leases) < want.n:
+            try:
+                taken = poll.take(want.n - len(leases), want.lease, 0.0 if leases else AT_ONCE)
+                if not taken:
+                    break
+                leases += self._claims.claim(taken)
+            except FactoryError:  # comes again with the next claim
+                if not leases:
+                    raise
+                break
         return leases
 
     def _new_poll(self, queue: str) -> Poll:

@@ -13,11 +13,11 @@ from factory_cdk.review.formats.resource_section import resource_blocks
 from factory_cdk.review.formats.safety_section import access_blocks, limit_blocks, security_blocks
 from factory_cdk.review.formats.sector_section import sector_blocks, setting_blocks
 from factory_cdk.review.formats.workflow_section import workflow_blocks
-from factory_cdk.review.model import Report, StageReport
+from factory_cdk.review.model import DEPLOYED, Report, StageReport
 
 
-def document(report: Report) -> list[Block]:
-    """Everything that is shown of a report."""
+def document(report: Report, *, brief: bool = False) -> list[Block]:
+    """Everything that is shown of a report; when it is to be `brief`, without the resources of the templates."""
     if nothing_changes(report):
         return [unchanged(report)]
     blocks = list(head(report))
@@ -28,7 +28,9 @@ def document(report: Report) -> list[Block]:
         if len(report.stages) > 1:
             blocks.append(Heading(2, ("Stage ", Value(stage.name))))
         blocks += _stage(stage)
-    blocks.append(Paragraph((f"factory_cdk {report.version}, from the plans alone: AWS was not asked",)))
+        blocks += () if brief else resource_blocks(stage)
+    asked = "AWS was asked what is deployed" if report.before == DEPLOYED else "from the plans alone: AWS was not asked"
+    blocks.append(Paragraph((f"factory_cdk {report.version}, {asked}",)))
     return blocks
 
 
@@ -49,4 +51,3 @@ def _stage(stage: StageReport) -> Iterator[Block]:
     yield from workflow_blocks(stage)
     yield from access_blocks(stage)
     yield from money_blocks(stage)
-    yield from resource_blocks(stage)

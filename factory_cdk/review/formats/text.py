@@ -45,12 +45,12 @@ _COLOURS = {
 }
 
 
-def as_text(report: Report, *, width: int | None, colour: bool) -> str:
+def as_text(report: Report, *, width: int | None, colour: bool, brief: bool = False) -> str:
     """The report as text; its tables fit into `width` cells of a terminal (None: they are as wide as what is in them).
 
-    Nothing is coloured unless `colour` says so.
+    Nothing is coloured unless `colour` says so. `brief` leaves out the resources of the templates.
     """
-    parts = ["\n".join(_block(block, width, colour)) for block in document(report)]
+    parts = ["\n".join(_block(block, width, colour)) for block in document(report, brief=brief)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

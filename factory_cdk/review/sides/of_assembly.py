@@ -158,6 +158,7 @@ class _Reading:
                 _owner(logical_id, owners),
                 said.get("DeletionPolicy"),
                 said.get("UpdateReplacePolicy"),
+                said.get("Condition"),
             )
             for logical_id, said in stack.template.get("Resources", {}).items()
             if said["Type"] != "AWS::CDK::Metadata"

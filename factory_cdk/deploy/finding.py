@@ -1,0 +1,181 @@
+"""The stages that are deployed in an account, found by the tags of their CloudFormation stacks.
+
+`DescribeStacks` is asked, region by region, and not the Resource Groups Tagging API: that one lags behind what was just
+created or deleted, and tells neither the status nor the parameters and outputs of a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from factory_cdk.agent.aws import Aws, AwsError, asking
+from factory_cdk.awsconfig import ANY_REGION, default_region
+from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
+from factory_cdk.design.naming import Names
+from factory_cdk.design.stacks import numbers_after
+from factory_cdk.diagnostics import FactoryError
+from factory_cdk.plan.names import is_name
+
+FACTORY_TAG, STAGE_TAG = "factory-cdk:factory", "factory-cdk:stage"
+
+DELETED = "DELETE_COMPLETE"
+
+AT_ONCE = 32
+"""Regions that are asked at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedStack:
+    """A CloudFormation stack as an account has it. `id` is its ARN, `status` CloudFormation's; `protected`: termination
+    protection is on.
+    """
+
+    name: str
+    region: str
+    status: str
+    tags: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedStage:
+    """A stage of which an account has `stacks`: those of its queues first, the others by region and name."""
+
+    factory: str
+    stage: str
+    stacks: tuple[DeployedStack, ...]
+
+    @property
+    def name(self) -> str:
+        """The factory and stage as one word for messages."""
+        return f"{self.factory}/{self.stage}"
+
+    @property
+    def queue_stacks(self) -> tuple[DeployedStack, ...]:
+        """The stacks of its queues, the first one first."""
+        first = Names(self.factory, self.stage).stack("queues")
+        numbers = numbers_after(first, {stack.name: stack.name for stack in self.stacks})
+        return tuple(sorted((one for one in self.stacks if one.name in numbers), key=lambda one: numbers[one.name]))
+
+    @property
+    def region_stacks(self) -> tuple[DeployedStack, ...]:
+        """The stacks of its instances."""
+        queues = {stack.name for stack in self.queue_stacks}
+        return tuple(stack for stack in self.stacks if stack.name not in queues)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Where it has stacks."""
+        return tuple(dict.fromkeys(stack.region for stack in self.stacks))
+
+
+def find_deployed(
+    regions: Collection[str] | None,
+    name: str | None = None,
+    stage: str | None = None,
+    *,
+    warn: Callable[[str], None],
+) -> list[DeployedStage]:
+    """The stages that are deployed in `regions` (None: all that are enabled for the account), of the factory `name` and
+    called `stage` where these are given, sorted by name. Stacks in every state are among them, but deleted ones.
+
+    `warn` is told of each region that cannot be asked; the others are shown. FactoryError when no region can be, and
+    when AWS does not take the credentials.
+    """
+    asked = default_region(None, needed=True) or ANY_REGION
+    aws = Aws(asked)
+    wanted = sorted(set(regions)) if regions is not None else enabled_regions(aws, asked)
+    found: list[DeployedStack] = []
+    failed: list[FactoryError] = []
+    with ThreadPoolExecutor(min(AT_ONCE, len(wanted) or 1), "regions") as pool:
+        try:
+            for answer in pool.map(partial(_answer, aws), wanted):
+                if isinstance(answer, FactoryError):
+                    failed.append(answer)
+                else:
+                    found += answer
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if failed and len(failed) == len(wanted):
+        raise failed[0]
+    for error in failed:
+        warn(f"{error.message}; what is there is not shown")
+    return [one for one in stages_of(found) if name in (None, one.factory) and stage in (None, one.stage)]
+
+
+def stages_of(stacks: Iterable[DeployedStack]) -> list[DeployedStage]:
+    """The stages that `stacks` are of, sorted by name; stacks that their tags do not name as ours are left out."""
+    by_stage: dict[tuple[str, str], list[DeployedStack]] = {}
+    for stack in stacks:
+        names = stack.tags.get(FACTORY_TAG, ""), stack.tags.get(STAGE_TAG, "")
+        if all(map(is_name, names)):  # anybody may write tags, and these become names of files
+            by_stage.setdefault(names, []).append(stack)
+    return [_stage(*names, found) for names, found in sorted(by_stage.items())]
+
+
+def enabled_regions(aws: Aws, asked: str) -> list[str]:
+    """The regions that are enabled for the account, as the region `asked` says; sorted. FactoryError."""
+    try:
+        with asking(f"the regions of the account, asked in {asked}"):
+            answer = aws.client("ec2", asked).describe_regions()
+    except AwsError as error:
+        if error.code in REFUSED:
+            remedy = "these credentials need ec2:DescribeRegions, or name the regions: --region"
+            raise FactoryError(error.message, remedy) from None
+        raise in_words(error) from None
+    return sorted(str(one["RegionName"]) for one in answer["Regions"])
+
+
+def in_words(error: AwsError) -> FactoryError:
+    """`error` with what helps whoever looks for stages."""
+    if error.code in BAD_CREDENTIALS:
+        return FactoryError(error.message, GIVE_CREDENTIALS)
+    if error.code in REFUSED:
+        remedy = "these credentials need cloudformation:DescribeStacks and ListStacks on every stack of the region"
+        return FactoryError(error.message, remedy)
+    return FactoryError(error.message, "check the network and the region, and run it again")
+
+
+def _answer(aws: Aws, region: str) -> list[DeployedStack] | FactoryError:
+    """The stacks of `region`, or why it cannot be asked. FactoryError when another region would say the same."""
+    try:
+        return list_stacks(aws, region)
+    except AwsError as error:
+        if error.code in BAD_CREDENTIALS:
+            raise in_words(error) from None
+        return in_words(error)
+
+
+def list_stacks(aws: Aws, region: str) -> list[DeployedStack]:
+    """Every stack of `region` that is not part of another one. AwsError."""
+    found: list[DeployedStack] = []
+    with asking(f"the stacks of {region}"):
+        for page in aws.client("cloudformation", region).get_paginator("describe_stacks").paginate():
+            found += [_stack(one, region) for one in page["Stacks"] if "ParentId" not in one]
+    return [one for one in found if one.status != DELETED]
+
+
+def _stack(said: Mapping[str, Any], region: str) -> DeployedStack:
+    return DeployedStack(
+        name=said["StackName"],
+        region=region,
+        status=said["StackStatus"],
+        tags={one["Key"]: one["Value"] for one in said.get("Tags", ())},
+        parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in said.get("Parameters", ())},
+        outputs={one["OutputKey"]: one["OutputValue"] for one in said.get("Outputs", ())},
+        id=said.get("StackId", ""),
+        protected=bool(said.get("EnableTerminationProtection")),
+    )
+
+
+def _stage(factory: str, stage: str, stacks: Iterable[DeployedStack]) -> DeployedStage:
+    whole = DeployedStage(factory, stage, tuple(sorted(stacks, key=lambda one: (one.region, one.name))))
+    return DeployedStage(factory, stage, (*whole.queue_stacks, *whole.region_stacks))

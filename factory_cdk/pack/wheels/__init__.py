@@ -1,0 +1,1 @@
+"""Wheels for instances that ask no index, fetched or built when a plan is packed."""
