@@ -350,7 +350,7 @@ class Agent:
     def _waiting_for(self) -> str | None:
         return self._secrets.waiting_for
 
-    async def _unless_stopping(self, work: Coroutine[Any, Any, None]) -> bool:
+    async def _unless_stopping(self, work: Coroutine[Any, Any, object]) -> bool:
         """Whether `work` came to its end before this process was told to end. What `work` raises."""
         working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
         try:
