@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from factory_cdk.runs.graph import Graph
+if TYPE_CHECKING:
+    from factory_cdk.runs.graph import Graph
 
 Json = Any
 """What JSON can hold: None, bool, int, float, str, and lists and mappings of these."""
