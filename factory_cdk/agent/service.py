@@ -311,7 +311,8 @@ class Agent:
                 await self._next_change()
                 continue
             self._publish_in(installed)
-            await self._secrets.wait(installed.spec)
+            if not await self._unless_stopping(self._secrets.wait(installed.spec)):
+                continue
             self._secrets.add(self._credentials.variables(installed, self._sector))
             specs = ReleaseSpecs(self._folder.installed, installed, self._gate.tell)
             self._session, self._started_from = RunnerSession(specs, self._around), installed
@@ -348,6 +349,19 @@ class Agent:
 
     def _waiting_for(self) -> str | None:
         return self._secrets.waiting_for
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Whether `work` came to its end before this process was told to end. What `work` raises."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return True
+            return False
+        finally:
+            for one in (working, stopping):
+                one.cancel()
 
     async def _pause_before_start(self) -> None:
         with contextlib.suppress(TimeoutError):

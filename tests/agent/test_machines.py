@@ -57,18 +57,23 @@ def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield aws
 
 
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A Debian and what a runner needs, made before the time of a test begins: that may take minutes."""
+    refuse_without_namespaces(tmp_path_factory.mktemp("namespaces"))
+    return debian(), wheels()
+
+
 @pytest.fixture
-def stage(enforcing: Emulator, tmp_path: Path) -> Iterator[Stage]:
+def stage(system: tuple[Path, Path], enforcing: Emulator, tmp_path: Path) -> Iterator[Stage]:
     """A stage that is not deployed yet."""
-    refuse_without_namespaces(tmp_path)
-    system, found = debian(), wheels()
     with ExitStack() as ending:
         made: list[OnMachine] = []
         for place, sector, number in ((REGION, "north", 1), (AWAY, "south", 2)):
             metadata = ending.enter_context(metadata_service())
             metadata.answers["instance-id"] = f"i-0fedcba987654321{number}"
             folder = tmp_path if sector == "north" else tmp_path / sector
-            made.append(on_machine(enforcing, metadata, folder, "machines", place, sector, system, found))
+            made.append(on_machine(enforcing, metadata, folder, "machines", place, sector, *system))
             ending.callback(made[-1].end)
         one = Stage(*made, tmp_path / "done")
         ending.callback(command, one.north, "demolish", *one.named, "--yes", "--local-sectors")

@@ -21,10 +21,6 @@ is_recent() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
 
-is_version() {
-    "$1" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$2" >/dev/null 2>&1
-}
-
 find_python() {
     for name in "$FACTORY_CDK_PYTHON" python3 python3.13 python3.12 python3.11; do
         if python=$(command -v "$name") && is_recent "$python"; then
@@ -32,6 +28,10 @@ find_python() {
         fi
     done
     return 1
+}
+
+has_version() {
+    "$1" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$python_version" >/dev/null 2>&1
 }
 
 # Offline, the Python is that of the release or of the image, and nothing is asked of a distribution or an index: the
@@ -52,7 +52,7 @@ find_offline_python() {
         return 1
     fi
     for name in "$FACTORY_CDK_PYTHON" "python$python_version" python3; do
-        if python=$(command -v "$name") && is_version "$python" "$python_version"; then
+        if python=$(command -v "$name") && has_version "$python"; then
             return 0
         fi
     done
