@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from stack_templates import Template, synthesized
+from stack_templates import Template, synthesized, with_empty_assets
 
 from factory_cdk.bundle import Bundle, unpacked
 from factory_cdk.design.designing import design_stage
@@ -214,8 +214,7 @@ class Made:
     def templates(self) -> Mapping[str, Template]:
         """The templates by stack."""
         made = synthesized(self.design, self.folder / "cdk.out")
-        for asset in (asset for stack in self.design.stacks for asset in stack.assets):
-            (self.folder / "cdk.out" / f"asset.{asset.key}").touch()  # wheels that no pack cache has: nobody reads them
+        with_empty_assets(self.design, self.folder / "cdk.out")
         return made
 
     @property
