@@ -32,6 +32,8 @@ COMMANDS = (
     "secrets",
     "bot-start",
     "submit",
+    "run",
+    "runs",
     "ps",
     "top",
     "logs",

@@ -114,7 +114,7 @@ def _take(one: Followed, event: Event, say: Say) -> None:
         return
     if event.failed:
         one.failures.append(event)
-        say(f"{one.label}: {event.resource} failed: {event.reason}")
+        say(f"{one.label}: {event.resource} failed: {event.reason.partition(chr(10))[0]}")
     if event.type == _WAIT:
         if event.resource == gate_id(one.gate) and event.status in WAITING:
             one.where = Where.READY

@@ -118,6 +118,8 @@ class _Design:
             qualifier=self.qualifier,
             history=self.names.table() if plan.home_region and plan.jobs.history else None,
             payloads=self.names.payload_bucket(plan.home_region) if plan.home_region else None,
+            runs=plan.runs,
+            pools=plan.pools,
         )
 
     def _report(self, problems: Iterable[limits.Problem]) -> None:

@@ -154,7 +154,7 @@ class StageDesign:
     `diagnostics` are the warnings that came up while designing (a successor chosen among several, an unpacked
     bot); errors raise PlanError instead. `qualifier` is that of `cdk bootstrap`.
     `history` is the name of the table of jobs (None: there is none), `payloads` that of the bucket for large payloads,
-    as text for Fn::Sub; both are in `home_region`.
+    as text for Fn::Sub; both are in `home_region`. `runs` and `pools` are the StagePlan's.
     """
 
     factory: str
@@ -173,3 +173,5 @@ class StageDesign:
     qualifier: str = DEFAULT_QUALIFIER
     history: str | None = None
     payloads: str | None = None
+    runs: Mapping[str, Json] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
