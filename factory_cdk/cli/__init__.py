@@ -28,6 +28,7 @@ COMMANDS = (
     "lock",
     "synth",
     "review",
+    "permissions",
     "build",
     "secrets",
     "bot-start",
