@@ -29,6 +29,7 @@ COMMANDS = (
     "synth",
     "review",
     "permissions",
+    "preflight",
     "build",
     "secrets",
     "bot-start",

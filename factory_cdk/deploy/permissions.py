@@ -54,7 +54,6 @@ _LOOKING = (
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeRegions",
-    "ec2:DescribeRouteTables",
     "ec2:DescribeVpcEndpoints",
     "logs:DescribeLogGroups",
     "logs:DescribeResourcePolicies",
@@ -81,6 +80,17 @@ _TABLE_CALLS = (
 _RUNNER_CALLS = ("dynamodb:PutItem",)
 _SECRET_CALLS = ("secretsmanager:PutSecretValue",)
 _PARAMETER_CALLS = ("ssm:GetParameter", "ssm:GetParametersByPath")
+
+_KEY_CALLS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+"""What EC2 asks of the key of a volume on behalf of who starts the instance
+(https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html)."""
 
 _ALIKE = (
     "cloudformation:Describe*",
@@ -287,6 +297,16 @@ class _Grants:
             calls = ("ec2:AttachVolume", "ec2:DetachVolume")
             yield Grant("Volumes", calls, tuple(dict.fromkeys(volumes)))
             yield Grant("InstancesOfVolumes", calls, self._arns("ec2", "instance/*"), ours)
+        for region in self.regions:
+            keys = [
+                self._arn("kms", f"key/{key}", region) if not key.startswith("arn:") else key
+                for where, given in self.instances
+                for volume in given.get("BlockDeviceMappings", ())
+                if where == region and (key := _key_of(volume))
+            ]
+            via = {"StringEquals": {"kms:ViaService": (f"ec2.{region}.amazonaws.com",)}}
+            name = "".join(part.capitalize() for part in region.split("-"))
+            yield Grant(f"VolumeKeys{name}", _KEY_CALLS, tuple(dict.fromkeys(keys)), via)
         if any(given.get("SsmAssociations") for _, given in self.instances):
             calls = ("ssm:CreateAssociation", "ssm:DeleteAssociation")
             yield Grant("Associations", calls, self._arns("ssm", "document/*", "association/*"))
@@ -367,6 +387,14 @@ class _Grants:
                 # CloudFormation names one that has no name by its stack.
                 name = one.properties.get("AlarmName") or f"{self.names.stack('queues')}*"
                 yield self._arn("cloudwatch", f"alarm:{name}", region)
+
+
+def _key_of(volume: Mapping[str, Json]) -> str | None:
+    """The KMS key of a volume as an ARN or an id, `*` for an alias; None where EC2 takes the account's own."""
+    key = volume.get("Ebs", {}).get("KmsKeyId")
+    if not isinstance(key, str) or not volume["Ebs"].get("Encrypted", True):
+        return None
+    return "*" if "alias/" in key else key
 
 
 def _beginning(start: str, limit: int) -> str:

@@ -231,6 +231,16 @@ def test_what_a_plan_adds_is_granted_then_alone(tmp_path: Path) -> None:
     assert found("Volumes", disk).resources == ("arn:aws:ec2:eu-west-2:*:volume/vol-0123456789abcdef0",)
 
 
+def test_the_keys_of_volumes_are_used_through_ec2_alone(tmp_path: Path) -> None:
+    disk = "BlockDeviceMappings: [{DeviceName: /dev/xvda, Ebs: {VolumeSize: 8, Encrypted: true, KmsKeyId: KEY}}]"
+    key = "arn:aws:kms:eu-west-2:123456789012:key/12345678-1234-1234-1234-123456789012"
+    for given, expected in ((key, key), ("alias/disks", "arn:aws:kms:eu-west-2:*:key/*")):
+        design = designed(tmp_path, f"ImageId: ami-0123456789abcdef0, {disk.replace('KEY', given)}")
+        grant = found("VolumeKeysEuWest2", design)
+        assert grant.resources == (expected,)
+        assert grant.condition == {"StringEquals": {"kms:ViaService": ("ec2.eu-west-2.amazonaws.com",)}}
+
+
 def test_secrets_of_others_are_looked_at_and_not_read(tmp_path: Path) -> None:
     design = designed(tmp_path)
     grant = found("SecretsOfOthers", design)
