@@ -18,6 +18,7 @@ from factory_cdk.deploy.drift import Drift, find_drift
 from factory_cdk.deploy.finding import find_deployed
 from factory_cdk.deploy.generations import DeployedInstance, deployed_instances, next_generations
 from factory_cdk.deploy.pace import Pace
+from factory_cdk.deploy.preflight import preflight, refuse_missing
 from factory_cdk.deploy.publishing import publish, uploads
 from factory_cdk.deploy.record import Record, claimed
 from factory_cdk.deploy.secret_filling import SecretFilling, wanted_texts
@@ -112,8 +113,7 @@ def build_on_aws(
     generations = next_generations(instances, pinned)
     if generations:
         design = compile_stage(plan, stage, bundles=bundles, lock=lock, region=region, generations=generations)
-    gone = tuple(one for one in instances if one.is_gone)
-    return _Build(account, plan, design, gone, options, say, agree).run()
+    return _Build(account, plan, design, instances, options, say, agree).run()
 
 
 class _Build:
@@ -124,12 +124,14 @@ class _Build:
         account: Account,
         plan: Plan,
         design: StageDesign,
-        gone: tuple[DeployedInstance, ...],
+        instances: Iterable[DeployedInstance],
         options: BuildOptions,
         say: Say,
         agree: Agree,
     ) -> None:
-        self.account, self.plan, self.design, self.gone = account, plan, design, gone
+        self.account, self.plan, self.design = account, plan, design
+        self.gone = tuple(one for one in instances if one.is_gone)
+        self.living = {one.sector for one in instances if not one.is_gone}
         self.options, self.say, self.agree = options, say, agree
         self.names = Names(design.factory, design.stage)
         self.home = design.home_region or ""
@@ -181,8 +183,10 @@ class _Build:
         stale = self._stale()
         change = self._change(steps, adopted, stale)
         if not change.is_nothing or going_on:
-            if not going_on and not self.agree(self._with_drift(change, steps)):
-                return None
+            if not going_on:
+                self._preflight()
+                if not self.agree(self._with_drift(change, steps)):
+                    return None
             changed = self._deploy(deployment, steps, wanted, assembly, filling, id_, digest)
         else:
             changed = ()
@@ -190,6 +194,11 @@ class _Build:
         deleted = self._delete_stale(stale)
         self._protect(wanted)
         return Deployed(self.stage, self.design, changed, deleted)
+
+    def _preflight(self) -> None:
+        """FactoryError for what the account lacks."""
+        if self.options.preflight:
+            refuse_missing(preflight(self.design, self.account), self.living, self.say)
 
     def _settle(self, deployment: Deployment, before: Record, digest: str) -> bool:
         """Bring what a process has left that died to an end, or take it over: whether it goes on now."""
