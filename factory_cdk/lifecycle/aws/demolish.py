@@ -84,7 +84,7 @@ def demolish(
 
 
 def _deployed(factory: Factory, say: Say) -> DeployedStage:
-    found = find_deployed(None, factory.name, factory.stage, warn=say)
+    found = find_deployed(None, factory.name, factory.stage, warn=say, changes=True)
     if not found:
         raise FactoryError(f"{factory.folder.name} has no stack on AWS", "see `factory-cdk list`")
     return found[0]

@@ -272,7 +272,7 @@ class _Build:
     def _stale(self) -> tuple[ExistingStack, ...]:
         """The stacks that the stage has no more, wherever they are."""
         try:
-            deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say)
+            deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say, changes=True)
         except FactoryError as error:
             self.say(f"warning: stacks that the stage has no more were not looked for: {error.message}")
             return ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from factory_cdk.agent.aws import Aws, AwsError, asking
+from factory_cdk.agent.aws import ATTEMPTS, PATIENT_ATTEMPTS, Aws, AwsError, asking
 from factory_cdk.agent.gate import gate_request
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.design.naming import Names
@@ -76,11 +76,12 @@ class StageGate:
         return FactoryError(f"{error.message}{already}", remedy)
 
 
-def gate_of(factory: Factory) -> StageGate:
-    """The gate of the instances of `factory`, which has some."""
+def gate_of(factory: Factory, *, writes: bool = False) -> StageGate:
+    """The gate of the instances of `factory`, which has some. Who `writes` it asks AWS for longer."""
     instances = need_instances(factory)
     parameter = Names(factory.name, factory.stage).path("gate")
-    return StageGate(factory.folder.name, parameter, instances.regions, Aws(instances.region))
+    aws = Aws(instances.region, attempts=PATIENT_ATTEMPTS if writes else ATTEMPTS)
+    return StageGate(factory.folder.name, parameter, instances.regions, aws)
 
 
 def closed_in(gate: StageGate) -> Mapping[str, bool]:
