@@ -34,6 +34,9 @@ _EVERY = 15.0
 
 _PREFIX = "deployment."
 
+_ALIVE: set[str] = set()
+"""The ids of this process's own records that it has not ended."""
+
 Decision = Literal["", "commit", "take back"]
 
 
@@ -80,9 +83,14 @@ class Found:
 
     @property
     def lives(self) -> bool:
-        """Whether its process seems to be there; one of this machine is looked for."""
-        if self.record.machine == _machine() and not _is_there(self.record.process):
-            return False
+        """Whether its process seems to be there; one of this machine is looked for, and what this process itself has
+        left is known.
+        """
+        if self.record.machine == _machine():
+            if not _is_there(self.record.process):
+                return False
+            if self.record.process == os.getpid() and self.record.id not in _ALIVE:
+                return False
         return self.silent < SILENT
 
 
@@ -147,6 +155,7 @@ class Claim:
     def leave(self) -> None:
         """End here, and leave the record for the command that goes on."""
         self._ended.set()
+        _ALIVE.discard(self.record.id)
 
     def live(self) -> None:
         """Give signs of life until the end; for a thread of its own."""
@@ -197,12 +206,13 @@ def claimed(
             record, decision=before.record.decision, stacks=before.record.stacks, digest=before.record.digest
         )
     claim = Claim(account, names, region, number, record)
-    _make(claim, stage)
-    if before is not None:
-        _delete(account, names, region, before.number)
-    living = threading.Thread(target=claim.live, name="signs of life", daemon=True)
-    living.start()
+    _ALIVE.add(record.id)
     try:
+        _make(claim, stage)
+        if before is not None:
+            _delete(account, names, region, before.number)
+        living = threading.Thread(target=claim.live, name="signs of life", daemon=True)
+        living.start()
         yield claim, before.record if before else None
     finally:
         claim.leave()

@@ -220,12 +220,24 @@ def _changes(account: Account, region: str, made: Mapping[str, Any]) -> list[Map
 
 
 def execute(account: Account, region: str, change_set: ChangeSet) -> None:
-    """Have CloudFormation do what `change_set` says."""
-    account.call(
-        region, "cloudformation", "execute_change_set",
-        ChangeSetName=change_set.id, StackName=change_set.stack_id,
-        ClientRequestToken=f"execute-{change_set.id.rpartition('/')[2]}",
-    )  # fmt: skip
+    """Have CloudFormation do what `change_set` says. RefusedError."""
+    try:
+        account.call(
+            region, "cloudformation", "execute_change_set",
+            ChangeSetName=change_set.id, StackName=change_set.stack_id,
+            ClientRequestToken=f"execute-{change_set.id.rpartition('/')[2]}",
+        )  # fmt: skip
+    except RefusedError as error:
+        if error.code != "InvalidChangeSetStatus" or not _is_executed(account, region, change_set):
+            raise
+
+
+def _is_executed(account: Account, region: str, change_set: ChangeSet) -> bool:
+    """Whether it was executed: the answer to the first try was lost."""
+    found = account.call(
+        region, "cloudformation", "describe_change_set", ChangeSetName=change_set.id, StackName=change_set.stack_id
+    )
+    return str(found.get("ExecutionStatus", "")).startswith("EXECUTE_")
 
 
 def drop_change_set(account: Account, stack: StackNow, change_set: ChangeSet) -> None:

@@ -43,9 +43,7 @@ class AwsBackend:
         moment, found = self._found.get((home, name), (0.0, None))
         if found is None or time.monotonic() - moment > FRESH_FOR:
             try:
-                found = find_on_aws(
-                    home, self._search.regions or None, name, self._say, changes=self._search.changes
-                )
+                found = find_on_aws(home, self._search.regions or None, name, self._say, changes=self._search.changes)
             except FactoryError as error:
                 if self._search.asked:
                     raise

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
+from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.deployment import Deployment, await_settled, delete
 from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
@@ -20,6 +22,7 @@ from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import TIMED_OUT
 from factory_cdk.lifecycle.aws import resume, stop
+from factory_cdk.lifecycle.aws.reading import read_content
 from factory_cdk.lifecycle.local.control import changing, remove
 from factory_cdk.lifecycle.local.demolish import left as jobs_left
 from factory_cdk.lifecycle.local.ending import end_cold, end_warm
@@ -56,6 +59,9 @@ def demolish(
             f"{stage.name} has termination protection ({', '.join(protected)})",
             "write `protect: false` for the stage into its plan and build it, then demolish it",
         )
+    content = read_content(stage, cache(partial(Aws, attempts=PATIENT_ATTEMPTS)))
+    if content.refusal is not None:  # else it would look like a stage without bots and jobs
+        raise content.refusal
     names, home = Names(stage.factory, stage.stage), _home(stage)
     began = time.monotonic()
     with claimed(account, names, home, "demolish") as (claim, before):
@@ -67,8 +73,14 @@ def demolish(
             if operable:
                 rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
                 _stop(factory, say, timeout=rest, cold=cold)
-            remaining = jobs_left(factory) if operable else Left(0, 0)
-            if remaining and not agree(remaining):
+            try:
+                remaining = jobs_left(factory) if operable else Left(0, 0)
+                agreed = not remaining or agree(remaining)
+            except BaseException:
+                if operable:
+                    _go_on(factory, say)
+                raise
+            if not agreed:
                 _go_on(factory, say)
                 claim.release()
                 return Demolished(stage.name, gone=False, left=remaining)

@@ -14,6 +14,7 @@ from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUS
 from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lifecycle.aws.preconditions import need_instances
+from factory_cdk.lifecycle.instances import NotAllowedError
 from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.stages import Factory
 
@@ -73,7 +74,8 @@ class StageGate:
             remedy = f"these credentials need {action} on parameter{self.parameter}, then run it again"
         else:
             remedy = "check the network, then run it again"
-        return FactoryError(f"{error.message}{already}", remedy)
+        kind = NotAllowedError if error.code in REFUSED else FactoryError
+        return kind(f"{error.message}{already}", remedy)
 
 
 def gate_of(factory: Factory, *, writes: bool = False) -> StageGate:
