@@ -408,9 +408,14 @@ class Deployment:
         )
 
 
+def begin_deletion(account: Account, stack: StackNow) -> None:
+    """Have CloudFormation delete a stack, which may be on its way already. RefusedError."""
+    account.call(stack.region, "cloudformation", "delete_stack", StackName=stack.id or stack.name)
+
+
 def delete(account: Account, stack: StackNow, pace: Pace, say: Say | None = None) -> list[str]:
     """Delete a stack, and wait for it; what remains of it, with the reason, in words. RefusedError."""
-    account.call(stack.region, "cloudformation", "delete_stack", StackName=stack.id or stack.name)
+    begin_deletion(account, stack)
     now = stack
     for _ in pace.looks():
         now = describe(account, stack.id or stack.name, stack.region)

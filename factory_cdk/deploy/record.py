@@ -163,9 +163,7 @@ class Claim:
 
     def confirm(self) -> None:
         """FactoryError when somebody else has taken its place, as AWS says now: this process may have slept."""
-        with self._lock:
-            self._refuse_lost()
-            self._refuse_taken()
+        self.write()
 
     def release(self) -> None:
         """Nothing is under way any more."""
@@ -201,22 +199,28 @@ class Claim:
         if max(numbers, default=0) <= self.number:
             return
         other = _record(json.loads(numbers[max(numbers)][0]))
+        raise self._losing(f"{other.verb} of {other.who}")
+
+    def _losing(self, other: str) -> FactoryError:
         self._lost = FactoryError(
-            f"{other.verb} of {other.who} has taken the place of this command, which was silent",
-            "see `factory-cdk info`",
+            f"{other} has taken the place of this command, which was silent", "see `factory-cdk info`"
         )
-        raise self._lost
+        return self._lost
 
     def _put(self) -> None:
-        """Write the record, and see that it still counts: who makes a higher number first reads this one afterwards."""
-        self.account.call(
+        """Write the record, and see that it still counts: who makes a higher number first reads this one afterwards,
+        and deletes it.
+        """
+        answer = self.account.call(
             self.region, "ssm", "put_parameter",
             Name=self.names.path(f"{_PREFIX}{self.number}"), Value=_text(self.record), Type="String", Overwrite=True,
         )  # fmt: skip
         try:
             self._refuse_taken()
+            if answer["Version"] == 1:  # it was deleted meanwhile, and is new
+                raise self._losing("another command, which has ended,")
         except FactoryError:
-            if self._lost is not None:  # it was deleted by who took its place, and is there again
+            if self._lost is not None:
                 _delete(self.account, self.names, self.region, self.number)
             raise
 

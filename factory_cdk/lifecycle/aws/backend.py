@@ -48,6 +48,8 @@ class AwsBackend:
                 if self._search.asked:
                     raise
                 self._say(f"warning: AWS could not be asked for {name}: {error.message}")
+                if error.remedy:
+                    self._say(f"help: {error.remedy}")
                 found = []
             self._found[home, name] = time.monotonic(), found
         return found
