@@ -175,17 +175,18 @@ def remove_old_runners(root: Path, proc: Path = Path("/proc")) -> list[str]:
     kept.discard(root / "runner-files")
     pythons = "".join((path / "pyvenv.cfg").read_text() for path in kept if path and (path / "pyvenv.cfg").exists())
     gone = [path for path in root.glob("runner-*") if path.name != "runner-files" and path.resolve() not in kept]
-    gone += [path for path in root.glob("python-*") if f"{path}/" not in pythons]
+    gone += [path for path in root.glob("python-*") if f"{path}/" not in pythons and not _is_run_from(path, proc)]
     for path in gone:
         shutil.rmtree(path)
     return sorted(path.name for path in gone)
 
 
 def _is_run_from(folder: Path, proc: Path) -> bool:
-    """Whether a process has started from a program in `folder`, or a script there."""
-    for line in proc.glob("[0-9]*/cmdline"):
+    """Whether a process has started from a program in `folder`, whatever link led to it, or a script there."""
+    for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            if f"{folder}/".encode() in line.read_bytes():
+            said = (process / "cmdline").read_bytes() + os.fsencode((process / "exe").readlink())
+            if f"{folder}/".encode() in said:
                 return True
     return False
 

@@ -111,6 +111,8 @@ def follow(
 def _take(one: Followed, event: Event, say: Say) -> None:
     if event.resource == one.now.name:  # the stack itself: its status says it
         one.started = True
+        if event.failed and event.reason:
+            one.failures.append(event)
         return
     if event.failed:
         one.failures.append(event)

@@ -378,4 +378,5 @@ def _bot_design(stage_bot: StageBot, bundle: Bundle, offline: Offline | None) ->
         config=stage_bot.config,
         secrets=stage_bot.secrets,
         target=bot_target(offline, stage_bot.python) if offline is not None else None,
+        python_build=offline.build.sha256 if offline is not None and offline.build is not None else None,
     )

@@ -34,7 +34,7 @@ class BotDesign:
 
     `bot_path` or `command` is set, never both. `config` is every value in the clear, `secrets` only where
     values come from. `bundle` may be an unpacked one (`bundle.packed` False). `target` is that of its wheels where the
-    sector is offline.
+    sector is offline, `python_build` the SHA-256 of the build of Python that its release holds, if any.
     """
 
     name: str
@@ -50,6 +50,7 @@ class BotDesign:
     config: Mapping[str, Json] = field(default_factory=dict)
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
     target: Target | None = None
+    python_build: str | None = None
 
     @property
     def wheels(self) -> BotWheels | None:

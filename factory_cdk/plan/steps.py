@@ -17,7 +17,7 @@ from factory_cdk.plan.model import StepsWorkflow, StepWork
 from factory_cdk.plan.names import NAME_RULE, is_name
 from factory_cdk.plan.schema.structure import describe
 from factory_cdk.plan.yaml.nodes import Path
-from factory_cdk.runs.conditions import KEYWORDS, Atom, Condition, ConditionError, atoms, join, parse
+from factory_cdk.runs.conditions import KEYWORDS, NAMES, Atom, Condition, ConditionError, atoms, join, parse
 from factory_cdk.runs.graph import Amounts, Graph, OnFailure, Recovery, Replay, Step
 from factory_cdk.runs.references import references
 from factory_cdk.runs.satisfiable import can_hold
@@ -281,15 +281,16 @@ class _Reading:
             self.findings.at_value((*path, "recovery"), "F316", message, "write `{succeeded: rerun}`")
             return Recovery()
         said = {}
-        for status, replay in value.items():
+        for written, replay in value.items():
+            status = NAMES.get(written.removeprefix("STEP_").lower(), written)
             if status not in RECOVERY_KEYS:
-                self.refuse_key((*path, "recovery", status), "`recovery`", RECOVERY_KEYS)
+                self.refuse_key((*path, "recovery", written), "`recovery`", RECOVERY_KEYS)
             elif replay not in tuple(Replay):
-                message = f"`{status}` of `recovery` must be `rerun` or `skip`, not {describe(replay)}"
+                message = f"`{written}` of `recovery` must be `rerun` or `skip`, not {describe(replay)}"
                 hint = "`rerun`: a recovery starts the step again; `skip`: it leaves the step as it is"
-                self.findings.at_value((*path, "recovery", status), "F316", message, hint)
+                self.findings.at_value((*path, "recovery", written), "F316", message, hint)
             else:
-                said[status] = Replay(replay)
+                said[str(status)] = Replay(replay)
         return Recovery(**said)
 
     # Conditions

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.runs.conditions import KEYWORDS, atoms
+from factory_cdk.runs.conditions import KEYWORDS, NAMES, atoms
 from factory_cdk.runs.definition import Definition
 from factory_cdk.runs.events import Cancel
 from factory_cdk.runs.file import RunFile
@@ -269,10 +269,11 @@ def _policy(text: str) -> OnFailure:
 
 
 def _recovery(name: str, replays: Mapping[str, str]) -> Recovery:
-    for status, replay in replays.items():
+    said = {NAMES.get(status.removeprefix("STEP_").lower(), status): replay for status, replay in replays.items()}
+    for status, replay in said.items():
         if status not in STATUSES or replay not in tuple(Replay):
             raise FactoryError(
                 f"recovery of step {name} says {status!r}: {replay!r}",
                 "write `ready`, `active`, `succeeded` or `failed`, and `rerun` or `skip`",
             )
-    return Recovery(**{status: Replay(replay) for status, replay in replays.items()})
+    return Recovery(**{str(status): Replay(replay) for status, replay in said.items()})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from factory_cdk.runs.conditions import FAILURES, All, Any, Atom, Condition, Wanted, atoms
+from factory_cdk.runs.conditions import FAILURES, Any, Atom, Condition, Wanted, atoms
 
 Amounts = tuple[tuple[str, int], ...]
 """How much of which pools, by their names in order, each once."""
@@ -78,8 +78,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Placed:
-    """A step in its graph: `path` is `container/step`, `inside` the path of its container, `number` its place in
-    there.
+    """A step in its graph: `path` is `container/step`, `inside` the path of its container.
 
     `dependents` are the steps beside it that name it, each with the atoms that do; `handlers` those that wait for its
     failure, and `handles` those for whose failure it waits.
@@ -88,7 +87,6 @@ class Placed:
     step: Step
     path: str
     inside: str
-    number: int
     on_failure: OnFailure
     dependents: list[tuple[Placed, tuple[Atom, ...]]] = field(default_factory=list, repr=False, compare=False)
     handlers: list[Placed] = field(default_factory=list, repr=False, compare=False)
@@ -152,9 +150,9 @@ class Graph:
 
     def _place(self, inside: str, steps: tuple[Step, ...], on_failure: OnFailure, found: dict[str, Placed]) -> None:
         beside: dict[str, Placed] = {}
-        for number, step in enumerate(steps):
+        for step in steps:
             path = f"{inside}/{step.name}" if inside else step.name
-            beside[step.name] = found[path] = Placed(step, path, inside, number, step.on_failure or on_failure)
+            beside[step.name] = found[path] = Placed(step, path, inside, step.on_failure or on_failure)
         for placed in beside.values():
             named: dict[str, list[Atom]] = {}
             for atom in atoms(placed.step.needs):
@@ -192,9 +190,3 @@ def all_steps(steps: tuple[Step, ...], inside: str = ROOT) -> Iterator[tuple[str
         path = f"{inside}/{step.name}" if inside else step.name
         yield path, step
         yield from all_steps(step.steps, path)
-
-
-def needs_all(names: tuple[str, ...]) -> Condition | None:
-    """The condition that all steps of these names succeeded."""
-    parts = tuple(Atom(name) for name in names)
-    return parts[0] if len(parts) == 1 else All(parts) if parts else None

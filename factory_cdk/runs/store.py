@@ -188,7 +188,7 @@ class RunStore:
             (run_id, workflow, json.dumps(given), state, now),
         )
         self._run("INSERT INTO run_definitions VALUES (?, 0, ?)", (run_id, definitions.to_json(definition)))
-        self._loaded[run_id] = _Loaded(Run(definition.graph), definition, 0, given)
+        self._remember(run_id, _Loaded(Run(definition.graph), definition, 0, given))
 
     def redefine(self, run_id: str, definition: Definition) -> None:
         """Let a run have another definition from now on; a `Recover` must be the next that happens to it."""
@@ -220,12 +220,18 @@ class RunStore:
         return self._load(run_id).run
 
     def definition(self, run_id: str) -> Definition:
-        """What a run is of. FactoryError when there is none of that id."""
-        return self._load(run_id).definition
+        """What a run is of now. FactoryError when there is none of that id."""
+        loaded = self._loaded.get(run_id)
+        if loaded is not None:
+            return self._load(run_id).definition
+        self._known(run_id)
+        query = "SELECT definition FROM run_definitions WHERE run = ? ORDER BY entry DESC LIMIT 1"
+        return definitions.from_json(self._run(query, (run_id,)).fetchone()[0])
 
     def input(self, run_id: str) -> Json:
         """What a run was given. FactoryError when there is none of that id."""
-        return self._load(run_id).input
+        loaded = self._loaded.get(run_id)
+        return loaded.input if loaded is not None else json.loads(self._known(run_id)[1])
 
     def workflow(self, run_id: str) -> str:
         """The name of the workflow of a run."""
@@ -273,11 +279,12 @@ class RunStore:
             Key(path, sequence): StepRecord(path, sequence, status, why, attempts, began, ended, _value(result))
             for path, sequence, status, why, attempts, began, ended, result in rows
         }
-        loaded = self._load(run_id)
-        for key in loaded.run.rows:
+        record = self.record(run_id)
+        is_running = record is not None and record.state is RunState.RUNNING  # else nothing waits that is not written
+        for key in self.state(run_id).rows if is_running else ():
             if key != WHOLE and key not in found:
                 found[key] = StepRecord(key.path, key.sequence, Status.WAITING, "", 0, None, None, None)
-        places = {path: number for number, path in enumerate(loaded.definition.graph.placed)}
+        places = {path: number for number, path in enumerate(self.definition(run_id).graph.placed)}
         return [found[key] for key in sorted(found, key=lambda key: (places.get(key.path, -1), _numbers(key.sequence)))]
 
     def result(self, run_id: str, key: Key) -> Json:
@@ -340,15 +347,27 @@ class RunStore:
         return Moved(run_id, done)
 
     def _load(self, run_id: str) -> _Loaded:
+        entries, given = self._known(run_id)
+        loaded = self._loaded.get(run_id)
+        if loaded is None or loaded.entries > entries:
+            loaded = self._remember(run_id, self._first(run_id, given))
+        if loaded.entries < entries:
+            self._replay(run_id, loaded)
+        return loaded
+
+    def _known(self, run_id: str) -> tuple[int, str]:
+        """How many entries the log of a run has, and what it was given, as text. FactoryError when there is none."""
         row = self._run("SELECT entries, input FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is None:
             raise FactoryError(f"there is no run {run_id}", "look at the list of runs")
-        entries, given = row
-        loaded = self._loaded.get(run_id)
-        if loaded is None or loaded.entries > entries:
-            loaded = self._loaded[run_id] = self._first(run_id, given)
-        if loaded.entries < entries:
-            self._replay(run_id, loaded)
+        return int(row[0]), str(row[1])
+
+    def _remember(self, run_id: str, loaded: _Loaded) -> _Loaded:
+        """Keep a run in memory, and no other that has ended."""
+        ended = [one for one, other in self._loaded.items() if other.run.state not in (RunState.NEW, RunState.RUNNING)]
+        for one in ended:
+            del self._loaded[one]
+        self._loaded[run_id] = loaded
         return loaded
 
     def _first(self, run_id: str, given: str) -> _Loaded:

@@ -121,11 +121,16 @@ def test_runners_go_but_the_present_one_the_one_before_and_those_that_are_at_wor
     (root / "runner-half").mkdir()  # of a release whose installation failed
     (root / "runner").symlink_to(root / "runner-d")
     (proc / "7").mkdir(parents=True)
+    (proc / "7" / "exe").symlink_to("/usr/bin/python3")
     (proc / "7" / "cmdline").write_bytes(f"{root}/runner-a/bin/python\0-P\0-m\0factory_cdk.agent\0".encode())
 
     assert remove_old_runners(root, proc) == ["runner-b", "runner-half"]
-    (proc / "7" / "cmdline").write_bytes(b"sleep\0")
-    assert remove_old_runners(root, proc) == ["python-1", "runner-a"]
+    (proc / "7" / "cmdline").write_bytes(b"/var/lib/factory-cdk/agent/environments/0123/bin/python\0")
+    (proc / "7" / "exe").unlink()
+    (proc / "7" / "exe").symlink_to(root / "python-1" / "python" / "bin" / "python3.12")  # a worker of long ago
+    assert remove_old_runners(root, proc) == ["runner-a"]
+    (proc / "7" / "exe").unlink()
+    assert remove_old_runners(root, proc) == ["python-1"]
     assert remove_old_runners(root, proc) == []
     assert sorted(path.name for path in root.iterdir()) == [
         "python-2", "python-3", "runner", "runner-c", "runner-d", "runner-files"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 from plan_texts import AWS, LOCAL, Case, errors, load, prove
 
 from factory_cdk.plan.load import read_plan
+from factory_cdk.plan.schema.json_schema import json_schema
 from factory_cdk.plan.stage import resolve_stage
 from factory_cdk.runs.definition import from_plain
 from factory_cdk.runs.graph import Recovery, Replay
@@ -182,3 +185,11 @@ def test_all_that_can_be_said_of_steps_reaches_the_stage(tmp_path: Path) -> None
     assert steps["report"].recovery == Recovery(succeeded=Replay.RERUN)
     assert definition.work["publish/send"] == {"bot": "send", "queue": "out", "given": None}
     assert (definition.items, definition.work["extract"]["given"]) == ({"extract": ["a", "b"]}, {"table": "$item"})
+
+
+def test_the_json_schema_takes_the_promised_workflow_and_refuses_what_an_editor_can_see() -> None:
+    validator = Draft202012Validator(json_schema())
+    assert list(validator.iter_errors(yaml.safe_load(PROMISED))) == []
+    seen = {case.title for case in CASES if list(validator.iter_errors(yaml.safe_load(case.marked.replace("§", ""))))}
+    assert seen >= {"an unknown key", "a bad name", "a zero", "both", "no time", "a policy", "a replay", "an amount"}
+    assert not seen & {"a word", "a step", "a cycle", "never", "no stage", "no pool", "a small pool"}

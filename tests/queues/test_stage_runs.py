@@ -182,7 +182,7 @@ def test_a_job_that_a_client_cancels_fails_its_step(path: Path, runs: SqliteRuns
         runs.begin("one", "flow", CHAIN, None, {})
         claim(queues, "c", 1, lease=60)
         assert queues.history.cancel(["one:a:1:1"]) == [True]
-        now[0] += 1
+        now[0] += 2
         claim(queues, "c", 1, lease=60)
     assert runs.steps("one")[0].reason == "its job was cancelled"
     assert state(runs) is RunState.FAILED

@@ -33,7 +33,7 @@ def test_the_simple_example_a_chain_of_three(flows: Flows, file: str, lines: Lin
 def recoverable(flow: Flow, file: str, param: float) -> Flow:
     s1 = flow.step("s1", square, (file,), {"x": 3})
     s2 = flow.step(
-        "s2", square_root, (file,), {"x": param}, needs=s1, recovery={"failed": "rerun", "succeeded": "skip"}
+        "s2", square_root, (file,), {"x": param}, needs=s1, recovery={"STEP_FAILURE": "rerun", "STEP_SUCCESS": "skip"}
     )
     flow.step("s3", divide, (file,), {"x": 9, "y": 3}, needs=(s1, s2))
     return flow

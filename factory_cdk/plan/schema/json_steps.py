@@ -90,6 +90,7 @@ def _step() -> Schema:
             "description": "Whether a recovery starts it again, by its status; by default all but `succeeded`",
             "type": "object",
             "properties": dict.fromkeys(RECOVERY_KEYS, replay),
+            "patternProperties": {"^(STEP_)?[A-Za-z]+$": replay},
             "additionalProperties": False,
         },
         "sector": {

@@ -26,7 +26,10 @@ Sent = TypeVar("Sent")
 Encode = Callable[[str, Job], Sent]
 
 _LOOK_SECONDS = 0.25
-"""How often, on the engine's clock, it is looked whether delays are over and jobs of steps have ended unheard."""
+"""How often, on the engine's clock, it is looked whether delays are over."""
+
+_UNHEARD_SECONDS = 2.0
+"""How often it is looked whether jobs of steps have ended unheard."""
 
 _UNHEARD = """
 SELECT jobs.id, jobs.outcome FROM run_steps JOIN jobs
@@ -51,7 +54,7 @@ class StageRuns:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.store = RunStore(connection, moves_all=True)
         self._run = connection.execute
-        self._looked = -1.0
+        self._looked = self._listened = -_UNHEARD_SECONDS
         self._there = False
 
     def forget(self) -> None:
@@ -95,21 +98,26 @@ class StageRuns:
 
     def _end(self, job_id: str, failure: str | None, result: Json, now: float) -> list[Moved]:
         run_id, key, attempt = step_of(job_id)
-        if self.store.record(run_id) is None:
-            return []
+        if not self._has_tables() or self.store.record(run_id) is None:
+            return []  # a rescue of damaged queues saves no runs
         return self.store.happen(run_id, lambda pools: StepFinished(now, key, attempt, failure, pools), result)
 
     def _look(self, now: float) -> list[Moved]:
-        self._there = self._there or self.store.has_tables()
-        if not self._there:
+        if not self._has_tables():
             return []
         moved = []
         for run_id in self.store.due(now):
             moved += self.store.happen(run_id, lambda pools: Look(now, pools))
-        for job_id, outcome in self._run(_UNHEARD).fetchall():
-            if outcome in _REASONS:
-                moved += self._end(job_id, _REASONS[outcome], None, now)
+        if not 0 <= now - self._listened < _UNHEARD_SECONDS:
+            self._listened = now
+            for job_id, outcome in self._run(_UNHEARD).fetchall():
+                if outcome in _REASONS:
+                    moved += self._end(job_id, _REASONS[outcome], None, now)
         return moved
+
+    def _has_tables(self) -> bool:
+        self._there = self._there or self.store.has_tables()
+        return self._there
 
     def _job(self, run_id: str, start: Start, recovery: int) -> tuple[str, Job]:
         """The job that is a step, and its queue. UnstorableError when what it is to be given is not there."""
