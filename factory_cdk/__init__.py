@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from factory_cdk.api import Factory
     from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
     from factory_cdk.jobs.futures import JobFailed, JobFuture
+    from factory_cdk.runs.flow import Flow, FlowRun
+    from factory_cdk.runs.step_context import current_step
     from factory_cdk.worker.bot import Bot
     from factory_cdk.worker.job import Job
 
@@ -30,11 +32,14 @@ __all__ = [
     "Diagnostic",
     "Factory",
     "FactoryError",
+    "Flow",
+    "FlowRun",
     "Job",
     "JobFailed",
     "JobFuture",
     "PlanError",
     "__version__",
+    "current_step",
 ]
 
 _HOMES = {
@@ -42,10 +47,13 @@ _HOMES = {
     "Diagnostic": "factory_cdk.diagnostics",
     "Factory": "factory_cdk.api",
     "FactoryError": "factory_cdk.diagnostics",
+    "Flow": "factory_cdk.runs.flow",
+    "FlowRun": "factory_cdk.runs.flow",
     "Job": "factory_cdk.worker.job",
     "JobFailed": "factory_cdk.jobs.futures",
     "JobFuture": "factory_cdk.jobs.futures",
     "PlanError": "factory_cdk.diagnostics",
+    "current_step": "factory_cdk.runs.step_context",
 }
 
 

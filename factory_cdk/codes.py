@@ -90,6 +90,11 @@ _TABLE: tuple[tuple[str, Severity, str], ...] = (
     ("F313", _E, "a launcher that does not start such a bot"),
     ("F314", _E, "jobs would pass between bots that get theirs from different places"),
     ("F315", _E, "a job that may take longer than SQS lets it"),
+    ("F316", _E, "an invalid workflow of steps"),
+    ("F317", _E, "an invalid condition of a step"),
+    ("F318", _E, "a condition of a step that can never hold"),
+    ("F319", _E, "a workflow of steps that the stage cannot run"),
+    ("F320", _E, "a step that acquires more than its pool has"),
     # F4: code
     ("F401", _W, "a bot that is not packed"),
     ("F402", _W, "an unpinned source"),

@@ -31,7 +31,8 @@ class BotRelease:
     (None: unpacked), and `requirements` that of its locked requirements (None: it has none). `bot_path` or `command`
     is set, never both. `arguments` are whole but for what is settled here: `queue`, `python`, and the settings, of
     which `config` says where the values of config are (None: it has none, or this machine knows them), `secrets` where
-    those of secrets are. With `wheels` nothing but these is installed (None: its requirements come from indexes).
+    those of secrets are. With `wheels` nothing but these is installed (None: its requirements come from indexes);
+    `python_build` is the SHA-256 of the build of Python that the release holds (None: that of the image is used).
     """
 
     name: str
@@ -48,6 +49,7 @@ class BotRelease:
     config: ConfigSource | None = None
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
     wheels: BotWheels | None = None
+    python_build: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def _bot_as_json(bot: BotRelease) -> Json:
         "arguments": _given(bot.arguments) or None,
         "config": asdict(bot.config) if bot.config else None,
         "wheels": wheels_as_json(bot.wheels) if bot.wheels is not None else None,
+        "python_build": bot.python_build,
         "secrets": {name: _plain(reference) for name, reference in bot.secrets.items()} or None,
     }
     return {
@@ -154,6 +157,7 @@ def _bot_from_json(name: str, said: Mapping[str, Json]) -> BotRelease:
         config=ConfigSource(tuple(config["parameters"]), config["sha256"]) if config else None,
         secrets=secrets_from_json(said.get("secrets", {})),
         wheels=wheels_from_json(said["wheels"]) if "wheels" in said else None,
+        python_build=said.get("python_build"),
     )
 
 

@@ -78,6 +78,7 @@ def correct() -> None:
     iam_actions.extract_iam_action = of_one_message(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = of_what_is_asked(iam_actions.extract_resource_arn)
     iam_actions.dynamodb_transaction_checks = each_statement(iam_actions.dynamodb_transaction_checks)
+    iam_evaluator._resolve_condition_key = of_the_role(iam_evaluator._resolve_condition_key)
     iam_evaluator.enforce = of_each(iam_evaluator.enforce)
     pin = app.pin_request_origin
     app.pin_request_origin = lambda address, _: pin(address, True)  # as over TLS, which policies insist on
@@ -164,6 +165,18 @@ def _checked(statement: str, region: str, account: str) -> tuple[str, str]:
         return "dynamodb:ExecuteStatement", "*"
     verb, table = found[1].split()[0].upper(), found[2]
     return f"dynamodb:{PARTIQL_ACTIONS[verb]}", f"arn:aws:dynamodb:{region}:{account}:table/{table}"
+
+
+def of_the_role(original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """aws:PrincipalArn of a session is the ARN of its role (global condition context keys in IAM's user guide)."""
+
+    def resolve(key: str, context: Any) -> Any:
+        found = original(key, context)
+        if key.lower() != "aws:principalarn":
+            return found
+        return re.sub(r":sts:(.*):assumed-role/([^/]+)/.*", r":iam:\1:role/\2", str(found))
+
+    return resolve
 
 
 def of_each(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,5 +58,6 @@ def _begun_with(mark: str) -> dict[int, str]:
         ours |= more
     node = {one for one, words in arguments.items() if b"jsii-runtime.js" in words}  # our own CDK's: it ends with us
     node |= {one for one, parent in parents.items() if parent in node}
-    found = (marked | ours) - {os.getpid()} - node
+    tracker = {one for one, words in arguments.items() if b"multiprocessing.resource_tracker" in words}  # ends with us
+    found = (marked | ours) - {os.getpid()} - node - (tracker & ours)
     return {one: arguments[one].replace(b"\0", b" ").decode(errors="replace") for one in found if arguments.get(one)}

@@ -73,6 +73,14 @@ def synthesized(design: StageDesign, folder: Path) -> dict[str, Template]:
     return {stack.name: read(folder / f"{stack.name}.template.json") for stack in design.stacks}
 
 
+def with_empty_assets(design: StageDesign, folder: Path) -> None:
+    """Give the assembly of `design` in `folder` an empty file for what no pack cache has (wheels, builds of Python), so
+    that it can be published where nobody reads them.
+    """
+    for asset in (asset for stack in design.stacks for asset in stack.assets):
+        (folder / f"asset.{asset.key}").touch()
+
+
 def read(file: Path) -> Template:
     """A template's JSON."""
     content = json.loads(file.read_text(encoding="utf-8"))

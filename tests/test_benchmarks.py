@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -81,3 +82,15 @@ def test_the_queues_on_aws_are_measured_beside_bare_loops(tmp_path: Path) -> Non
     ):
         assert figures[ratio]["value"] > 0
         assert (figures[ratio]["goal"], figures[ratio]["at_least"]) == (0.5, True)
+
+
+@pytest.mark.network
+def test_installing_on_an_instance_is_measured_beside_venv_and_pip(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, BENCHMARKS / "instance_install.py", "--rounds", "1", "--json", file]
+    environ = {**os.environ, "FACTORY_CDK_HOME": str(tmp_path / "home")}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environ).stdout
+    figures = json.loads(file.read_text())
+    assert [figure["unit"] for figure in figures] == ["s", "s", "s", "x"]
+    assert all(figure["value"] > 0 and figure["what"] in said for figure in figures)
+    assert "`python -m venv` and `pip install`" in figures[-1]["beside"]

@@ -162,12 +162,11 @@ def is_open(gate):
 
 # Its template makes the alarm last, and with its actions off: an instance that idles while it installs, before the
 # gate opens, or while the stage is stopped, must not be stopped for idling.
-def switch_alarm(name, gate):
-    """Have the sector's alarm act while the gate is open; False when there is none yet that could."""
+def switch_alarm(name, acts):
+    """Have the sector's alarm act, or not; False when there is none yet that could."""
     if not name:
         return True
     begin("alarm")
-    acts = is_open(gate)
 
     def call(action):
         url = (ENDPOINT or f"https://monitoring.{SECTOR['region']}.{STATE['domain']}") + "/"
@@ -211,7 +210,9 @@ def main():
             say("the agent tells when the bots are loaded: " + reason)
         else:
             tell(release["signal"], status, reason)
-        settled = status == "FAILURE" or switch_alarm(release.get("alarm"), given["gate"])
+        acts = is_open(given["gate"])
+        # Where this release could not be installed, the one before may be at work, and be stopped.
+        settled = switch_alarm(release.get("alarm"), acts) if status == "SUCCESS" or not acts else True
     except Exception as error:
         explain(error)
         status = "FAILURE"

@@ -26,11 +26,16 @@ def fetch_text(aws: Aws, bucket: str, key: str, sha256: str) -> str:
     return _content(aws, bucket, key, sha256).decode()
 
 
+def archive_file(folder: Path, sha256: str) -> Path:
+    """The file in `folder` in which the archive of this SHA-256 is kept."""
+    return folder / f"{sha256}.zip"
+
+
 def fetch_archive(aws: Aws, bucket: str, key: str, sha256: str, folder: Path) -> Path:
     """The file in `folder` that holds the object at `key` of `bucket`, fetched if need be. FactoryError."""
     if not re.fullmatch("[0-9a-f]{64}", sha256):  # it names a file here
         raise FactoryError(f"{sha256!r} is not a SHA-256", REBUILD)
-    file = folder / f"{sha256}.zip"
+    file = archive_file(folder, sha256)
     make_private(folder)
     with disk(file):
         if file.exists() and _digest(file) == sha256:

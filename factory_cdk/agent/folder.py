@@ -23,6 +23,16 @@ class AgentFolder:
         return self.home / "installed.json"
 
     @property
+    def previous(self) -> Path:
+        """The release that it ran before that one, and could run."""
+        return self.home / "previous.json"
+
+    @property
+    def install_lock(self) -> Path:
+        """Held while a release is installed, and while those that are gone are deleted."""
+        return self.home / "install.lock"
+
+    @property
     def signalled(self) -> Path:
         """The wait handles that have been answered (wait_handle.py)."""
         return self.home / "signalled"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory_cdk.agent.aws import Aws
-from factory_cdk.agent.fetching import REBUILD, fetch_archive, fetch_text, joined_parameters
+from factory_cdk.agent.fetching import REBUILD, archive_file, fetch_archive, fetch_text, joined_parameters
 from factory_cdk.agent.folder import AgentFolder
 from factory_cdk.agent.manifest import fetch_manifest
 from factory_cdk.agent.release import InstalledRelease, ReleasePointer
@@ -21,8 +21,8 @@ from factory_cdk.agent.sector import InstanceSector
 from factory_cdk.agent.users import BotUsers
 from factory_cdk.bundle import Bundle
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.install.bundles import lay_out
-from factory_cdk.install.environments import build_all
+from factory_cdk.install.bundles import bundle_folder, lay_out
+from factory_cdk.install.environments import Environment, build_all
 from factory_cdk.install.pool_specs import pool_spec
 from factory_cdk.install.runtime import BotRuntime, bot_runtime
 from factory_cdk.install.wheels import WHEELS, name_of_wheel, unpacked_wheels
@@ -83,7 +83,8 @@ def install_release(
         built_at=time.time(),
         timings=timings,
     )
-    return InstalledRelease(pointer.sha256, spec, manifest.routes, pointer.bucket, pointer.stores)
+    files = tuple(sorted({name for bot in bots for name in _files(bot, folder)}))
+    return InstalledRelease(pointer.sha256, spec, manifest.routes, pointer.bucket, pointer.stores, files)
 
 
 def end_order(release: SectorRelease) -> tuple[str, ...]:
@@ -112,6 +113,18 @@ def _fetched(bot: BotRelease, bucket: str, folder: AgentFolder, aws: Aws, say: S
         config = json.loads(text)
     bundle = Bundle(bot.name, bot.digest, True, "path", "", archive=str(archive), archive_sha256=bot.archive_sha256)
     return _Bot(bot, bundle, config, bot_runtime(folder.home, bot, archive, lines, projects))
+
+
+def _files(bot: _Bot, folder: AgentFolder) -> Iterator[str]:
+    """What a bot stands on, as paths below the agent's home (see cleaning.py)."""
+    environment: Environment | None = bot.runtime.environment
+    paths = [Path(bot.bundle.archive or ""), bundle_folder(folder.home, bot.release.digest)]
+    while environment is not None:
+        paths.append(environment.folder)
+        environment = environment.base
+    for archive in bot.release.wheels.archives if bot.release.wheels is not None else ():
+        paths += (archive_file(folder.archives, archive.sha256), folder.home / WHEELS / archive.sha256)
+    return (path.relative_to(folder.home).as_posix() for path in paths)
 
 
 def _wheels(wanted: WheelArchive | None, bucket: str, folder: AgentFolder, aws: Aws) -> tuple[Path, ...]:

@@ -17,8 +17,13 @@ from factory_cdk.agent.release import InstalledRelease, ReleasePointer, installe
 from factory_cdk.agent.sector import read_sector
 from factory_cdk.agent.users import BotUsers
 from factory_cdk.diagnostics import FactoryError
+from factory_cdk.home import make_private
+from factory_cdk.state.locks import holding, take_lock
 from factory_cdk.state.records import from_json
 from factory_cdk.state.runner_spec import Timings
+
+LOCK_PATIENCE = 600.0
+"""Seconds to wait for the end of another installation, or of a deletion."""
 
 
 class InstallFailedError(FactoryError):
@@ -51,15 +56,20 @@ def main() -> int:
     os.umask(0o022)  # code and environments are for bots to read; all else is made private one by one
     try:
         sector, folder = read_sector(root), agent_folder(root)
-        installed = install_release(
-            ReleasePointer(**asked["pointer"]),
-            sector,
-            folder,
-            Aws(sector.region),
-            from_json(Timings, asked["timings"]),
-            BotUsers(folder.users) if asked["own_users"] else None,
-            lambda line: tell(say=line),
-        )
+        make_private(folder.home)
+        lock = take_lock(folder.install_lock, wait=LOCK_PATIENCE)
+        if lock is None:
+            raise FactoryError("another release is being installed, or old ones are being deleted", "build again")
+        with holding(lock):
+            installed = install_release(
+                ReleasePointer(**asked["pointer"]),
+                sector,
+                folder,
+                Aws(sector.region),
+                from_json(Timings, asked["timings"]),
+                BotUsers(folder.users) if asked["own_users"] else None,
+                lambda line: tell(say=line),
+            )
     except FactoryError as error:
         tell(failed=error.message, remedy=error.remedy, passing=isinstance(error, AwsError | NotYetError))
         return 1

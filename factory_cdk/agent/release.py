@@ -53,7 +53,8 @@ def pointer_from_text(text: str) -> ReleasePointer:
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
     """A release whose bots are installed here: the SHA-256 of its manifest, the spec of its runner, its routes, and
-    what the stage's stores are called.
+    what the stage's stores are called. `files` are what it stands on: files and folders below the agent's home (none:
+    an earlier version did not say).
     """
 
     sha256: str
@@ -61,6 +62,7 @@ class InstalledRelease:
     routes: Json
     bucket: str
     stores: Mapping[str, Json] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     @property
     def release(self) -> str:
@@ -77,6 +79,7 @@ def installed_as_json(installed: InstalledRelease) -> dict[str, Any]:
         "routes": installed.routes,
         "bucket": installed.bucket,
         "stores": dict(installed.stores),
+        "files": list(installed.files),
     }
 
 
@@ -86,7 +89,8 @@ def installed_from_json(content: Any) -> InstalledRelease:
         raise ValueError("it is of another version")
     try:
         spec = spec_from_json(content["spec"])
-        return InstalledRelease(content["sha256"], spec, content["routes"], content["bucket"], content["stores"])
+        routes, bucket, stores = content["routes"], content["bucket"], content["stores"]
+        return InstalledRelease(content["sha256"], spec, routes, bucket, stores, tuple(content.get("files", ())))
     except KeyError as error:
         raise ValueError(f"it lacks {error}") from error
 

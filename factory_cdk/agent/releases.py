@@ -37,7 +37,8 @@ class RunnerSwitch(Protocol):
 
 class Releases:
     """Follows the release parameter: `install` installs, `runner` changes over, `handles` are answered. `say` gets a
-    line and its severity, `masked` takes the values of secrets out of a text, and `sleep` waits.
+    line and its severity, `masked` takes the values of secrets out of a text, `clean` deletes what releases that are
+    gone have left, as long as what it is given says so, and `sleep` waits.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Releases:
         handles: WaitHandles,
         say: Callable[[str, str], None],
         masked: Callable[[str], str],
+        clean: Callable[[Callable[[], bool]], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._install, self._runner, self._handles = install, runner, handles
-        self._say, self._masked, self._sleep = say, masked, sleep
+        self._say, self._masked, self._clean, self._sleep = say, masked, clean, sleep
         self._text: str | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -90,6 +92,8 @@ class Releases:
         else:
             done = f"release {pointer.sha256[:12]} is installed, and its bots are loaded"
             await self._answer(pointer, pointer.signal, "SUCCESS", done)
+        text = self._text
+        await self._clean(lambda: self._text == text)
 
     async def _bring_to(self, pointer: ReleasePointer) -> None:
         present = self._runner.present

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from factory_cdk.agent.aws import Aws
 from factory_cdk.agent.child import Children
+from factory_cdk.agent.cleaning import WorkersAtWork, clean_up
 from factory_cdk.agent.credentials import BotCredentials, role_session
 from factory_cdk.agent.folder import AgentFolder, agent_folder
 from factory_cdk.agent.following import EVERY, Followed, Follower, reader
@@ -105,11 +106,12 @@ class Agent:
         self._credentials = BotCredentials(role_session(self._aws), self._say_from_thread)
         self._presence = SpotPresence(self._metadata.get, self._say, lambda: self._gate.end("cold"))
         self._children = Children(root, guardian, self._say)
-        start = BotUsers(folder.users).start if options.own_users else start_worker
+        self._at_work = WorkersAtWork(BotUsers(folder.users).start if options.own_users else start_worker)
         self._around = Surroundings(
-            self._gate, self._secrets, self, self._logs, self._presence, guardian, options.locate, start
+            self._gate, self._secrets, self, self._logs, self._presence, guardian, options.locate, self._at_work.start
         )
         self._to_run: InstalledRelease | None = None
+        self._started_from: InstalledRelease | None = None
         self._session: RunnerSession | None = None
         self._stopping = asyncio.Event()
         self._status: Status | None = None
@@ -127,7 +129,7 @@ class Agent:
             self._instance_id = await self._instance()
             self._ship_logs()
             handles = WaitHandles(self._folder.signalled, self._instance_id)
-            releases = Releases(self._install, self, handles, self._say, self._secrets.masked)
+            releases = Releases(self._install, self, handles, self._say, self._secrets.masked, self._clean_up)
             self._releases = releases
             self._to_run = read_installed(self._folder.installed)
             read = reader(self._aws, self._sector)
@@ -236,6 +238,22 @@ class Agent:
         options = self._options
         return await install(self._children, pointer, options.timings, own_users=options.own_users)
 
+    async def _clean_up(self, still: Callable[[], bool]) -> None:
+        """Delete what releases have left that are neither present nor the one before, unless workers run from it."""
+        # The runner of the present release may still be finishing what it has in hand, before the next one begins.
+        following = self._to_run if self._to_run is not self._started_from else None
+        releases = (self.present, following, read_installed(self._folder.previous))
+        kept = [one for one in releases if one is not None]
+        if not kept:
+            return
+        try:
+            removed = await asyncio.to_thread(clean_up, self._folder, kept, self._at_work.specs(), still)
+        except (FactoryError, OSError) as error:
+            self._say(f"what earlier releases have left cannot be deleted: {error}", "WARNING")
+            return
+        if removed:
+            self._say(f"deleted what earlier releases have left (bundles, environments, archives: {removed})", "INFO")
+
     async def loaded(self) -> None:
         """Return once all bots of the present release are loaded. LoadingFailedError."""
         while (session := self._session) is None:
@@ -244,6 +262,15 @@ class Agent:
 
     async def change_to(self, installed: InstalledRelease) -> None:
         """Run `installed` from now on. LoadingFailedError."""
+        before = self.present
+        await self._change_to(installed)
+        if before is not None and before.sha256 != installed.sha256:
+            try:
+                write_installed(self._folder.previous, before)
+            except FactoryError as error:
+                self._say(f"the release before cannot be kept: {error.message}", "WARNING")
+
+    async def _change_to(self, installed: InstalledRelease) -> None:
         if self._session is None:
             self._publish_in(installed)
         await self._secrets.wait(installed.spec)
@@ -284,10 +311,11 @@ class Agent:
                 await self._next_change()
                 continue
             self._publish_in(installed)
-            await self._secrets.wait(installed.spec)
+            if not await self._unless_stopping(self._secrets.wait(installed.spec)):
+                continue
             self._secrets.add(self._credentials.variables(installed, self._sector))
             specs = ReleaseSpecs(self._folder.installed, installed, self._gate.tell)
-            self._session = RunnerSession(specs, self._around)
+            self._session, self._started_from = RunnerSession(specs, self._around), installed
             self._changed.set()
             try:
                 await self._session.run()
@@ -321,6 +349,19 @@ class Agent:
 
     def _waiting_for(self) -> str | None:
         return self._secrets.waiting_for
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Whether `work` came to its end before this process was told to end. What `work` raises."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return True
+            return False
+        finally:
+            for one in (working, stopping):
+                one.cancel()
 
     async def _pause_before_start(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -7,6 +7,7 @@ installed, the agent finishes the jobs in hand, however long that takes, and beg
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -154,9 +155,40 @@ def set_up(root: Path, version: str) -> str:
     if before is not None and changed:  # not `restart`, which gives jobs in hand no more than FINISH seconds
         subprocess.run(["systemctl", "kill", "--kill-who=main", UNIT.name], check=False)  # it may not run
     run(["systemctl", "--no-block", "start", UNIT.name])
+    removed = remove_old_runners(root)
+    if removed:
+        print(f"deleted: {', '.join(removed)}")
     return (
         "the agent begins again once its jobs in hand are done" if before is not None and changed else "the agent runs"
     )
+
+
+def remove_old_runners(root: Path, proc: Path = Path("/proc")) -> list[str]:
+    """Delete the environments of runners in `root`, and the builds of Python that they were made with, but the present
+    one, the one before it, to which a rollback leads, and those that a process below `proc` runs from: an agent
+    finishes its jobs, however long they take. The names of what was deleted. OSError.
+    """
+    present = (root / "runner").resolve()
+    complete = sorted(root.glob("runner-*/complete"), key=lambda marker: marker.stat().st_mtime, reverse=True)
+    before = next((marker.parent for marker in complete if marker.parent.resolve() != present), None)
+    kept = {present, before} | {path for path in root.glob("runner-*") if _is_run_from(path, proc)}
+    kept.discard(root / "runner-files")
+    pythons = "".join((path / "pyvenv.cfg").read_text() for path in kept if path and (path / "pyvenv.cfg").exists())
+    gone = [path for path in root.glob("runner-*") if path.name != "runner-files" and path.resolve() not in kept]
+    gone += [path for path in root.glob("python-*") if f"{path}/" not in pythons and not _is_run_from(path, proc)]
+    for path in gone:
+        shutil.rmtree(path)
+    return sorted(path.name for path in gone)
+
+
+def _is_run_from(folder: Path, proc: Path) -> bool:
+    """Whether a process has started from a program in `folder`, whatever link led to it, or a script there."""
+    for process in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            said = (process / "cmdline").read_bytes() + os.fsencode((process / "exe").readlink())
+            if f"{folder}/".encode() in said:
+                return True
+    return False
 
 
 def _make_user() -> None:

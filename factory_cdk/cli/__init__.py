@@ -34,6 +34,8 @@ COMMANDS = (
     "secrets",
     "bot-start",
     "submit",
+    "run",
+    "runs",
     "ps",
     "top",
     "logs",

@@ -33,6 +33,7 @@ from factory_cdk.deploy.stacks import (
     drop_change_set,
     execute,
     make_change_set,
+    refused_names,
     resources_of,
     same_template,
     signal_failure,
@@ -113,6 +114,8 @@ def inspect(account: Account, wanted: Iterable[WantedStack]) -> tuple[Step, ...]
 
 def _inspected(account: Account, wanted: WantedStack) -> Step:
     now = describe(account, wanted.name, wanted.region)
+    if now.status.endswith("_CLEANUP_IN_PROGRESS"):  # committed, or taken back: what is old is being deleted
+        now = await_settled(account, now, Pace())
     if not now.is_there:
         return Step(wanted, now, "create")
     if any(now.tags.get(key) != wanted.tags.get(key) for key in (_FACTORY, _STAGE)):
@@ -140,6 +143,12 @@ def _inspected(account: Account, wanted: WantedStack) -> Step:
 
 def _own(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not key.startswith("aws:")}
+
+
+_TAKEN = (
+    "an earlier stack of the stage has kept it (`cdk destroy` keeps jobs, secrets and logs): delete it, or import it "
+    "into a stack of that name"
+)
 
 
 class FailedError(FactoryError):
@@ -279,8 +288,16 @@ class Deployment:
 
     def _failure(self) -> FailedError:
         failed = [one for one in self.followed if one.where is Where.FAILED]
-        reasons = "; ".join(f"{one.now.name} ({one.now.region}): {one.reason()}" for one in failed)
-        return FailedError(reasons, None)
+        reasons = {one.now.name: one.reason() for one in failed}
+        remedy = None
+        for one in failed:
+            if "DescribeEvents" in reasons[one.now.name]:
+                refused = refused_names(self.account, one.now.region, one.now.id)
+                reasons[one.now.name] = "; ".join(refused) or reasons[one.now.name]
+                remedy = _TAKEN if any("already exists" in text for text in refused) else None
+        return FailedError(
+            "; ".join(f"{one.now.name} ({one.now.region}): {reasons[one.now.name]}" for one in failed), remedy
+        )
 
     # The end
 

@@ -111,10 +111,12 @@ def follow(
 def _take(one: Followed, event: Event, say: Say) -> None:
     if event.resource == one.now.name:  # the stack itself: its status says it
         one.started = True
+        if event.failed and event.reason:
+            one.failures.append(event)
         return
     if event.failed:
         one.failures.append(event)
-        say(f"{one.label}: {event.resource} failed: {event.reason}")
+        say(f"{one.label}: {event.resource} failed: {event.reason.partition(chr(10))[0]}")
     if event.type == _WAIT:
         if event.resource == gate_id(one.gate) and event.status in WAITING:
             one.where = Where.READY

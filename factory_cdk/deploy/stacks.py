@@ -67,7 +67,7 @@ class StackNow:
         """Whether it is as its template says, and can be updated."""
         return self.status in (
             "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE",
-            "IMPORT_ROLLBACK_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            "IMPORT_ROLLBACK_COMPLETE",
         )  # fmt: skip
 
     @property
@@ -292,6 +292,16 @@ class Events:
             token = answer.get("NextToken")
             if not token:
                 return
+
+
+def refused_names(account: Account, region: str, stack_id: str) -> list[str]:
+    """What CloudFormation refuses of a stack before it makes anything: names that are taken. RefusedError."""
+    found = account.pages(region, "cloudformation", "describe_events", "OperationEvents", StackName=stack_id)
+    return [
+        f"{one.get('LogicalResourceId')}: {one.get('ValidationStatusReason')}"
+        for one in found
+        if one.get("EventType") == "VALIDATION_ERROR"
+    ]
 
 
 def resources_of(account: Account, region: str, stack_id: str) -> dict[str, Mapping[str, Any]]:

@@ -118,6 +118,8 @@ class _Design:
             qualifier=self.qualifier,
             history=self.names.table() if plan.home_region and plan.jobs.history else None,
             payloads=self.names.payload_bucket(plan.home_region) if plan.home_region else None,
+            runs=plan.runs,
+            pools=plan.pools,
         )
 
     def _report(self, problems: Iterable[limits.Problem]) -> None:
@@ -376,4 +378,5 @@ def _bot_design(stage_bot: StageBot, bundle: Bundle, offline: Offline | None) ->
         config=stage_bot.config,
         secrets=stage_bot.secrets,
         target=bot_target(offline, stage_bot.python) if offline is not None else None,
+        python_build=offline.build.sha256 if offline is not None and offline.build is not None else None,
     )

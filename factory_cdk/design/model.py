@@ -34,7 +34,7 @@ class BotDesign:
 
     `bot_path` or `command` is set, never both. `config` is every value in the clear, `secrets` only where
     values come from. `bundle` may be an unpacked one (`bundle.packed` False). `target` is that of its wheels where the
-    sector is offline.
+    sector is offline, `python_build` the SHA-256 of the build of Python that its release holds, if any.
     """
 
     name: str
@@ -50,6 +50,7 @@ class BotDesign:
     config: Mapping[str, Json] = field(default_factory=dict)
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
     target: Target | None = None
+    python_build: str | None = None
 
     @property
     def wheels(self) -> BotWheels | None:
@@ -154,7 +155,7 @@ class StageDesign:
     `diagnostics` are the warnings that came up while designing (a successor chosen among several, an unpacked
     bot); errors raise PlanError instead. `qualifier` is that of `cdk bootstrap`.
     `history` is the name of the table of jobs (None: there is none), `payloads` that of the bucket for large payloads,
-    as text for Fn::Sub; both are in `home_region`.
+    as text for Fn::Sub; both are in `home_region`. `runs` and `pools` are the StagePlan's.
     """
 
     factory: str
@@ -173,3 +174,5 @@ class StageDesign:
     qualifier: str = DEFAULT_QUALIFIER
     history: str | None = None
     payloads: str | None = None
+    runs: Mapping[str, Json] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)

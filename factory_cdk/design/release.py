@@ -184,6 +184,7 @@ def _bot_release(names: Names, place: str | None, bot: BotDesign, created: str |
         config=config,
         secrets=secrets,
         wheels=bot.wheels,
+        python_build=bot.python_build,
     )
 
 

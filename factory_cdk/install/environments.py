@@ -102,13 +102,14 @@ class Environment:
         return f"{what} of {', '.join(self.bots)}" if self.bots else what
 
 
-def environment(home: Path, lines: Sequence[str], version: str | None) -> Environment:
-    """The environment of the locked `lines` for Python `version` (`3.12`; None: the one that runs factory_cdk).
+def environment(home: Path, lines: Sequence[str], version: str | None, build: str | None = None) -> Environment:
+    """The environment of the locked `lines` for Python `version` (`3.12`; None: the one that runs factory_cdk), of the
+    `build` of that which is there to be found, if it is one of several.
 
     Bots with equal lines and versions get the same one. Touches nothing.
     """
     interpreter = f"={version}" if version else f"{sys.version} {_own_python()}"
-    key = _key(interpreter, digest_of_lines(lines))
+    key = _key(interpreter, digest_of_lines(lines), *([build] if build else []))
     return Environment(key, home / "environments" / key, tuple(lines), version)
 
 

@@ -35,7 +35,7 @@ def bot_runtime(
     """
     layout, root = bot.layout, bundle_folder(home, bot.digest)
     roots = tuple(root / folder for folder in layout.roots)
-    base = replace(environment(home, requirements, bot.python), bots=(bot.name,))
+    base = replace(environment(home, requirements, bot.python, bot.python_build), bots=(bot.name,))
     if layout.requirements_file is None:
         return BotRuntime(root, roots, base)
     if bot.wheels is None:

@@ -14,6 +14,7 @@ from factory_cdk.lifecycle.local import backend as local
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.lifecycle.results import Demolished, Left, Resumed, Stopped
 from factory_cdk.plan.model import Sector, SectorType
+from factory_cdk.state.stage_folder import stage_folders
 from factory_cdk.state.stages import Factory
 from factory_cdk.state.status import UpdateStatus
 
@@ -82,7 +83,7 @@ def backends_for(home: Path, search: AwsSearch, name: str | None, stage: str | N
     """
     asks = search.asked
     if not asks and name is not None:
-        asks = not any(stage in (None, one.stage) for one in local.built(home, name)) and may_have_credentials()
+        asks = not any(stage in (None, one.stage) for one in stage_folders(home, name)) and may_have_credentials()
     return {**BACKENDS, SectorType.AWS: AwsBackend(search, say)} if asks else BACKENDS
 
 

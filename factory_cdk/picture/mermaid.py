@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from factory_cdk.picture.colours import colours_of
 from factory_cdk.picture.escaping import for_mermaid
 from factory_cdk.picture.model import HERE, Card, Picture, place_lines
+from factory_cdk.picture.steps import steps_as_mermaid
 
 _CONFIG = """---
 config:
@@ -35,6 +36,8 @@ def _lines(picture: Picture) -> Iterator[str]:
     for arrow in picture.arrows:
         of = f'|"only from {for_mermaid(", ".join(arrow.sectors))}"|' if arrow.sectors else ""
         yield f"  bot{arrow.source} -->{of} bot{arrow.target}"
+    for number, part in enumerate(picture.workflows):
+        yield from steps_as_mermaid(part, number)
     for region, colour in colours_of(picture.regions).items():
         if region in picture.regions:
             yield f"  classDef {classes[region]} fill:#ffffff,stroke:{colour},stroke-width:2px,color:#1f2328"

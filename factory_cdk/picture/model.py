@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from factory_cdk.design.model import StageDesign
+from factory_cdk.picture.steps import StepsPart, steps_parts
 from factory_cdk.plan.model import Platform, SectorType
 
 HERE = "this machine"
@@ -55,7 +56,9 @@ class SectorPart:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A stage as it is drawn: everything in the order of the plan. `regions` hold their sectors, HERE included."""
+    """A stage as it is drawn: everything in the order of the plan. `regions` hold their sectors, HERE included, and
+    `workflows` are those of steps.
+    """
 
     factory: str
     stage: str
@@ -63,6 +66,7 @@ class Picture:
     arrows: tuple[Arrow, ...]
     regions: Mapping[str, tuple[SectorPart, ...]]
     home_region: str | None = None
+    workflows: tuple[StepsPart, ...] = ()
 
     @property
     def title(self) -> str:
@@ -139,4 +143,5 @@ def picture_of(design: StageDesign) -> Picture:
         arrows=arrows,
         regions={region: tuple(sectors) for region, sectors in regions.items()},
         home_region=design.home_region,
+        workflows=steps_parts(design.runs),
     )

@@ -13,6 +13,7 @@ from factory_cdk.picture.labels import draw_label
 from factory_cdk.picture.model import Picture
 from factory_cdk.picture.placing import Placing, Point, place
 from factory_cdk.picture.sectors import draw_sectors, place_sectors
+from factory_cdk.picture.steps import steps_as_text
 
 MAX_CARDS = 300
 MAX_ARROWS = 1000
@@ -21,6 +22,8 @@ MAX_ARROWS = 1000
 _MARGIN = 28.0
 _HEADER = 76.0
 _NARROWEST = 640.0
+_STEP_SIZE = 12.0
+_STEP_LINE = 18.0
 
 
 def as_svg(picture: Picture) -> str:
@@ -39,7 +42,10 @@ def _document(picture: Picture) -> Iterator[str]:
     inner = max(placing.width, _NARROWEST, width_of(picture.title, 20))
     sectors = place_sectors(picture, inner)
     below = _HEADER + placing.height + 40
-    width, height = number(inner + 2 * _MARGIN), number(below + 20 + sectors.height + _MARGIN)
+    steps = [line for part in picture.workflows for line in ("", *steps_as_text(part))]
+    inner = max(inner, *(width_of(line, _STEP_SIZE) for line in steps), 0.0)
+    steps_height = len(steps) * _STEP_LINE
+    width, height = number(inner + 2 * _MARGIN), number(below + 20 + sectors.height + steps_height + _MARGIN)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img">'
@@ -59,6 +65,11 @@ def _document(picture: Picture) -> Iterator[str]:
     yield "</g>"
     yield f'<path d="M{number(_MARGIN)} {number(below)} h{number(inner)}" stroke="{LINE}"/>'
     yield from draw_sectors(sectors, _MARGIN, below + 20, colours)
+    for place_, line in enumerate(steps, 1):
+        if line:
+            indent = (len(line) - len(line.lstrip())) * width_of(" ", _STEP_SIZE)
+            top = below + 20 + sectors.height + place_ * _STEP_LINE
+            yield draw_text(_MARGIN + indent, top, line.strip(), size=_STEP_SIZE, fill=INK)
     yield "</svg>"
 
 

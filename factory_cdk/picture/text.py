@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from factory_cdk.picture.escaping import printable
 from factory_cdk.picture.model import Arrow, Picture
+from factory_cdk.picture.steps import steps_as_text
 
 COLUMNS = 80
 
@@ -20,6 +21,7 @@ def as_text(picture: Picture) -> str:
         "",
         *_workflow(picture),
         "",
+        *(line for part in picture.workflows for line in (*steps_as_text(part), "")),
         *_sectors(picture),
     ]
     return "\n".join(lines) + "\n"

@@ -34,10 +34,15 @@ class Findings:
     def __init__(self, file: str) -> None:
         self.file = file
         self.root: Node = MappingNode()
+        self._lines: list[str] = []
         self._found: dict[_Key, Diagnostic] = {}
         self._meant: set[Path] = set()
         self._missing: dict[_Key, tuple[Path, ...]] = {}
         self._comparisons = MAX_COMPARISONS
+
+    def set_text(self, text: str) -> None:
+        """Say what the file's text is."""
+        self._lines = text.splitlines()
 
     def add(self, code: str, message: str, hint: str | None = None, *, line: int = 1, column: int = 1) -> None:
         """Add a diagnostic at a line and column (from 1)."""
@@ -55,6 +60,23 @@ class Findings:
         """Add a diagnostic at the value that `path` leads to."""
         spot = locate(self.root, path)
         self._add(code, message, hint, spot.node.line, spot.node.column, path, spot.aliases)
+
+    def in_value(self, path: Path, column: int, code: str, message: str, hint: str | None = None) -> None:
+        """Add a diagnostic at a character (from 1) of the text that `path` leads to; at the whole value where that is
+        written in a way in which its characters are elsewhere.
+        """
+        spot = locate(self.root, path)
+        node = spot.node
+        if isinstance(node, ScalarNode) and self._is_in_place(node):
+            before = column - 1 + (self._lines[node.line - 1][node.column - 1] in "\"'")
+            self._add(code, message, hint, node.line, node.column + before, path, spot.aliases)
+        else:
+            self.at_value(path, code, message, hint)
+
+    def _is_in_place(self, node: ScalarNode) -> bool:
+        """Whether the text of a scalar is in the file as it is, on one line."""
+        rest = self._lines[node.line - 1][node.column - 1 :] if node.line <= len(self._lines) else ""
+        return rest.startswith((node.text, f'"{node.text}"', f"'{node.text}'"))
 
     def missing(self, path: Path, keys: Iterable[str], code: str, message: str, hint: str | None = None) -> None:
         """Add a diagnostic at the key that `path` ends with: the mapping has none of `keys`, or nothing at all. It is

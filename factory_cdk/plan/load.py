@@ -44,6 +44,7 @@ def load_plan(file: str | Path) -> Loaded:
     if root is None:
         return Loaded(str(file), None, findings.diagnostics, text or "")
     findings.root = root
+    findings.set_text(text or "")
     data = plain(root)
     if not isinstance(root, MappingNode):
         message = f"a plan must be a mapping with the key `factory`, not {describe(data)}"

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from factory_cdk.runs.graph import Graph
 
 Json = Any
 """What JSON can hold: None, bool, int, float, str, and lists and mappings of these."""
@@ -252,13 +255,39 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class StepWork:
+    """What a step does: the bot that gets its job, in which sector (None: the first that has it), and what the job
+    is given, with references that are not filled in.
+    """
+
+    bot: str
+    sector: str | None = None
+    given: Json = None
+
+
+@dataclass(frozen=True)
+class StepsWorkflow:
+    """A workflow of steps. By the paths of steps (`container/step`): `work` is what each does that is no container,
+    `items` the list of its items or the reference to it, `places` where it is in the plan.
+    """
+
+    graph: Graph
+    work: Mapping[str, StepWork]
+    items: Mapping[str, Json]
+    places: Mapping[str, tuple[str | int, ...]] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
-    """Which bot gets a job next: roots and edges in the order of the plan; acyclic, every edge once."""
+    """Which bot gets a job next: roots and edges in the order of the plan; acyclic, every edge once. One of `steps` has
+    none of these.
+    """
 
     name: str
     roots: tuple[str, ...]
     edges: tuple[Edge, ...]
     position: Position = NOWHERE
+    steps: StepsWorkflow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,11 +301,14 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage: the sectors that are built together, and the workflow between their bots."""
+    """A stage: the sectors that are built together, and the workflow between their bots. `pools` says how much there is
+    of what steps acquire.
+    """
 
     name: str
     sectors: tuple[Sector, ...]
     workflow: str | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
     home_region: str | None = None
     protect: bool = False
     jobs: JobStore = field(default_factory=JobStore)
@@ -356,7 +388,8 @@ class StagePlan:
     """One stage of a plan, resolved: what `design` and the local runner start from.
 
     `home_region` holds the queues; None when the stage has no `aws` sector. `demolish_order` lists bot names
-    breadth-first along the workflow, bots outside it last.
+    breadth-first along the workflow, bots outside it last. `runs` are the workflows of steps that the stage can run, by
+    their names, as JSON (runs/definition.py), and `pools` what there is of what they acquire.
     """
 
     factory: str
@@ -373,6 +406,8 @@ class StagePlan:
     jobs: JobStore = field(default_factory=JobStore)
     meta: Mapping[str, Json] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    runs: Mapping[str, Json] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bots(self) -> tuple[Bot, ...]:

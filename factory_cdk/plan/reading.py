@@ -151,6 +151,7 @@ def _stage(name: str, data: Mapping[str, Any], path: Path, findings: Findings) -
         name=name,
         sectors=sectors,
         workflow=data["workflow"] if isinstance(data.get("workflow"), str) else None,
+        pools={pool: size for pool, size in _mapping(data.get("pools")).items() if type(size) is int and size > 0},
         home_region=data["home_region"] if isinstance(data.get("home_region"), str) else None,
         protect=data.get("protect") is True,
         jobs=read_jobs(data, path, findings),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from factory_cdk.codes import CODES
 from factory_cdk.diagnostics import Diagnostic, FactoryError, PlanError
+from factory_cdk.plan.checks.stage_steps import step_workflows
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.findings import shortened
 from factory_cdk.plan.model import (
+    Json,
     Plan,
     Position,
     Sector,
@@ -17,11 +20,13 @@ from factory_cdk.plan.model import (
     StageBot,
     StagePlan,
     StageSector,
+    StepsWorkflow,
 )
 from factory_cdk.plan.order import breadth_first
 from factory_cdk.plan.regional import regional_values
 from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.plan.successors import Candidates, Feeds, candidates, feeds, following, queue_of, successors
+from factory_cdk.runs.definition import Definition, to_json
 
 
 def diagnose(plan_file: str, position: Position, code: str, message: str, hint: str | None = None) -> Diagnostic:
@@ -97,7 +102,19 @@ def resolve_stage(plan: Plan, name: str, *, region: str | None = None, home_regi
         jobs=stage.jobs,
         meta=plan.meta,
         tags=plan.tags,
+        runs={name: run_definition(steps, where) for name, steps in step_workflows(plan, stage).items()},
+        pools=stage.pools,
     )
+
+
+def run_definition(workflow: StepsWorkflow, where: Candidates) -> Json:
+    """What a run of `workflow` is made of, on a stage whose bots are `where`."""
+    work = {}
+    for path, one in workflow.work.items():
+        places = where[one.bot]
+        place = places.by_sector[one.sector] if one.sector else next(iter(places.by_sector.values()))
+        work[path] = {"bot": one.bot, "queue": place.queue, "given": one.given}
+    return json.loads(to_json(Definition(workflow.graph, work, workflow.items)))
 
 
 def _check_default_region(plan: Plan, stage: Stage, region: str) -> None:

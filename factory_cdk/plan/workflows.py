@@ -1,4 +1,6 @@
-"""Reads workflows: `node := name | [node, …] | {name: node or null, …}`, the root a list or a mapping."""
+"""Reads workflows: `node := name | [node, …] | {name: node or null, …}`, the root a list or a mapping; a mapping with
+the key `steps` is one of steps (steps.py).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from factory_cdk.plan.defined import Names
 from factory_cdk.plan.findings import Findings
 from factory_cdk.plan.model import Edge, Workflow
 from factory_cdk.plan.schema.structure import describe
+from factory_cdk.plan.steps import is_of_steps, looks_like_steps, read_steps
 from factory_cdk.plan.yaml.nodes import Path
 
 
@@ -59,6 +62,12 @@ class _Reading:
 
 def read_workflow(name: str, value: Any, path: Path, bots: Names, findings: Findings) -> Workflow:
     """The workflow `name` at `path`; `bots` are those that the plan defines."""
+    if is_of_steps(value, bots):
+        return Workflow(name, (), (), findings.key_position(path), read_steps(value, path, bots, findings))
+    if looks_like_steps(value):
+        message = f"the workflow `{name}` is read as one of bots, for a bot is named `steps`"
+        findings.at_key((*path, "steps"), "F316", message, "give that bot another name to use workflows of steps")
+        return Workflow(name, (), (), findings.key_position(path))
     reading = _Reading(bots, findings)
     reading.node(value, path, None)
     for cycle in find_cycles(reading.roots, reading.edges):

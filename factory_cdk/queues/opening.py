@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from factory_cdk.diagnostics import FactoryError
 from factory_cdk.queues.client import ClientQueues
 from factory_cdk.queues.port import RunnerQueues
+from factory_cdk.queues.runs import Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,15 @@ def account_id(region: str) -> str:
     from factory_cdk.queues.sqs.account import account_of  # noqa: PLC0415 - imports boto3
 
     return account_of(region)
+
+
+def open_runs(location: Location) -> Runs:
+    """The runs of the stage whose queues are at `location`. FactoryError where there are none."""
+    if not isinstance(location, SqliteLocation):
+        raise FactoryError("runs of steps need a stage whose sectors are all local", "build one, and run it there")
+    from factory_cdk.queues.sqlite.run_client import open_sqlite_runs  # noqa: PLC0415 - the engine in use alone
+
+    return open_sqlite_runs(location.database)
 
 
 class Queues(RunnerQueues, ClientQueues, Protocol):

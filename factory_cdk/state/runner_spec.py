@@ -97,7 +97,8 @@ class PoolSpec:
 @dataclass(frozen=True, slots=True)
 class RunnerSpec:
     """The pool specs of a stage's local sectors, in the order of the plan; `end_order` names bots in the order in
-    which they are stopped, breadth-first along the workflow.
+    which they are stopped, breadth-first along the workflow. `workflows` are those of steps that it can run, as JSON
+    (runs/definition.py), and `pools` what there is of what they acquire.
     """
 
     factory: str
@@ -106,6 +107,8 @@ class RunnerSpec:
     end_order: tuple[str, ...]
     plan: str = ""
     built_at: float = 0.0
+    workflows: Mapping[str, Any] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
 
     @property

@@ -2,8 +2,9 @@
 
 The program gets the payload as JSON on stdin and these variables besides those of its worker: FACTORY_JOB_ID,
 FACTORY_RUN, FACTORY_PARENT (empty for the first job), FACTORY_ATTEMPT, FACTORY_TAGS (JSON) and, up to 96 KiB
-(Linux allows 128 KiB for one variable), FACTORY_PAYLOAD (JSON). Exit code 0 is success and what stdout holds is
-the result, JSON or nothing (null); any other code fails the attempt. stderr goes to the bot's log.
+(Linux allows 128 KiB for one variable), FACTORY_PAYLOAD (JSON); for a step of a run FACTORY_STEP_NAME,
+FACTORY_STEP_SEQUENCE, FACTORY_STEP_RECOVERY and FACTORY_STEP_LOGGER_NAME, too. Exit code 0 is success and what stdout
+holds is the result, JSON or nothing (null); any other code fails the attempt. stderr goes to the bot's log.
 
 A job ends when its program does. What the program left running in the background may go on, but nobody listens to it
 any more: the other ends of its stdout and stderr are closed.
@@ -95,6 +96,9 @@ def _variables(job: Job, payload: str) -> dict[str, str]:
     }
     if len(payload.encode()) <= LARGEST_VARIABLE:
         variables["FACTORY_PAYLOAD"] = payload
+    if job.id.count(":") == 3:  # a step of a run: no other job has such an id
+        for name in ("name", "sequence", "recovery", "logger_name"):
+            variables[f"FACTORY_STEP_{name.upper()}"] = str(job.payload[name])
     return variables
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from factory_cdk.plan.model import Json, Successor
 from factory_cdk.queues.port import Forward, Job, Outcome
+from factory_cdk.queues.runs import is_step
 
 HASH_LENGTH = 20
 """How many characters follow the dot in a derived id, however deep the workflow: 80 bits in hex, new for each
@@ -36,7 +37,7 @@ def forwards(successors: Sequence[Successor], job: Job, outcome: Outcome, result
     `result` is what the bot returned, as JSON. Run and tags are inherited; attempts start anew. Nothing is
     sent on unless `outcome` is a success.
     """
-    if outcome is not Outcome.SUCCESS:
+    if outcome is not Outcome.SUCCESS or is_step(job.id):  # what follows a step is its run's to say
         return ()
     return tuple([Forward(successor.queue, _child(job, successor, result)) for successor in successors])
 

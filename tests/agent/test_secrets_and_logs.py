@@ -94,6 +94,22 @@ def test_an_empty_secret_is_waited_for_and_its_value_reaches_the_bot_alone(insta
 
 
 @pytest.mark.e2e
+def test_an_agent_that_waits_for_a_secret_ends_when_it_is_told_to(instance: Instance) -> None:
+    instance.write("only.py", ONLY)
+    instance.build(PLAN)
+    instance.start()
+    put_secret(instance, VALUE)
+    assert instance.stack_ends() == "CREATE_COMPLETE", (instance.reasons(), instance.printed())
+    client = instance.aws.client("secretsmanager")
+    (name,) = [one["Name"] for one in client.list_secrets()["SecretList"] if f"/{instance.stage}/" in one["Name"]]
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    instance.kill()
+    instance.start()
+    instance.until_logged("has no value; waiting for it")
+    assert instance.stop() == 0, instance.printed()
+
+
+@pytest.mark.e2e
 def test_log_lines_reach_cloudwatch_once_and_in_order_through_an_outage_and_a_kill(instance: Instance) -> None:
     instance.write("only.py", ONLY)
     instance.build(PLAN)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factory_cdk.agent.setup import rules, unit
+from factory_cdk.agent.setup import remove_old_runners, rules, unit
 from factory_cdk.agent.users import NUMBERS, refuse_without_tools
 from factory_cdk.diagnostics import FactoryError
 
@@ -97,3 +97,55 @@ def test_the_metadata_service_is_closed_to_bots_alone(tmp_path: Path) -> None:
 def test_without_the_tools_no_bot_is_started_as_somebody_else() -> None:
     with pytest.raises(FactoryError, match="there is no setpriv"):
         refuse_without_tools(lambda tool: None if tool == "setpriv" else f"/usr/bin/{tool}")
+
+
+def a_runner(root: Path, name: str, age: int, python: str = "") -> Path:
+    """The environment of a runner that was made so many seconds ago, perhaps with a build of Python."""
+    folder = root / f"runner-{name}"
+    folder.mkdir()
+    (folder / "complete").touch()
+    os.utime(folder / "complete", (1_000_000 - age, 1_000_000 - age))
+    home = root / f"python-{python}" / "python" / "bin" if python else Path("/usr/bin")
+    if python:
+        home.mkdir(parents=True, exist_ok=True)
+    (folder / "pyvenv.cfg").write_text(f"home = {home}\n")
+    return folder
+
+
+def test_runners_go_but_the_present_one_the_one_before_and_those_that_are_at_work(tmp_path: Path) -> None:
+    root, proc = tmp_path / "opt", tmp_path / "proc"
+    root.mkdir()
+    (root / "runner-files").mkdir()
+    for name, age, python in (("a", 40, "1"), ("b", 30, "1"), ("c", 20, "2"), ("d", 10, "3")):
+        a_runner(root, name, age, python)
+    (root / "runner-half").mkdir()  # of a release whose installation failed
+    (root / "runner").symlink_to(root / "runner-d")
+    (proc / "7").mkdir(parents=True)
+    (proc / "7" / "exe").symlink_to("/usr/bin/python3")
+    (proc / "7" / "cmdline").write_bytes(f"{root}/runner-a/bin/python\0-P\0-m\0factory_cdk.agent\0".encode())
+
+    assert remove_old_runners(root, proc) == ["runner-b", "runner-half"]
+    (proc / "7" / "cmdline").write_bytes(b"/var/lib/factory-cdk/agent/environments/0123/bin/python\0")
+    (proc / "7" / "exe").unlink()
+    (proc / "7" / "exe").symlink_to(root / "python-1" / "python" / "bin" / "python3.12")  # a worker of long ago
+    assert remove_old_runners(root, proc) == ["runner-a"]
+    (proc / "7" / "exe").unlink()
+    assert remove_old_runners(root, proc) == ["python-1"]
+    assert remove_old_runners(root, proc) == []
+    assert sorted(path.name for path in root.iterdir()) == [
+        "python-2", "python-3", "runner", "runner-c", "runner-d", "runner-files"
+    ]  # fmt: skip
+
+
+def test_a_process_that_runs_from_a_runner_is_seen(tmp_path: Path) -> None:
+    runner = a_runner(tmp_path, "a", 30)
+    for name, age in (("b", 20), ("c", 10)):
+        a_runner(tmp_path, name, age)
+    (tmp_path / "runner").symlink_to(tmp_path / "runner-c")
+    (runner / "wait.py").write_text("import sys\nprint('here', flush=True)\nsys.stdin.read()\n")
+    command = [sys.executable, str(runner / "wait.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "here\n"
+        assert remove_old_runners(tmp_path) == []
+        process.communicate()
+    assert remove_old_runners(tmp_path) == ["runner-a"]

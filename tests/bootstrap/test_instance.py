@@ -206,6 +206,16 @@ def test_the_alarm_does_not_act_while_the_stage_is_stopped(cloud: Cloud, boot: B
     assert "the gate is 'perhaps'" in boot().stdout
     assert cloud.alarms["my alarm"], "what cannot be understood changes nothing"
 
+    cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n")
+    broken = json.loads(cloud.parameters[FACTS.release_parameter])
+    cloud.point_at({"key": broken["key"], "sha256": broken["sha256"]}, alarm="my alarm")
+    cloud.parameters[FACTS.gate_parameter] = "stop"
+    boot()
+    assert not cloud.alarms["my alarm"], "the release before, which runs on, is stopped"
+    cloud.parameters[FACTS.gate_parameter] = "run"
+    boot()
+    assert not cloud.alarms["my alarm"], "one that could not be installed does not turn it on"
+
 
 def test_the_log_of_a_failed_boot_is_kept_outside_the_stack(cloud: Cloud, boot: Boot) -> None:
     cloud.release({"my_bot_2": BUNDLE}, "echo broken; exit 1\n", logs={"boot": "/boot.log", "retention": 7})

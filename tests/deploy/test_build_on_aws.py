@@ -396,6 +396,26 @@ def test_a_protected_stage_is_not_demolished_until_its_plan_says_so(works: Works
 
 
 @pytest.mark.e2e
+def test_what_was_changed_beside_cloudformation_is_told_before_the_question(works: Works) -> None:
+    works.build()
+    works.aws.client("logs", HOME).put_retention_policy(logGroupName=f"{works.path}/north", retentionInDays=1)
+    works.write("2")
+    said = works.build()
+    assert f"drift: NorthLogGroup of {works.factory}-prod-{HOME} ({HOME}) was changed (/RetentionInDays)" in said
+
+
+@pytest.mark.e2e
+def test_what_a_deleted_stack_has_kept_is_named(works: Works) -> None:
+    works.build()
+    for name, region in reversed(works.stacks.items()):
+        works.aws.client("cloudformation", region).delete_stack(StackName=name)
+        until(lambda: works.aws.status(name, region) in ("GONE", "DELETE_COMPLETE"))  # noqa: B023
+    said = works.build(code=1)
+    assert "already exists" in said and "has kept it" in said
+    assert set(works.statuses()) <= {"GONE", "DELETE_COMPLETE"}
+
+
+@pytest.mark.e2e
 def test_a_secret_that_has_no_value_is_told_before_anything_is_made(works: Works) -> None:
     plan = works.folder / "factory-plan.yml"
     plan.write_text(plan.read_text().replace("secrets: [TOKEN]", "secrets: [TOKEN_OF_NOBODY]"))

@@ -11,6 +11,7 @@ import test_lookalikes
 import test_plan_commands
 import test_plan_sources
 import test_plan_stage
+import test_plan_steps
 import test_plan_structure
 import test_plan_workflows
 import test_plan_yaml
@@ -23,6 +24,7 @@ SUITES = (
     test_plan_structure,
     test_plan_sources,
     test_plan_workflows,
+    test_plan_steps,
     test_aws_checks,
     test_alarm_metrics,
     test_plan_commands,

@@ -310,6 +310,10 @@ def _bots() -> Iterator[PlanChange]:
         first=(put(f"{BOX} bots first", {"p": 3}),),
     )
     yield _of_box("sector python", CHANGED, put(f"{BOX} python", "3.12"))
+    python = (put(f"{BOX} python", "3.12"),)
+    build = put(f"{BOX} python-build", f"python.tar.gz#sha256={'0' * 64}")
+    yield _of_box("sector offline", CHANGED, put(f"{BOX} offline", True), first=python)
+    yield _of_box("sector python-build", CHANGED, build, first=(*python, put(f"{BOX} offline", True)))
     yield _of_box("bot_path", CHANGED, put("bots first bot_path", "bots:other"))
     yield _of_box("command", CHANGED, drop("bots first bot_path"), put("bots first command", ["./first"]))
     yield _of_box("code", CHANGED, code("first", "two"), fast=True)

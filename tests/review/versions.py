@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from stack_templates import Template, synthesized
+from stack_templates import Template, synthesized, with_empty_assets
 
 from factory_cdk.bundle import Bundle, unpacked
 from factory_cdk.design.designing import design_stage
@@ -24,6 +24,7 @@ from factory_cdk.plan.model import Json, StagePlan
 from factory_cdk.plan.stage import resolve_stage
 from factory_cdk.review.sides.of_design import side_of_design
 from factory_cdk.review.sides.side import StageSide
+from factory_cdk.wheels import BotWheels
 
 STAGE = "dev"
 
@@ -212,7 +213,9 @@ class Made:
     @cached_property
     def templates(self) -> Mapping[str, Template]:
         """The templates by stack."""
-        return synthesized(self.design, self.folder / "cdk.out")
+        made = synthesized(self.design, self.folder / "cdk.out")
+        with_empty_assets(self.design, self.folder / "cdk.out")
+        return made
 
     @property
     def assembly(self) -> Path:
@@ -271,5 +274,6 @@ def _bundles(version: Version, stage: StagePlan, folder: Path) -> dict[str, Bund
             lock_digest=hashlib.sha256(lines.encode()).hexdigest() if lines else None,
             archive=str(file),
             archive_sha256=hashlib.sha256(content.getvalue()).hexdigest(),
+            wheels={"x86_64-3.12": BotWheels()},
         )
     return bundles

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from emulator import Emulator
 from patience import until
-from stack_templates import read, resources, stage_plan, synthesized
+from stack_templates import read, resources, stage_plan, synthesized, with_empty_assets
 from update_plans import (
     CHANGES,
     ELSEWHERE,
@@ -76,6 +76,7 @@ def version(plan: Yaml, folder: Path, **more: Any) -> Version:
     staged = stage_plan(json.dumps(plan), folder)
     design = design_stage(staged, packed(staged, folder), **more)
     synthesized(design, folder / "cdk.out")
+    with_empty_assets(design, folder / "cdk.out")
     return Version(design, folder / "cdk.out")
 
 

@@ -158,6 +158,7 @@ CHANGES = (
     ),
     # stage
     Change("stage.workflow", f"{STAGE}.workflow", "other", SIGNALLED),
+    Change("stage.pools", f"{STAGE}.pools", {"licence": 5}, UNCHANGED),
     Change("stage.home_region", f"{STAGE}.home_region", "eu-west-1", SIGNALLED),
     Change("stage.protect", f"{STAGE}.protect", True, UNCHANGED),
     Change("stage.history", f"{STAGE}.history", False, SIGNALLED),

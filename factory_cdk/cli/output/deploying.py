@@ -71,6 +71,10 @@ def _show(change: Change, file: str, region: str | None, say: Say) -> None:
         rows.append(("(local sectors)", "here", change.local))
     for name, where, kind in rows:
         click.echo(f"{kind:6}  {name} ({where})", err=True)
+    for drifted in change.drift:
+        say(f"drift: {drifted}")
+    for why in change.drift_unknown:
+        say(f"drift is not known of {why}")
     for one in change.gone:
         say(f"the instance {one.id} of sector {one.sector} ({one.region}) is gone: it is made again")
 

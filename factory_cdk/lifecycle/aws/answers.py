@@ -53,11 +53,7 @@ class Answers:
             self._follow(gate)
             now = self.clock()
             if self.timeout is not None and now - began >= self.timeout:
-                raise FactoryError(
-                    f"{self.factory.folder.name} is still busy after {self.timeout:g} s: {self._what(waited_for)}",
-                    "give it more time, or put the jobs back with --cold",
-                    exit_code=TIMED_OUT,
-                )
+                raise self._too_late(self.timeout, self._what(waited_for))
             if now - began >= MOMENT:
                 what = self._what(waited_for)
                 if what != said or now - said_at >= AGAIN:
@@ -65,6 +61,18 @@ class Answers:
                     self.say(f"waiting for {what}")
             rest = EVERY if self.timeout is None else min(EVERY, max(0.0, began + self.timeout - now))
             self.sleep(rest)
+
+    def _too_late(self, timeout: float, what: str) -> FactoryError:
+        folder = self.factory.folder
+        if self.gate == "closed":
+            message, remedy = (
+                f"is still busy after {timeout:g} s",
+                "give it more time, or put the jobs back with --cold",
+            )
+        else:
+            message = f"has its gate open, but some do not take jobs after {timeout:g} s"
+            remedy = f"they do once they can; see factory-cdk logs {folder.options}"
+        return FactoryError(f"{folder.name} {message}: {what}", remedy, exit_code=TIMED_OUT)
 
     def _runners(self, aws: Aws) -> list[RemoteRunner] | None:
         """Those that can be waited for; None while AWS cannot be asked. Of the others it is said once why not."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory_cdk.bundle import Bundle
@@ -14,6 +14,7 @@ from factory_cdk.canonical_json import canonical_json
 from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.deploy.account import Account, RefusedError
 from factory_cdk.deploy.deployment import Deployment, Step, WantedStack, delete, inspect, wanted_stacks
+from factory_cdk.deploy.drift import Drift, find_drift
 from factory_cdk.deploy.finding import find_deployed
 from factory_cdk.deploy.generations import DeployedInstance, deployed_instances, next_generations
 from factory_cdk.deploy.pace import Pace
@@ -49,7 +50,8 @@ class StackChange:
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a build is about to do, for who is asked: its stacks, the sectors whose instance is gone and made again,
-    and what is done with its local sectors (`create`, `update`, `none`). `design` is what it will be.
+    what is done with its local sectors (`create`, `update`, `none`), what has drifted, and of which stacks that is not
+    known. `design` is what it will be.
     """
 
     stage: str
@@ -57,6 +59,8 @@ class Change:
     stacks: tuple[StackChange, ...]
     gone: tuple[DeployedInstance, ...]
     local: str
+    drift: tuple[Drift, ...] = ()
+    drift_unknown: tuple[str, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -120,7 +124,7 @@ class _Build:
         account: Account,
         plan: Plan,
         design: StageDesign,
-        instances: Iterable[DeployedInstance],
+        instances: Sequence[DeployedInstance],
         options: BuildOptions,
         say: Say,
         agree: Agree,
@@ -181,7 +185,7 @@ class _Build:
         if not change.is_nothing or going_on:
             if not going_on:
                 self._preflight()
-                if not self.agree(change):
+                if not self.agree(self._with_drift(change, steps)):
                     return None
             changed = self._deploy(deployment, steps, wanted, assembly, filling, id_, digest)
         else:
@@ -217,6 +221,11 @@ class _Build:
         stacks += [StackChange(one.name, one.region, "update") for one in self.design.stacks if one.name in adopted]
         stacks += [StackChange(one.name, one.region, "delete") for one in stale]
         return Change(self.stage, self.design, tuple(stacks), self.gone, self.local.kind())
+
+    def _with_drift(self, change: Change, steps: Iterable[Step]) -> Change:
+        there = [one.now for one in steps if one.now.is_settled]
+        drift, unknown = find_drift(self.account, there)
+        return replace(change, drift=tuple(drift), drift_unknown=tuple(unknown))
 
     def _deploy(
         self,

@@ -12,10 +12,13 @@ from factory_cdk.lifecycle.progress import Say
 from factory_cdk.lifecycle.results import Resumed
 from factory_cdk.state.stages import Factory
 
+PATIENCE = 300.0
+"""Seconds in which every runner should take jobs again: 20 until it reads the gate, the rest for what has to start."""
+
 
 def resume(factory: Factory, say: Say, environ: Mapping[str, str]) -> Resumed:
     """Open the gate of a stage with instances, bots with `stop: true` included; returns when every runner that answers
-    takes jobs. FactoryError.
+    takes jobs. FactoryError, with exit code 3 when one does not after PATIENCE seconds.
     """
     instances = need_instances(factory)
     gate = gate_of(factory)
@@ -23,5 +26,5 @@ def resume(factory: Factory, say: Say, environ: Mapping[str, str]) -> Resumed:
     say(f"the gate is open in {', '.join(gate.regions)}; instances read it within 20 s")
     started = local.resume(factory, say, environ).started if factory.local else False
     if instances.table is not None:
-        Answers(factory, request, "open", say).wait()
+        Answers(factory, request, "open", say, PATIENCE).wait()
     return Resumed(factory.folder.name, started)

@@ -84,6 +84,8 @@ def spec_of(design: StageDesign, installations: Sequence[Installation], options:
         end_order=design.demolish_order,
         plan=str(Path(options.plan).absolute()) if options.plan else "",
         built_at=time.time(),
+        workflows=design.runs,
+        pools=design.pools,
         timings=options.timings,
     )
 

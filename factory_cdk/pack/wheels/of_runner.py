@@ -47,7 +47,7 @@ def runner_files(plan: Plan, bots: Iterable[Bot], cache: BundleCache, pip: Pip) 
     return tuple(
         one
         for offline in dict.fromkeys(_offline_sectors(plan, names))
-        for one in _files_of(plan.folder, offline, cache, pip)
+        for one in files_of(plan.folder, offline, cache, pip)
     )
 
 
@@ -58,7 +58,8 @@ def _offline_sectors(plan: Plan, names: set[str]) -> Iterator[Offline]:
                 yield sector.options.offline
 
 
-def _files_of(folder: Path, offline: Offline, cache: BundleCache, pip: Pip) -> Iterator[ReleaseFile]:
+def files_of(folder: Path, offline: Offline, cache: BundleCache, pip: Pip) -> Iterator[ReleaseFile]:
+    """Put what one kind of offline sector needs into the cache; `folder` is that of the plan. FactoryError."""
     target = Target(offline.architecture, offline.python)
     wanted = runner_wheels(target)
     file = cache.file(wheels_key(wanted.sha256))

@@ -13,6 +13,7 @@ from factory_cdk.plan.checks.regions import check_regions
 from factory_cdk.plan.checks.routes import check_routes
 from factory_cdk.plan.checks.shared_resources import check_shared
 from factory_cdk.plan.checks.size import check_size
+from factory_cdk.plan.checks.stage_steps import check_steps
 from factory_cdk.plan.checks.tags import check_tag_count
 from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.facts import partitions
@@ -44,6 +45,7 @@ def check_references(plan: Plan, defined: Defined, findings: Findings, *, locked
         if name not in used and plan.stages:
             hint = "add it to a sector, or remove it"
             findings.at_key(("factory", "bots", name), "F311", f"unused bot `{name}`: no stage uses it", hint)
+    check_steps(plan, findings)
     _check_unused(plan, findings)
     check_regions(plan, findings)
     check_shared(plan, findings)
@@ -114,7 +116,7 @@ def _check_unused(plan: Plan, findings: Findings) -> None:
     workflows = {stage.workflow for stage in plan.stages.values()}
     alarms = {sector.alarm for stage in plan.stages.values() for sector in stage.sectors}
     for name in plan.workflows if not _unseen("workflow", findings) else ():
-        if name not in workflows:
+        if name not in workflows and plan.workflows[name].steps is None:
             hint = "set it as the `workflow` of a stage, or remove it"
             findings.at_key(("factory", "workflows", name), "F310", f"unused workflow `{name}`: no stage uses it", hint)
     for name in plan.alarms if not _unseen("alarm", findings) else ():

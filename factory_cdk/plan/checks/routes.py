@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from factory_cdk.plan.arguments import workflow_item
+from factory_cdk.plan.checks.stage_steps import step_workflows
 from factory_cdk.plan.cycles import REMOVE_REFERENCE, find_cycles
 from factory_cdk.plan.defined import Defined
 from factory_cdk.plan.findings import Findings
@@ -25,7 +26,7 @@ def check_routes(stage: Stage, plan: Plan, defined: Defined, path: Path, finding
     if stage.workflow is None:
         own = any(bot.arguments.workflow for sector in stage.sectors for bot in sector.bots)
         unseen = findings.is_misspelled("workflow", path) or findings.is_partial(path)
-        if len(where) > 1 and not own and not unseen:
+        if len(where) > 1 and not own and not unseen and not step_workflows(plan, stage):
             message = f"the stage `{stage.name}` has {len(where)} bots and no `workflow`"
             hint = "jobs end at the bot that they are submitted to; set `workflow` if they must go on to other bots"
             findings.at_key(path, "F309", message, hint)

@@ -24,6 +24,7 @@ from factory_cdk.plan.model import BotArguments
 from factory_cdk.plan.names import NAME_PATTERN
 from factory_cdk.plan.schema import plan_schema as cerberus
 from factory_cdk.plan.schema.json_properties import Schema, excluding, resource_definitions
+from factory_cdk.plan.schema.json_steps import has_steps, step_definitions, workflow_of_steps
 from factory_cdk.plan.settings import RESERVED_PREFIX
 from factory_cdk.plan.sources import KINDS
 
@@ -265,13 +266,16 @@ def _workflow_nodes() -> dict[str, Schema]:
     }
     return {
         "workflow": {
-            "description": "A workflow: bots, and under each the bots that get its jobs next",
+            "description": "A workflow: bots and, under each, those that get its jobs next; or `steps` of a run",
             "type": ["object", "array"],
             "minItems": 1,
             "minProperties": 1,
-            **below,
+            "if": has_steps(),
+            "then": workflow_of_steps(),
+            "else": below,
             "examples": [{"first": ["second", {"third": "fourth"}]}],
         },
+        **step_definitions(),
         "workflow-node": {
             "description": "A bot, a list of nodes, or bots with what follows them",
             "type": ["string", "array", "object"],

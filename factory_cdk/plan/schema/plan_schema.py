@@ -282,6 +282,11 @@ SECTOR: Rules = {
 
 STAGE_KEYS: dict[str, Rules] = {
     "workflow": _text("The name of the workflow between this stage's bots", "flow_1"),
+    "pools": _named(
+        "How much there is of what steps acquire, for all runs of the stage",
+        _count("How much there is of this pool", 2, most=1_000_000),
+        {"licence": 5},
+    ),
     "home_region": _text("The region of the stage's queues", "eu-west-2"),
     "protect": _flag("Turn on termination protection of the stage's stacks"),
     "history": _flag("On AWS: keep a table of jobs (the default), without which a job may be done twice"),
@@ -329,7 +334,9 @@ FACTORY: Rules = {
         "bots": _named("The factory's bots by name", BOT, {"reader": _A_BOT}, required=True, minlength=1),
         "stages": _named("The factory's stages by name", STAGE, {"test": _A_STAGE}, required=True, minlength=1),
         "workflows": _named(
-            "Workflows by name: which bot gets a job next", {"type": ["list", "dict"], "empty": False}, _FLOWS
+            "Workflows by name: which bot gets a job next, or the steps of a run",
+            {"type": ["list", "dict"], "empty": False},
+            _FLOWS,
         ),
         "alarms": _named(
             "CloudWatch alarms by name, for aws sectors", {"type": "dict", "empty": False}, {"idle": _AN_ALARM}

@@ -176,15 +176,23 @@ class SqliteQueues:
             await asyncio.wait((asyncio.wrap_future(self._idle),))  # of this loop, whichever began it
         writing = self._file.writing()
         if not (encoding and encoding.beside) and writing.begin_at_once():
-            with writing:
-                answer = step()
+            try:
+                with writing:
+                    answer = step()
+            except BaseException:
+                self._steps.forget()
+                raise
             if self._file.is_checkpoint_due(0):
                 self._start(self._file.checkpoint)
             return answer
 
         def wait_and_write() -> Answer:
-            with encoding or Encoding(self._file.bodies), writing:
-                return step()
+            try:
+                with encoding or Encoding(self._file.bodies), writing:
+                    return step()
+            except BaseException:
+                self._steps.forget()
+                raise
 
         # who is cancelled does not end the step
         return await asyncio.shield(asyncio.wrap_future(self._start(wait_and_write)))

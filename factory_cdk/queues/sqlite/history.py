@@ -20,6 +20,7 @@ from factory_cdk.queues.sqlite.file import QueueFile
 from factory_cdk.queues.sqlite.search import condition
 from factory_cdk.queues.sqlite.statistics import statistics
 from factory_cdk.queues.sqlite.steps import next_cursor
+from factory_cdk.runs.store import RunStore
 
 _STAGED_SECONDS = 3600
 _COLUMNS = """seq, id, queue, bot, run, parent, tags, attempt, earlier, due, token, outcome, final, enqueued,
@@ -144,6 +145,7 @@ class SqliteHistory:
         is to be kept is kept too: its time is of a clock that was behind.
         """
         before = min(self._file.wall(), self._file.clock()) - keep
+        self._purge_runs(before)
         run = self._file.connection.execute
         seqs = self._file.reading(lambda: run(_OLD, (before, before, n)).fetchall())
         if not seqs:  # the search may take long; nobody waits for it
@@ -158,6 +160,13 @@ class SqliteHistory:
             self._file.checkpoint()
         self._remove([path for path in files if path is not None])
         return len(rows)
+
+    def _purge_runs(self, before: float) -> None:
+        """Forget runs that ended before a time, each in a transaction of its own."""
+        store = RunStore(self._file.connection, moves_all=True)
+        for run_id in self._file.reading(lambda: store.old(before) if store.has_tables() else []):
+            with self._file.writing():
+                store.drop(run_id)
 
     def sweep(self) -> int:
         """Remove files of payloads that a killed process left behind, named by no job and over an hour old;

@@ -17,6 +17,7 @@ from factory_cdk.plan.model import Json
 from factory_cdk.queues.port import Failed, Failure, Finished, Job, Lease, Wanted
 from factory_cdk.queues.sqlite.bodies import Bodies, Encoded, Large
 from factory_cdk.queues.sqlite.file import QueueFile
+from factory_cdk.queues.sqlite.stage_runs import StageRuns
 from factory_cdk.queues.values import decode
 
 _TOKEN_BYTES = 16
@@ -125,7 +126,18 @@ class Steps:
         self._run = cursor.execute
         self._run_many = cursor.executemany
         self._bodies = file.bodies
+        self._runs = StageRuns(file.connection)
         self._searched: dict[str, float] = {}
+
+    def forget(self) -> None:
+        """Say that a transaction was rolled back."""
+        self._runs.forget()
+
+    def send_on(self, columns: list[Columns], wall: float, encoding: Encoding) -> None:
+        """Insert the jobs of steps, ready at once. One whose payload is large waits for the disk."""
+        if columns:
+            with encoding:
+                self.send(columns, 0.0, wall)
 
     def send(self, jobs: list[Columns], due: float, wall: float) -> None:
         """Insert jobs, ready at `due`; those whose ids are known are left alone."""
@@ -143,6 +155,10 @@ class Steps:
         numbers = len(prepared) + sum([len(forwards) for _, _, forwards in prepared])
         first = next_cursor(self._run, numbers) - numbers + 1 if prepared else 0
         lost = self._settle(prepared, first, now, wall)
+        over = [settled for cursor, (settled, _, _) in enumerate(prepared, first) if cursor not in lost]
+        if self._runs.is_due(over, now):
+            encoding = Encoding(self._bodies)
+            self.send_on(self._runs.follow(over, now, wall, encoding.columns), wall, encoding)
         claimed = [self._claim(want, now, wall) for want in wanted]
         held = [cursor not in lost for cursor in range(first, first + len(prepared))]
         sent = [one for (_, _, forwards), kept in zip(prepared, held, strict=True) if kept for one in forwards]

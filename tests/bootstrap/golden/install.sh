@@ -30,6 +30,10 @@ find_python() {
     return 1
 }
 
+has_version() {
+    "$1" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$python_version" >/dev/null 2>&1
+}
+
 # Offline, the Python is that of the release or of the image, and nothing is asked of a distribution or an index: the
 # wheels are in runner-files/wheels.zip, uv among them, which makes an environment without the image's pip and venv.
 find_offline_python() {
@@ -48,8 +52,7 @@ find_offline_python() {
         return 1
     fi
     for name in "$FACTORY_CDK_PYTHON" "python$python_version" python3; do
-        if python=$(command -v "$name") &&
-            [ "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$python_version" ]; then
+        if python=$(command -v "$name") && has_version "$python"; then
             return 0
         fi
     done
