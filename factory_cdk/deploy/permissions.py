@@ -36,8 +36,12 @@ _STACK_CALLS = (
     "cloudformation:DeleteChangeSet",
     "cloudformation:DeleteStack",
     "cloudformation:DescribeChangeSet",
+    "cloudformation:DescribeEvents",
     "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStackResourceDrifts",
     "cloudformation:DescribeStacks",
+    "cloudformation:DetectStackDrift",
+    "cloudformation:DetectStackResourceDrift",
     "cloudformation:ExecuteChangeSet",
     "cloudformation:GetTemplate",
     "cloudformation:ListStackResources",
@@ -47,6 +51,7 @@ _STACK_CALLS = (
 """The second is the remedy that is told for a stack which cannot be taken back."""
 
 _LOOKING = (
+    "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeStacks",
     "cloudformation:ListStacks",
     "cloudwatch:DescribeAlarms",

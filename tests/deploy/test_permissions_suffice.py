@@ -98,6 +98,7 @@ SAME = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
+    "service-quotas:GetServiceQuota": "servicequotas:GetServiceQuota",
 }
 """Calls for which IAM asks under another name (the service authorization reference has them), of those that are made
 here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,7 +125,7 @@ class _Build:
         account: Account,
         plan: Plan,
         design: StageDesign,
-        instances: Iterable[DeployedInstance],
+        instances: Sequence[DeployedInstance],
         options: BuildOptions,
         say: Say,
         agree: Agree,
