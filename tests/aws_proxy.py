@@ -150,7 +150,7 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
                 self.answer(503, [], b"")
                 return
             code = _CODES[fault]
-            if call.operation.startswith("s3."):
+            if call.operation.startswith(("s3.", "handle.")):  # a wait handle is an object of S3, too
                 self.refuse_s3(fault, code)
                 return
             if call.is_query:

@@ -45,9 +45,9 @@ except FactoryError as error:
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB."""
-    folder = tmp_path / "tiny"
+def tiny_disk(works: Works) -> Iterator[Path]:
+    """The home of what is built: a file system of 8 MB."""
+    folder = works.folder / "home"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
     done = subprocess.run(mounting, capture_output=True, text=True, check=False)
@@ -62,22 +62,21 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_a_build_in_words_and_the_next_one_works(
     works: Works, tiny_disk: Path, kilobytes: int
 ) -> None:
-    home = tiny_disk / "home"
     filler = tiny_disk / "filler"
     free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize
     filler.write_bytes(b"x" * max(0, free - kilobytes * 1024))
-    said = works.build(code=1, FACTORY_CDK_HOME=str(home))
+    said = works.build(code=1)
     assert "no space left" in said.lower() or "full" in said
     assert works.remains() == []
     filler.unlink()
-    works.build(FACTORY_CDK_HOME=str(home))
+    works.build()
     assert works.statuses() == DONE
 
 
 @pytest.mark.e2e
 def test_a_home_that_cannot_be_written_to_ends_a_build_in_words(works: Works, tiny_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
-    said = works.build(code=1, FACTORY_CDK_HOME=str(tiny_disk / "home"))
+    said = works.build(code=1)
     assert "FACTORY_CDK_HOME" in said
     assert works.remains() == []
 
