@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from factory_cdk.agent.gate import gate_request
 from factory_cdk.bundle import Bundle
 from factory_cdk.canonical_json import canonical_json
 from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.deploy.account import Account, RefusedError
+from factory_cdk.deploy.alarms import alarms_that_act
 from factory_cdk.deploy.deployment import Deployment, Step, WantedStack, delete, inspect, wanted_stacks
 from factory_cdk.deploy.drift import Drift, find_drift
 from factory_cdk.deploy.finding import find_deployed
@@ -255,6 +257,7 @@ class _Build:
             raise
         self._open_gates(closed)
         self.local.open()
+        self._turn_alarms_on(steps)
         return changed
 
     # Around the stacks
@@ -289,6 +292,22 @@ class _Build:
             except RefusedError as error:
                 if error.code != "ParameterNotFound":
                     raise
+
+    def _turn_alarms_on(self, steps: Iterable[Step]) -> None:
+        """Have the alarms of updated stacks act again: their template says that they do not, and an instance turns its
+        own on only when its release or the gate has changed.
+        """
+        for step in steps:
+            names = alarms_that_act(step.wanted.content) if step.kind == "update" else []
+            if names and self._gate_is_open(step.wanted.region):
+                self.account.call(step.wanted.region, "cloudwatch", "enable_alarm_actions", AlarmNames=names)
+
+    def _gate_is_open(self, region: str) -> bool:
+        answer = self.account.call(region, "ssm", "get_parameters", Names=[self.names.path("gate")])
+        try:
+            return all(gate_request(one["Value"], 1).runner.gate == "open" for one in answer["Parameters"])
+        except ValueError:  # what cannot be understood changes nothing on instances, either
+            return False
 
     def _stale(self) -> tuple[ExistingStack, ...]:
         """The stacks that the stage has no more, wherever they are."""
