@@ -257,7 +257,7 @@ class Factory:
             drain=drain,
             timeout=timeout,
             cold=cold,
-            backends=self._backends_of(name, wanted, on_aws=on_aws, say=say),
+            backends=self._backends_of(name, wanted, on_aws=on_aws, say=say, changes=True),
         )
         if not found.gone:
             raise FactoryError(
@@ -277,15 +277,18 @@ class Factory:
         name = self._stage_name(plan, stage)
         return plan.name, name, _is_on_aws(plan, name)
 
-    def _backends_of(self, name: str, stage: str, *, on_aws: bool, say: Say | None = None) -> Backends:
+    def _backends_of(
+        self, name: str, stage: str, *, on_aws: bool, say: Say | None = None, changes: bool = False
+    ) -> Backends:
         """Where the stage is looked for: AWS is not asked for one without aws sectors, nor for one that is built here.
-        What it answers is remembered for a minute.
+        What it answers is remembered for a minute, but by who `changes` the stage.
         """
         from factory_cdk.lifecycle.aws.search import AwsSearch  # noqa: PLC0415
         from factory_cdk.lifecycle.backend import BACKENDS, backends_for  # noqa: PLC0415
 
-        found = backends_for(find_home(), AwsSearch(), name, stage, say or silent) if on_aws else BACKENDS
-        return BACKENDS if found is BACKENDS else self._backends.setdefault((name, stage), found)
+        search = AwsSearch(changes=changes)
+        found = backends_for(find_home(), search, name, stage, say or silent) if on_aws else BACKENDS
+        return found if found is BACKENDS or changes else self._backends.setdefault((name, stage), found)
 
     def _to_build(self) -> tuple[Plan, BuildOptions]:
         from factory_cdk.lifecycle.options import BuildOptions  # noqa: PLC0415

@@ -1,4 +1,7 @@
-"""A proxy in front of the emulated AWS that counts calls, and answers some of them with faults."""
+"""A proxy in front of the emulated AWS that counts calls, and answers some of them with faults.
+
+The wait handles that CloudFormation tells of lead through it, too: a signal is the call `handle.PUT`.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +43,19 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Call:
-    """A call: which operation of which service (`sqs.SendMessageBatch`, `s3.PUT`), its body, and its Authorization."""
+    """A call: which operation of which service (`sqs.SendMessageBatch`, `s3.PUT`), its body, its Authorization, and
+    the path that it is for.
+    """
 
     operation: str
     body: bytes
     authorization: str
+    path: str = ""
 
     @property
     def region(self) -> str:
-        """The region that it is for."""
-        return self.authorization.split("/")[2]
+        """The region that it is for; of a signal, none."""
+        return self.authorization.split("/")[2] if self.authorization else ""
 
     @property
     def is_query(self) -> bool:
@@ -107,14 +113,13 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
 
         def read_call(self) -> Call:
             target_header = self.headers.get("X-Amz-Target", "")
-            service, _, operation = target_header.partition(".")
-            known = {"AmazonSQS": "sqs", "AmazonSSM": "ssm", "secretsmanager": "secretsmanager"}
-            name = known.get(service, "dynamodb" if service.startswith("DynamoDB") else "s3")
+            operation = target_header.partition(".")[2]
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             authorization = self.headers.get("Authorization", "")
+            name = authorization.split("/")[3] if authorization else "handle"
             if body.startswith(b"Action="):
-                name, operation = authorization.split("/")[3], parse_qs(body.decode())["Action"][0]
-            return Call(f"{name}.{operation or self.command}", body, authorization)
+                operation = parse_qs(body.decode())["Action"][0]
+            return Call(f"{name}.{operation or self.command}", body, authorization, self.path)
 
         def forward(self, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
             connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
@@ -122,7 +127,10 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 connection.request(self.command, self.path, call.body, headers)
                 answer = connection.getresponse()
-                return answer.status, answer.getheaders(), answer.read()
+                text = answer.read()
+                if call.operation.startswith("cloudformation."):  # its answers name the wait handles
+                    text = text.replace(emulator_url.encode(), proxy.url.encode())
+                return answer.status, answer.getheaders(), text
             finally:
                 connection.close()
 
@@ -142,6 +150,9 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
                 self.answer(503, [], b"")
                 return
             code = _CODES[fault]
+            if call.operation.startswith(("s3.", "handle.")):  # a wait handle is an object of S3, too
+                self.refuse_s3(fault, code)
+                return
             if call.is_query:
                 error = f"<Error><Code>{code}</Code><Message>from the proxy</Message></Error>"
                 text = f"<ErrorResponse>{error}</ErrorResponse>"
@@ -150,6 +161,16 @@ def proxied(emulator_url: str) -> Iterator[Proxy]:
             message = call.body.decode() if fault is Fault.INVALID else "from the proxy"
             text = json.dumps({"__type": code, "message": message}).encode()
             self.answer(400, [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-errortype", code)], text)
+
+        def refuse_s3(self, fault: Fault, code: str) -> None:
+            """As S3 does it, which has codes of its own, and no text for who asks for the head alone."""
+            code, status = {
+                Fault.THROTTLED: ("SlowDown", 503),
+                Fault.DENIED: ("AccessDenied", 403),
+                Fault.EXPIRED: ("ExpiredToken", 400),
+            }.get(fault, (code, 400))
+            text = f"<Error><Code>{code}</Code><Message>from the proxy</Message></Error>"
+            self.answer(status, [("Content-Type", "application/xml")], text.encode())
 
         def cut(self) -> None:
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -15,6 +15,11 @@ from factory_cdk.diagnostics import FactoryError
 ATTEMPTS = 3
 """How often boto3 itself sends a request; whoever waits longer does it himself."""
 
+PATIENT_ATTEMPTS = 10
+"""How often it is sent for a command that changes a stage and has no other patience: for about a minute, with pauses of
+boto3's that grow to 20 s.
+"""
+
 CONNECT_TIMEOUT, READ_TIMEOUT, METADATA_TIMEOUT = 5, 20, 5
 """Seconds."""
 
@@ -35,10 +40,12 @@ class AwsError(FactoryError):
 
 
 class Aws:
-    """The services of one `region`, in one session: its credentials are refreshed as they expire."""
+    """The services of one `region`, in one session: its credentials are refreshed as they expire. A request that may
+    succeed later is sent `attempts` times.
+    """
 
-    def __init__(self, region: str) -> None:
-        self._region = region
+    def __init__(self, region: str, *, attempts: int = ATTEMPTS) -> None:
+        self._region, self._attempts = region, attempts
         self._session: Any = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
@@ -60,7 +67,7 @@ class Aws:
                 core.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
                 self._session = boto3.Session(botocore_session=core, region_name=self._region)
             config = Config(
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": self._attempts},
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
             )

@@ -75,14 +75,16 @@ class StageSearch:
         self._regions, self._asked = regions, asked
         self._backends: dict[tuple[str | None, str | None], Backends] = {}
 
-    def backends(self, name: str | None = None, stage: str | None = None) -> Backends:
-        """Where stages of the factory `name`, called `stage`, are looked for; the same ones for the same names."""
+    def backends(self, name: str | None = None, stage: str | None = None, *, changes: bool = False) -> Backends:
+        """Where stages of the factory `name`, called `stage`, are looked for; the same ones for the same names. What a
+        command `changes` has to be known for certain.
+        """
         from factory_cdk.lifecycle.aws.search import AwsSearch  # noqa: PLC0415 - see lifecycle/backend.py
         from factory_cdk.lifecycle.backend import backends_for  # noqa: PLC0415
 
         found = self._backends.get((name, stage))
         if found is None:
-            search = AwsSearch(self._asked, self._regions)
+            search = AwsSearch(self._asked, self._regions, changes)
             found = self._backends[name, stage] = backends_for(find_home(), search, name, stage, say)
         return found
 

@@ -40,6 +40,15 @@ _PASSING = (
 )
 """Codes that pass by themselves; so does whatever has the HTTP status 500 or more."""
 
+_ACTIONS = {
+    "s3:HeadObject": "s3:GetObject and s3:ListBucket",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:DeleteObjects": "s3:DeleteObject",
+}
+"""The actions of operations that IAM calls otherwise
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html)."""
+
 
 class RefusedError(FactoryError):
     """AWS refused a call, or could not be reached. `code` is AWS's own, or the kind of the failure; `detail` is what
@@ -163,7 +172,8 @@ def _remedy(code: str, action: str, *, passing: bool) -> str:
     if code in BAD_CREDENTIALS:
         return GIVE_CREDENTIALS
     if code in REFUSED:
-        return f"these credentials need {action}: `factory-cdk permissions` prints all that a stage needs"
+        needed = _ACTIONS.get(action, action)
+        return f"these credentials need {needed}; with that, run the same command again: it goes on"
     if passing:
         return "check the network and AWS's health, then run the same command again: it goes on"
     return "correct what AWS says, then run the same command again"

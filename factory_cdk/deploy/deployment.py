@@ -206,7 +206,7 @@ class Deployment:
             self._run([one for one in self.prepared if not one[0].wanted.first])
             ready()
         except BaseException as error:
-            self._undo(error)
+            self._undo_or_say(error)
             raise
         self.commit()
         return tuple(one.now.name for one in self.followed)
@@ -259,6 +259,8 @@ class Deployment:
     def _run(self, prepared: Sequence[tuple[Step, ChangeSet]]) -> None:
         """Execute change sets, and return when all stacks are at their gates. FailedError."""
         here = list(self.followed)
+        if prepared:
+            self.claim.confirm()
         for step, change_set in list(prepared):
             one = self._followed(step, change_set.stack_id)
             execute(self.account, step.wanted.region, change_set)
@@ -326,10 +328,22 @@ class Deployment:
                 resources = resources_of(self.account, one.now.region, one.now.id)
                 signal_gate(resources, one.gate, "SUCCESS", "every region is ready")
 
+    def _undo_or_say(self, error: BaseException) -> None:
+        """Take everything back; where that fails, the reason of the deployment's own failure is not forgotten."""
+        try:
+            self._undo(error)
+        except FailedError:
+            raise
+        except FactoryError as problem:
+            if not isinstance(error, FactoryError) or problem.message == error.message:
+                raise
+            raise FailedError(f"{error.message}; it is not taken back: {problem.message}", problem.remedy) from error
+
     def _undo(self, error: BaseException) -> None:
         """Take everything back, unless the plan wants to look at what has failed. FailedError in the place of a
-        FactoryError.
+        FactoryError. Nothing is touched where another command has taken the place of this one.
         """
+        self.claim.confirm()
         for step, change_set in self.prepared:
             drop_change_set(self.account, step.now, change_set)
         self.prepared.clear()
@@ -411,9 +425,14 @@ class Deployment:
         )
 
 
+def begin_deletion(account: Account, stack: StackNow) -> None:
+    """Have CloudFormation delete a stack, which may be on its way already. RefusedError."""
+    account.call(stack.region, "cloudformation", "delete_stack", StackName=stack.id or stack.name)
+
+
 def delete(account: Account, stack: StackNow, pace: Pace, say: Say | None = None) -> list[str]:
     """Delete a stack, and wait for it; what remains of it, with the reason, in words. RefusedError."""
-    account.call(stack.region, "cloudformation", "delete_stack", StackName=stack.id or stack.name)
+    begin_deletion(account, stack)
     now = stack
     for _ in pace.looks():
         now = describe(account, stack.id or stack.name, stack.region)

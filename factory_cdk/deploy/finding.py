@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from factory_cdk.agent.aws import Aws, AwsError, asking
+from factory_cdk.agent.aws import ATTEMPTS, PATIENT_ATTEMPTS, Aws, AwsError, asking
 from factory_cdk.awsconfig import ANY_REGION, default_region
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.design.naming import Names
@@ -82,30 +82,34 @@ def find_deployed(
     stage: str | None = None,
     *,
     warn: Callable[[str], None],
+    changes: bool = False,
 ) -> list[DeployedStage]:
     """The stages that are deployed in `regions` (None: all that are enabled for the account), of the factory `name` and
     called `stage` where these are given, sorted by name. Stacks in every state are among them, but deleted ones.
 
     `warn` is told of each region that cannot be asked; the others are shown. FactoryError when no region can be, and
-    when AWS does not take the credentials.
+    when AWS does not take the credentials. For a command that `changes` what is found, AWS is asked for longer, and a
+    region that does not answer at all is an error, too: what is there would be left out. One that is denied is none:
+    many accounts close the regions that they do not use.
     """
     asked = default_region(None, needed=True) or ANY_REGION
-    aws = Aws(asked)
+    aws = Aws(asked, attempts=PATIENT_ATTEMPTS if changes else ATTEMPTS)
     wanted = sorted(set(regions)) if regions is not None else enabled_regions(aws, asked)
     found: list[DeployedStack] = []
-    failed: list[FactoryError] = []
+    failed: list[AwsError] = []
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted) or 1), "regions") as pool:
         try:
             for answer in pool.map(partial(_answer, aws), wanted):
-                if isinstance(answer, FactoryError):
+                if isinstance(answer, AwsError):
                     failed.append(answer)
                 else:
                     found += answer
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if failed and len(failed) == len(wanted):
-        raise failed[0]
+    needed = failed if len(failed) == len(wanted) else [one for one in failed if changes and one.code not in REFUSED]
+    if needed:
+        raise in_words(needed[0])
     for error in failed:
         warn(f"{error.message}; what is there is not shown")
     return [one for one in stages_of(found) if name in (None, one.factory) and stage in (None, one.stage)]
@@ -144,14 +148,14 @@ def in_words(error: AwsError) -> FactoryError:
     return FactoryError(error.message, "check the network and the region, and run it again")
 
 
-def _answer(aws: Aws, region: str) -> list[DeployedStack] | FactoryError:
+def _answer(aws: Aws, region: str) -> list[DeployedStack] | AwsError:
     """The stacks of `region`, or why it cannot be asked. FactoryError when another region would say the same."""
     try:
         return list_stacks(aws, region)
     except AwsError as error:
         if error.code in BAD_CREDENTIALS:
             raise in_words(error) from None
-        return in_words(error)
+        return error
 
 
 def list_stacks(aws: Aws, region: str) -> list[DeployedStack]:

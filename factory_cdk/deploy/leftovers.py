@@ -85,7 +85,8 @@ def delete_leftover(account: Account, one: Leftover) -> str | None:
     except RefusedError as error:
         if error.code in _GONE:
             return None
-        return f"{one.kind} {one.name} ({one.region}): {error.code}: {error.detail}"
+        needed = f" ({error.remedy})" if error.denied else ""
+        return f"{one.kind} {one.name} ({one.region}): {error.code}: {error.detail}{needed}"
     return None
 
 

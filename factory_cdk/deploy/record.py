@@ -2,8 +2,9 @@
 
 `/factory-cdk/<factory>/<stage>/deployment.<n>`, in the home region. Who deploys makes the next number, which SSM lets
 one do alone (`PutParameter` without overwriting); the highest number is the deployment that counts. It is written again
-every few seconds while its process lives, so that others know; one that is silent for SILENT seconds has died, and the
-next command takes its place: it makes the next number, and finds here what was decided.
+every few seconds while its process lives, so that others know; one that is silent for a minute (LifeSigns) has died,
+and the next command takes its place: it makes the next number, and then reads here what was decided. One that was only
+asleep sees the higher number once it has written what it decides, and does not act on it: so one of the two knows.
 """
 
 from __future__ import annotations
@@ -26,15 +27,22 @@ from factory_cdk.deploy.account import Account, RefusedError
 from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 
-SILENT = 60.0
-"""Seconds after which a deployment that says nothing counts as dead, on the clock of AWS."""
-
-_EVERY = 15.0
-"""Seconds between two of its signs of life."""
-
 _PREFIX = "deployment."
 
+_ALIVE: set[str] = set()
+"""The ids of this process's own records that it has not ended."""
+
 Decision = Literal["", "commit", "take back"]
+
+
+@dataclass(frozen=True, slots=True)
+class LifeSigns:
+    """How long a deployment may be `silent` until it counts as dead, on the clock of AWS, and the pause between two of
+    its signs of life, in seconds.
+    """
+
+    silent: float = 60.0
+    every: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +80,26 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The deployment that counts, its number, and for how many seconds it has said nothing."""
+    """The deployment that counts, its number, and for how many seconds it has said nothing; it counts as dead after
+    `most` of them.
+    """
 
     number: int
     record: Record
     silent: float
+    most: float
 
     @property
     def lives(self) -> bool:
-        """Whether its process seems to be there; one of this machine is looked for."""
-        if self.record.machine == _machine() and not _is_there(self.record.process):
-            return False
-        return self.silent < SILENT
+        """Whether its process seems to be there; one of this machine is looked for, and what this process itself has
+        left is known.
+        """
+        if self.record.machine == _machine():
+            if not _is_there(self.record.process):
+                return False
+            if self.record.process == os.getpid() and self.record.id not in _ALIVE:
+                return False
+        return self.silent < self.most
 
 
 class UnderWayError(FactoryError):
@@ -92,11 +108,11 @@ class UnderWayError(FactoryError):
     def __init__(self, stage: str, found: Found) -> None:
         super().__init__(
             f"{stage} is being deployed already: {found.record.verb} of {found.record.who}",
-            f"wait until it ends; if it has died, that is known {SILENT:.0f} s after its last sign of life",
+            f"wait until it ends; if it has died, that is known {found.most:.0f} s after its last sign of life",
         )
 
 
-def find_record(account: Account, names: Names, region: str) -> Found | None:
+def find_record(account: Account, names: Names, region: str, most_silent: float = LifeSigns().silent) -> Found | None:
     """The deployment of a stage that is under way, or was left; None when there is none. RefusedError."""
     found = _parameters(account, names, region)
     if not found:
@@ -104,7 +120,7 @@ def find_record(account: Account, names: Names, region: str) -> Found | None:
     number = max(found)
     text, changed, now = found[number]
     try:
-        return Found(number, _record(json.loads(text)), max(0.0, now - changed))
+        return Found(number, _record(json.loads(text)), max(0.0, now - changed), most_silent)
     except (ValueError, KeyError, TypeError) as error:
         raise FactoryError(
             f"the parameter {names.path(_PREFIX + str(number))} cannot be understood: {error}",
@@ -121,21 +137,33 @@ class Claim:
     region: str
     number: int
     record: Record
+    signs: LifeSigns = LifeSigns()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
     _lost: FactoryError | None = None
 
     def write(self, **changes: Any) -> None:
-        """Change what the record says, before what it says is done. FactoryError, also when the claim was lost."""
+        """Change what the record says, before what it says is done. FactoryError, also when the claim was lost: as long
+        as this returns, who takes its place reads what was written.
+        """
         with self._lock:
             self._refuse_lost()
             self.record = replace(self.record, **changes)
             self._put()
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is known that somebody else has taken the place of this deployment."""
+        return self._lost is not None
+
     def check(self) -> None:
-        """FactoryError when somebody else has taken the place of this deployment."""
+        """FactoryError when it is known that somebody else has taken the place of this deployment."""
         with self._lock:
             self._refuse_lost()
+
+    def confirm(self) -> None:
+        """FactoryError when somebody else has taken its place, as AWS says now: this process may have slept."""
+        self.write()
 
     def release(self) -> None:
         """Nothing is under way any more."""
@@ -147,47 +175,67 @@ class Claim:
     def leave(self) -> None:
         """End here, and leave the record for the command that goes on."""
         self._ended.set()
+        _ALIVE.discard(self.record.id)
 
     def live(self) -> None:
         """Give signs of life until the end; for a thread of its own."""
-        while not self._ended.wait(_EVERY):
+        while not self._ended.wait(self.signs.every):
             with self._lock:
                 if self._ended.is_set():
                     return
                 try:
-                    numbers = _parameters(self.account, self.names, self.region)
-                    if max(numbers, default=0) > self.number:
-                        other = _record(json.loads(numbers[max(numbers)][0]))
-                        self._lost = FactoryError(
-                            f"{other.verb} of {other.who} has taken the place of this command, which was silent",
-                            "see `factory-cdk info`",
-                        )
-                        return
+                    self._refuse_taken()
                     self._put()
                 except FactoryError:  # the network is away: the next time, and if that is too late, it is known then
-                    continue
+                    if self._lost is not None:
+                        return
 
     def _refuse_lost(self) -> None:
         if self._lost is not None:
             raise self._lost
 
+    def _refuse_taken(self) -> None:
+        numbers = _parameters(self.account, self.names, self.region)
+        if max(numbers, default=0) <= self.number:
+            return
+        other = _record(json.loads(numbers[max(numbers)][0]))
+        raise self._losing(f"{other.verb} of {other.who}")
+
+    def _losing(self, other: str) -> FactoryError:
+        self._lost = FactoryError(
+            f"{other} has taken the place of this command, which was silent", "see `factory-cdk info`"
+        )
+        return self._lost
+
     def _put(self) -> None:
-        self.account.call(
+        """Write the record, and see that it still counts: who makes a higher number first reads this one afterwards,
+        and deletes it.
+        """
+        answer = self.account.call(
             self.region, "ssm", "put_parameter",
             Name=self.names.path(f"{_PREFIX}{self.number}"), Value=_text(self.record), Type="String", Overwrite=True,
         )  # fmt: skip
+        try:
+            self._refuse_taken()
+            if answer["Version"] == 1:  # it was deleted meanwhile, and is new
+                raise self._losing("another command, which has ended,")
+        except FactoryError:
+            if self._lost is not None:
+                _delete(self.account, self.names, self.region, self.number)
+            raise
 
 
 @contextlib.contextmanager
 def claimed(
-    account: Account, names: Names, region: str, verb: str, digest: str = ""
+    account: Account, names: Names, region: str, verb: str, signs: LifeSigns | None = None
 ) -> Iterator[tuple[Claim, Record | None]]:
     """The right to deploy a stage, and the record of a deployment that died before; FactoryError, UnderWayError.
 
     The record is kept when an exception leaves the block, until `Claim.release`.
     """
     stage = f"{names.factory}/{names.stage}"
-    before = find_record(account, names, region)
+    signs = signs or LifeSigns()
+    before = find_record(account, names, region, signs.silent)
     if before is not None and before.lives:
         raise UnderWayError(stage, before)
     number = 1 if before is None else before.number + 1
@@ -196,16 +244,28 @@ def claimed(
         record = replace(
             record, decision=before.record.decision, stacks=before.record.stacks, digest=before.record.digest
         )
-    claim = Claim(account, names, region, number, record)
-    _make(claim, stage)
-    if before is not None:
-        _delete(account, names, region, before.number)
-    living = threading.Thread(target=claim.live, name="signs of life", daemon=True)
-    living.start()
+    claim = Claim(account, names, region, number, record, signs)
+    _ALIVE.add(record.id)
     try:
+        _make(claim, stage)
+        if before is not None:
+            before = _taken_over(claim, before)
+        living = threading.Thread(target=claim.live, name="signs of life", daemon=True)
+        living.start()
         yield claim, before.record if before else None
     finally:
         claim.leave()
+
+
+def _taken_over(claim: Claim, before: Found) -> Found:
+    """What the record of a deployment says last whose place `claim` has taken; it is deleted."""
+    written = _parameters(claim.account, claim.names, claim.region).get(before.number)
+    if written is not None:  # it may have woken up, and decided something until it saw that its place is taken
+        before = replace(before, record=_record(json.loads(written[0])))
+        said = before.record
+        claim.write(decision=said.decision, stacks=said.stacks, digest=said.digest)
+    _delete(claim.account, claim.names, claim.region, before.number)
+    return before
 
 
 def _make(claim: Claim, stage: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from factory_cdk.agent.aws import Aws
+from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.following import Followed, Say
 from factory_cdk.deploy.secret_store import DELETED, MISSING, WRITTEN, check_secret, put_secret
 from factory_cdk.deploy.secret_values import SecretTexts, texts_from_plan
@@ -28,7 +28,7 @@ def wanted_texts(design: StageDesign, environ: Mapping[str, str]) -> tuple[tuple
         try:
             texts |= texts_from_plan([one], environ)
         except FactoryError as error:
-            if not check_secret(Aws(one.region), one).has_values:
+            if not check_secret(Aws(one.region, attempts=PATIENT_ATTEMPTS), one).has_values:
                 lacking.append(error)
     if lacking:
         raise FactoryError("; ".join(dict.fromkeys(error.message for error in lacking)), lacking[0].remedy)
@@ -47,7 +47,7 @@ class SecretFilling:
         """Write what can be written now. FactoryError."""
         with self._lock:
             for one in list(self._pending):
-                row = put_secret(Aws(one.region), one, self._texts[one.region, one.name])
+                row = put_secret(Aws(one.region, attempts=PATIENT_ATTEMPTS), one, self._texts[one.region, one.name])
                 if row.state in (MISSING, DELETED):
                     continue
                 self._pending.remove(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from factory_cdk.deploy.account import Account, RefusedError
+from factory_cdk.deploy.account import PATIENCE, Account, RefusedError
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.design.commit import GATES, PARAMETER, handle_id
 from factory_cdk.diagnostics import FactoryError
@@ -219,12 +220,24 @@ def _changes(account: Account, region: str, made: Mapping[str, Any]) -> list[Map
 
 
 def execute(account: Account, region: str, change_set: ChangeSet) -> None:
-    """Have CloudFormation do what `change_set` says."""
-    account.call(
-        region, "cloudformation", "execute_change_set",
-        ChangeSetName=change_set.id, StackName=change_set.stack_id,
-        ClientRequestToken=f"execute-{change_set.id.rpartition('/')[2]}",
-    )  # fmt: skip
+    """Have CloudFormation do what `change_set` says. RefusedError."""
+    try:
+        account.call(
+            region, "cloudformation", "execute_change_set",
+            ChangeSetName=change_set.id, StackName=change_set.stack_id,
+            ClientRequestToken=f"execute-{change_set.id.rpartition('/')[2]}",
+        )  # fmt: skip
+    except RefusedError as error:
+        if error.code != "InvalidChangeSetStatus" or not _is_executed(account, region, change_set):
+            raise
+
+
+def _is_executed(account: Account, region: str, change_set: ChangeSet) -> bool:
+    """Whether it was executed: the answer to the first try was lost."""
+    found = account.call(
+        region, "cloudformation", "describe_change_set", ChangeSetName=change_set.id, StackName=change_set.stack_id
+    )
+    return str(found.get("ExecutionStatus", "")).startswith("EXECUTE_")
 
 
 def drop_change_set(account: Account, stack: StackNow, change_set: ChangeSet) -> None:
@@ -333,13 +346,15 @@ def signal_failure(resources: Mapping[str, Mapping[str, Any]], handles: Sequence
             put_signal(url, "FAILURE", reason)
 
 
-def put_signal(url: str, signal: Signal, reason: str) -> bool:
-    """PUT a signal to the presigned `url` of a wait handle; False when it takes none any more. FactoryError."""
+def put_signal(url: str, signal: Signal, reason: str, patience: float = PATIENCE) -> bool:
+    """PUT a signal to the presigned `url` of a wait handle, again for `patience` seconds while that may help; False
+    when it takes none any more. FactoryError.
+    """
     parts = urlsplit(url)
     body = json.dumps({"Status": signal, "UniqueId": "factory-cdk", "Data": signal, "Reason": reason[:1000]}).encode()
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    status = 0
-    for _ in range(5):
+    end, pace = time.monotonic() + patience, Pace()
+    for _ in pace.looks():
         connection = kind(parts.netloc, timeout=_SIGNAL_TIMEOUT)
         try:
             connection.request("PUT", f"{parts.path}?{parts.query}" if parts.query else parts.path, body)
@@ -348,7 +363,8 @@ def put_signal(url: str, signal: Signal, reason: str) -> bool:
             status = 0
         finally:
             connection.close()
-        if status and status < 500:
+        passing = not status or status == 429 or status >= 500
+        if not passing or time.monotonic() > end:
             break
     if status in (200, 204):
         return True

@@ -33,6 +33,7 @@ from factory_cdk.state.runner_spec import LEASE_ON_AWS
 
 if TYPE_CHECKING:
     from factory_cdk.deploy.account import Account
+    from factory_cdk.deploy.record import LifeSigns
     from factory_cdk.lifecycle.aws.deploying import Agree, Deployed
     from factory_cdk.pack import Lock, PackReport
 
@@ -93,6 +94,7 @@ def deploy(
     locked: bool = False,
     pack: Pack = pack_quietly,
     account: Account | None = None,
+    signs: LifeSigns | None = None,
 ) -> Deployed | None:
     """Build a stage with aws sectors in every region, or bring it to what `plan` says now: all of it or nothing. None
     when `agree`, which gets what would be done, said no. FactoryError.
@@ -105,7 +107,9 @@ def deploy(
     make_private(options.home)
     lock = stage_lock(plan, stage, locked=locked)
     report = _pack(plan, stage, lock, say, pack)
-    return build_on_aws(plan, stage, report.bundles, options, say, agree, region=region, locked=locked, account=account)
+    return build_on_aws(
+        plan, stage, report.bundles, options, say, agree, region=region, locked=locked, account=account, signs=signs
+    )
 
 
 def dry_run(

@@ -15,6 +15,11 @@ from factory_cdk.views.runners import RemoteRunner, remote_runners
 if TYPE_CHECKING:
     from factory_cdk.agent.aws import Aws
 
+
+class NotAllowedError(FactoryError):
+    """These credentials may not ask: that does not pass by itself."""
+
+
 ANSWERS_FOR = 60.0
 """Seconds for which it is not asked again whether a runner of instances answers: each says a word a minute."""
 
@@ -28,10 +33,16 @@ def runners_of(factory: Factory, aws: Aws | None = None) -> list[RemoteRunner]:
         return []
     from factory_cdk.agent.aws import Aws, AwsError  # noqa: PLC0415 - for stages with instances alone
     from factory_cdk.agent.status import read_items  # noqa: PLC0415
+    from factory_cdk.deploy.refusals import REFUSED, remedy_of  # noqa: PLC0415
 
     try:
         items = read_items(aws or Aws(instances.region), instances.region, instances.table, instances.sector_names)
     except AwsError as error:
+        if error.code in REFUSED:
+            remedy = remedy_of(error.code, "dynamodb:BatchGetItem")
+            raise NotAllowedError(
+                f"the instances of {factory.folder.name} are not known: {error.message}", remedy
+            ) from None
         remedy = "check the AWS credentials and the network; what is shown is of this machine alone"
         raise FactoryError(f"the instances of {factory.folder.name} are not known: {error.message}", remedy) from None
     return remote_runners(items, time.time())

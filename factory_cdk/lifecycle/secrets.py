@@ -30,7 +30,7 @@ def put_secrets(
     they differ from what is there: from where the plan says, or from `values`, one JSON object. `written` gets each at
     once: what follows may fail. FactoryError, and nothing is written while a value is missing.
     """
-    from factory_cdk.agent.aws import Aws  # noqa: PLC0415 - what talks to AWS is for this alone
+    from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws  # noqa: PLC0415 - what talks to AWS is for this alone
     from factory_cdk.deploy.secret_store import put_secret  # noqa: PLC0415
     from factory_cdk.deploy.secret_values import texts_from_json, texts_from_plan  # noqa: PLC0415
 
@@ -38,7 +38,7 @@ def put_secrets(
     texts = texts_from_plan(secrets, environ) if values is None else texts_from_json(secrets, values)
     rows = []
     for one in secrets:
-        row = put_secret(Aws(one.region), one, texts[one.region, one.name])
+        row = put_secret(Aws(one.region, attempts=PATIENT_ATTEMPTS), one, texts[one.region, one.name])
         written(row)
         rows.append(row)
     return rows

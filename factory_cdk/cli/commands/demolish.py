@@ -76,7 +76,7 @@ def command(
     if drain and cold:
         raise click.UsageError("--drain and --cold do not go together")
     home = find_home()
-    backends = search.backends(name, stage)
+    backends = search.backends(name, stage, changes=True)
     found = verbs.matches(home, name, stage, backends=backends)
     if not found:
         verbs.find(home, name, stage, backends=backends)  # says what is built instead

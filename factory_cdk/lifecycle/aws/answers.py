@@ -12,7 +12,7 @@ from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import TIMED_OUT
 from factory_cdk.lifecycle.aws.gate import StageGate, gate_of
 from factory_cdk.lifecycle.aws.preconditions import need_instances
-from factory_cdk.lifecycle.instances import runners_of
+from factory_cdk.lifecycle.instances import NotAllowedError, runners_of
 from factory_cdk.lifecycle.local.waiting import AGAIN, MOMENT, NAMED
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.state.logs import stamp
@@ -78,6 +78,8 @@ class Answers:
         """Those that can be waited for; None while AWS cannot be asked. Of the others it is said once why not."""
         try:
             runners = runners_of(self.factory, aws)
+        except NotAllowedError:
+            raise
         except FactoryError as error:
             self._tell(f"warning: {error.message}; trying again")
             return None
@@ -109,6 +111,8 @@ class Answers:
         """See to it that what was asked for is still asked for; another command may ask for the same."""
         try:
             asked = gate.asked(gate.regions[0])
+        except NotAllowedError:
+            raise
         except FactoryError as error:
             self._tell(f"warning: {error.message}; trying again")
             return

@@ -43,11 +43,13 @@ class AwsBackend:
         moment, found = self._found.get((home, name), (0.0, None))
         if found is None or time.monotonic() - moment > FRESH_FOR:
             try:
-                found = find_on_aws(home, self._search.regions or None, name, self._say)
+                found = find_on_aws(home, self._search.regions or None, name, self._say, changes=self._search.changes)
             except FactoryError as error:
                 if self._search.asked:
                     raise
                 self._say(f"warning: AWS could not be asked for {name}: {error.message}")
+                if error.remedy:
+                    self._say(f"help: {error.remedy}")
                 found = []
             self._found[home, name] = time.monotonic(), found
         return found

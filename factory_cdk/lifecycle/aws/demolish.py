@@ -8,18 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
+from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.account import Account
-from factory_cdk.deploy.deployment import Deployment, await_settled, delete
+from factory_cdk.deploy.deployment import Deployment, await_settled, begin_deletion, delete
 from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
 from factory_cdk.deploy.leftovers import Leftover, delete_leftover, of_home, of_region
 from factory_cdk.deploy.pace import Pace
-from factory_cdk.deploy.record import Claim, Record, claimed
+from factory_cdk.deploy.record import Claim, Record, StackInRecord, claimed
 from factory_cdk.deploy.stacks import StackNow, describe
 from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.jobs.submit import TIMED_OUT
 from factory_cdk.lifecycle.aws import resume, stop
+from factory_cdk.lifecycle.aws.reading import read_content
 from factory_cdk.lifecycle.local.control import changing, remove
 from factory_cdk.lifecycle.local.demolish import left as jobs_left
 from factory_cdk.lifecycle.local.ending import end_cold, end_warm
@@ -56,6 +59,9 @@ def demolish(
             f"{stage.name} has termination protection ({', '.join(protected)})",
             "write `protect: false` for the stage into its plan and build it, then demolish it",
         )
+    content = read_content(stage, cache(partial(Aws, attempts=PATIENT_ATTEMPTS)))
+    if content.refusal is not None:  # else it would look like a stage without bots and jobs
+        raise content.refusal
     names, home = Names(stage.factory, stage.stage), _home(stage)
     began = time.monotonic()
     with claimed(account, names, home, "demolish") as (claim, before):
@@ -67,16 +73,22 @@ def demolish(
             if operable:
                 rest = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
                 _stop(factory, say, timeout=rest, cold=cold)
-            remaining = jobs_left(factory) if operable else Left(0, 0)
-            if remaining and not agree(remaining):
+            try:
+                remaining = jobs_left(factory) if operable else Left(0, 0)
+                agreed = not remaining or agree(remaining)
+            except BaseException:
+                if operable:
+                    _go_on(factory, say)
+                raise
+            if not agreed:
                 _go_on(factory, say)
-                claim.release()
+                _give_back(claim, before)
                 return Demolished(stage.name, gone=False, left=remaining)
         except BaseException:
-            claim.release()
+            _give_back(claim, before)
             raise
         _end_local(factory, cold=cold)
-        _delete(account, claim, stage, names, home, say)
+        _delete(account, claim, stage, names, _write_down(claim, before, stage), say)
         if factory.folder.path.exists():
             with changing(factory.folder):
                 remove(factory.folder)
@@ -84,7 +96,7 @@ def demolish(
 
 
 def _deployed(factory: Factory, say: Say) -> DeployedStage:
-    found = find_deployed(None, factory.name, factory.stage, warn=say)
+    found = find_deployed(None, factory.name, factory.stage, warn=say, changes=True)
     if not found:
         raise FactoryError(f"{factory.folder.name} has no stack on AWS", "see `factory-cdk list`")
     return found[0]
@@ -162,19 +174,38 @@ def _end_local(factory: Factory, *, cold: bool) -> None:
         (end_cold if cold else end_warm)(factory.folder)
 
 
-def _delete(account: Account, claim: Claim, stage: DeployedStage, names: Names, home: str, say: Say) -> None:
+def _give_back(claim: Claim, before: Record | None) -> None:
+    """Nothing is deleted now; what a demolition has written down that did not end is kept."""
+    if before is None or before.verb != "demolish":
+        claim.release()
+
+
+def _write_down(claim: Claim, before: Record | None, stage: DeployedStage) -> tuple[str, ...]:
+    """The regions of the stage, its home first. They are written down: once the stacks of one are gone, nothing else
+    tells the next command that secrets or logs may be left there. FactoryError.
+    """
+    found = {one.name: StackInRecord(one.name, one.region, "", new=False) for one in stage.stacks}
+    stacks = (*found.values(), *(one for one in (before.stacks if before else ()) if one.name not in found))
+    claim.write(stacks=stacks, decision="", digest="")
+    return tuple(dict.fromkeys((claim.region, *(one.region for one in stacks))))
+
+
+def _delete(
+    account: Account, claim: Claim, stage: DeployedStage, names: Names, regions: tuple[str, ...], say: Say
+) -> None:
     """Delete everything of the stage. FactoryError, which says what remains and why; it goes on when run again."""
-    regions = tuple(dict.fromkeys((home, *stage.regions)))
     remaining = _delete_stacks(account, stage.region_stacks, say)
     if not remaining:
         leftovers = [one for region in regions for one in of_region(account, names, region)]
-        leftovers += of_home(account, names, home)
+        leftovers += of_home(account, names, claim.region)
         remaining = _delete_leftovers(account, leftovers, say)
     if not remaining:
+        for one in stage.queue_stacks:
+            begin_deletion(account, StackNow(one.name, one.region, one.status, one.id))
+        claim.release()  # with its stacks the stage is not found any more, nor would be what says whose it is
         remaining = _delete_stacks(account, stage.queue_stacks[::-1], say)
     if remaining:
         raise FactoryError(f"these remain: {'; '.join(remaining)}", f"mend what AWS names, then: {_again(stage)}")
-    claim.release()
 
 
 def _delete_stacks(account: Account, stacks: Iterable[DeployedStack], say: Say) -> list[str]:

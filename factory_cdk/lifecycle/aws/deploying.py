@@ -20,7 +20,7 @@ from factory_cdk.deploy.generations import DeployedInstance, deployed_instances,
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.deploy.preflight import preflight, refuse_missing
 from factory_cdk.deploy.publishing import publish, uploads
-from factory_cdk.deploy.record import Record, claimed
+from factory_cdk.deploy.record import LifeSigns, Record, claimed
 from factory_cdk.deploy.secret_filling import SecretFilling, wanted_texts
 from factory_cdk.deploy.stacks import StackNow, describe
 from factory_cdk.design.model import StageDesign
@@ -97,6 +97,7 @@ def build_on_aws(
     region: str | None = None,
     locked: bool = False,
     account: Account | None = None,
+    signs: LifeSigns | None = None,
 ) -> Deployed | None:
     """Build `stage`, or bring it to what `plan` says now. `bundles` are its bots', packed. None when `agree` said no.
 
@@ -113,7 +114,7 @@ def build_on_aws(
     generations = next_generations(instances, pinned)
     if generations:
         design = compile_stage(plan, stage, bundles=bundles, lock=lock, region=region, generations=generations)
-    return _Build(account, plan, design, instances, options, say, agree).run()
+    return _Build(account, plan, design, instances, options, say, agree, signs).run()
 
 
 class _Build:
@@ -128,11 +129,12 @@ class _Build:
         options: BuildOptions,
         say: Say,
         agree: Agree,
+        signs: LifeSigns | None,
     ) -> None:
         self.account, self.plan, self.design = account, plan, design
         self.gone = tuple(one for one in instances if one.is_gone)
         self.living = {one.sector for one in instances if not one.is_gone}
-        self.options, self.say, self.agree = options, say, agree
+        self.options, self.say, self.agree, self.signs = options, say, agree, signs
         self.names = Names(design.factory, design.stage)
         self.home = design.home_region or ""
         self.stage = f"{design.factory}/{design.stage}"
@@ -149,7 +151,7 @@ class _Build:
             assembly = Path(folder) / "cdk.out"
             write_assembly(self.design, assembly)
             wanted = wanted_stacks(self.design, assembly, identity["Account"])
-            with claimed(self.account, self.names, self.home, "build") as (claim, before):
+            with claimed(self.account, self.names, self.home, "build", self.signs) as (claim, before):
                 deployment = Deployment(
                     self.account,
                     claim,
@@ -246,7 +248,8 @@ class _Build:
         try:
             changed = deployment.deploy(steps, self.local.build)
         except BaseException:
-            self.local.undo()
+            if not deployment.claim.lost:  # else they may be another command's by now
+                self.local.undo()
             if deployment.settled:
                 self._open_gates(closed)
             raise
@@ -290,7 +293,7 @@ class _Build:
     def _stale(self) -> tuple[ExistingStack, ...]:
         """The stacks that the stage has no more, wherever they are."""
         try:
-            deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say)
+            deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say, changes=True)
         except FactoryError as error:
             self.say(f"warning: stacks that the stage has no more were not looked for: {error.message}")
             return ()

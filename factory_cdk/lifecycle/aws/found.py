@@ -6,13 +6,13 @@ The folder is below `deployed` in the home, and holds where the stage's queues a
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 
-from factory_cdk.agent.aws import Aws
+from factory_cdk.agent.aws import ATTEMPTS, PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.finding import DeployedStage, find_deployed
 from factory_cdk.deploy.record import find_record
@@ -42,13 +42,16 @@ _FAILED = ("CREATE_FAILED", "ROLLBACK_FAILED", "ROLLBACK_COMPLETE", "DELETE_FAIL
 _STUCK = ("UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED", "IMPORT_ROLLBACK_FAILED")
 
 
-def find_on_aws(home: Path, regions: Collection[str] | None, name: str | None, say: Say) -> list[Factory]:
+def find_on_aws(
+    home: Path, regions: Collection[str] | None, name: str | None, say: Say, *, changes: bool = False
+) -> list[Factory]:
     """The stages that are deployed in `regions` (None: everywhere), of the factory `name` if given. `say` is warned of
-    what cannot be asked. FactoryError when nothing can be.
+    what cannot be asked. FactoryError when nothing can be. `changes`: see find_deployed.
     """
-    stages = find_deployed(regions, name, warn=lambda text: say(f"warning: {text}"))
+    stages = find_deployed(regions, name, warn=lambda text: say(f"warning: {text}"), changes=changes)
+    aws = cache(partial(Aws, attempts=PATIENT_ATTEMPTS if changes else ATTEMPTS))
     with ThreadPoolExecutor(AT_ONCE, "stages") as pool:
-        return list(pool.map(partial(_factory, home), stages))
+        return list(pool.map(lambda stage: _factory(home, stage, aws), stages))
 
 
 def folder_of(home: Path, stage: DeployedStage) -> StageFolder:
@@ -56,9 +59,9 @@ def folder_of(home: Path, stage: DeployedStage) -> StageFolder:
     return StageFolder(stage.factory, stage.stage, home / DEPLOYED / stage.factory / stage.stage)
 
 
-def _factory(home: Path, stage: DeployedStage) -> Factory:
+def _factory(home: Path, stage: DeployedStage, aws: Callable[[str], Aws]) -> Factory:
     folder = folder_of(home, stage)
-    content = read_content(stage, cache(Aws))
+    content = read_content(stage, aws)
     stacks = tuple(StageStack(one.name, one.region, one.status) for one in stage.stacks)
     state, trouble = _state_of(stacks)
     if content.queues is not None:

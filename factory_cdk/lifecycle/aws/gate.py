@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from factory_cdk.agent.aws import Aws, AwsError, asking
+from factory_cdk.agent.aws import ATTEMPTS, PATIENT_ATTEMPTS, Aws, AwsError, asking
 from factory_cdk.agent.gate import gate_request
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
 from factory_cdk.design.naming import Names
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.lifecycle.aws.preconditions import need_instances
+from factory_cdk.lifecycle.instances import NotAllowedError
 from factory_cdk.state.requests import RunnerRequest
 from factory_cdk.state.stages import Factory
 
@@ -73,14 +74,16 @@ class StageGate:
             remedy = f"these credentials need {action} on parameter{self.parameter}, then run it again"
         else:
             remedy = "check the network, then run it again"
-        return FactoryError(f"{error.message}{already}", remedy)
+        kind = NotAllowedError if error.code in REFUSED else FactoryError
+        return kind(f"{error.message}{already}", remedy)
 
 
-def gate_of(factory: Factory) -> StageGate:
-    """The gate of the instances of `factory`, which has some."""
+def gate_of(factory: Factory, *, writes: bool = False) -> StageGate:
+    """The gate of the instances of `factory`, which has some. Who `writes` it asks AWS for longer."""
     instances = need_instances(factory)
     parameter = Names(factory.name, factory.stage).path("gate")
-    return StageGate(factory.folder.name, parameter, instances.regions, Aws(instances.region))
+    aws = Aws(instances.region, attempts=PATIENT_ATTEMPTS if writes else ATTEMPTS)
+    return StageGate(factory.folder.name, parameter, instances.regions, aws)
 
 
 def closed_in(gate: StageGate) -> Mapping[str, bool]:

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from factory_cdk.agent.aws import Aws, asking
+from factory_cdk.agent.aws import Aws, AwsError, asking
 from factory_cdk.agent.fetching import MOST_PARAMETERS
 from factory_cdk.agent.locations import DAY
 from factory_cdk.agent.manifest import Manifest, fetch_manifest
 from factory_cdk.agent.release import ReleasePointer, pointer_from_text
 from factory_cdk.deploy.finding import DeployedStack, DeployedStage
+from factory_cdk.deploy.refusals import remedy_of
 from factory_cdk.design.naming import DEAD_LETTER_SUFFIX
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.install.pool_specs import remote_pool_specs
@@ -26,17 +27,23 @@ AT_ONCE = 16
 RELEASE = "/release"
 """How the names of release parameters end."""
 
+_NOT_THERE = ("ValidationError", "NoSuchKey", "NoSuchBucket")
+"""What AWS says of a stack, an object and a bucket that do not exist."""
+
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
 class StageContent:
-    """The instances and the queues of a stage, None where no release of it can be read, and what cannot be read."""
+    """The instances and the queues of a stage, None where no release of it can be read, and what cannot be read.
+    `refusal` is the first answer that AWS did not give, of what may well be there.
+    """
 
     instances: StageInstances | None
     queues: SqsLocation | None
     problems: tuple[str, ...] = ()
+    refusal: FactoryError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,14 @@ def read_content(stage: DeployedStage, aws: Callable[[str], Aws]) -> StageConten
     """What `stage` is; `aws` has the services of a region. What cannot be read is among its problems."""
     reading = _Reading(aws)
     with ThreadPoolExecutor(AT_ONCE, "reading") as pool:
-        templates = reading.each(pool, reading.template, stage.stacks)
+        templates = reading.each(pool, "cloudformation:GetTemplate", reading.template, stage.stacks)
         named = [(one.stack.region, one.releases) for one in templates if one.releases]
-        pointers = [found for several in reading.each(pool, reading.pointers, named) for found in several]
-        releases = reading.each(pool, reading.release, pointers)
+        pointers = [
+            found for several in reading.each(pool, "ssm:GetParameters", reading.pointers, named) for found in several
+        ]
+        releases = reading.each(pool, "s3:GetObject", reading.release, pointers)
     if not releases:
-        return StageContent(None, None, tuple(reading.problems))
+        return StageContent(None, None, tuple(reading.problems), reading.refusal)
     home = str(releases[0].manifest.routes["region"])
     releases.sort(key=lambda one: one.region != home)  # usually that of the plan's first sector
     stores = releases[0].pointer.stores
@@ -89,7 +98,7 @@ def read_content(stage: DeployedStage, aws: Callable[[str], Aws]) -> StageConten
         ),
         pool_specs=tuple(spec for one in releases for spec in remote_pool_specs(one.manifest.release)),
     )
-    return StageContent(instances, location, tuple(reading.problems))
+    return StageContent(instances, location, tuple(reading.problems), reading.refusal)
 
 
 class _Reading:
@@ -98,9 +107,12 @@ class _Reading:
     def __init__(self, aws: Callable[[str], Aws]) -> None:
         self._aws = aws
         self.problems: list[str] = []
+        self.refusal: FactoryError | None = None
 
-    def each(self, pool: ThreadPoolExecutor, read: Callable[[_Item], _Found], items: Iterable[_Item]) -> list[_Found]:
-        """What `read` finds of each of `items`; what it does not is a problem."""
+    def each(
+        self, pool: ThreadPoolExecutor, action: str, read: Callable[[_Item], _Found], items: Iterable[_Item]
+    ) -> list[_Found]:
+        """What `read` finds of each of `items`; what it does not is a problem. It needs the permission `action`."""
 
         def tried(item: _Item) -> _Found | FactoryError:
             try:
@@ -109,7 +121,11 @@ class _Reading:
                 return error
 
         answers = list(pool.map(tried, items))
-        self.problems += [one.message for one in answers if isinstance(one, FactoryError)]
+        for one in answers:
+            if isinstance(one, FactoryError):
+                self.problems.append(one.message)
+            if isinstance(one, AwsError) and one.code not in _NOT_THERE:
+                self.refusal = self.refusal or FactoryError(one.message, remedy_of(one.code, action))
         return [one for one in answers if not isinstance(one, FactoryError)]
 
     def template(self, stack: DeployedStack) -> _Template:

@@ -21,7 +21,7 @@ def resume(factory: Factory, say: Say, environ: Mapping[str, str]) -> Resumed:
     takes jobs. FactoryError, with exit code 3 when one does not after PATIENCE seconds.
     """
     instances = need_instances(factory)
-    gate = gate_of(factory)
+    gate = gate_of(factory, writes=True)
     request = gate.write("run", keep_stopped=False)
     say(f"the gate is open in {', '.join(gate.regions)}; instances read it within 20 s")
     started = local.resume(factory, say, environ).started if factory.local else False

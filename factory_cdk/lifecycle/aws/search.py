@@ -25,10 +25,13 @@ _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE"
 
 @dataclass(frozen=True, slots=True)
 class AwsSearch:
-    """What a command was told: to ask AWS (`asked`), and in which `regions` (none: all that are enabled)."""
+    """What a command was told: to ask AWS (`asked`), and in which `regions` (none: all that are enabled). One that
+    `changes` what it finds asks for longer, and needs every answer.
+    """
 
     asked: bool = False
     regions: tuple[str, ...] = ()
+    changes: bool = False
 
 
 def may_have_credentials(environ: Mapping[str, str] = os.environ) -> bool:

@@ -27,7 +27,7 @@ def stop(factory: Factory, say: Say, *, timeout: float | None = None, cold: bool
     FactoryError with exit code 3 when that takes longer than `timeout` seconds; the stage goes on stopping.
     """
     instances = need_instances(factory)
-    folder, gate, began = factory.folder, gate_of(factory), time.monotonic()
+    folder, gate, began = factory.folder, gate_of(factory, writes=True), time.monotonic()
     request = gate.write("stop", **({"end": "cold"} if cold else {}))
     resume = f"factory-cdk resume {folder.options}"
     try:
