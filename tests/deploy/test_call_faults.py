@@ -233,13 +233,15 @@ def tried(stage: Stage, verb: str, case: Case | None) -> list[str]:
 
 
 def said_of_denial(case: Case, code: int, said: str) -> list[str]:
-    """What is missing in what a verb says of a call that it may not make."""
+    """What is missing in what a verb says of a call that it may not make: it fails, or ends well without it, and names
+    the permission.
+    """
     if code == 0 and (case.verb, case.operation) in NOT_NEEDED:
         return []
     service, _, operation = case.operation.partition(".")
     action = ACTIONS.get(case.operation, f"{service}:{operation}")
     wrong = [] if re.search(action, said) else [f"{action} is not named"]
-    if code != 1 and "warning" not in said:
+    if code not in (0, 1):
         wrong.append(f"exit code {code}")
     return wrong
 
