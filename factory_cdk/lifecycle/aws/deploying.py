@@ -195,6 +195,7 @@ class _Build:
         else:
             changed = ()
             filling.fill()
+            self._open(self._closed_before(one.region for one in wanted if not one.first))
         deleted = self._delete_stale(stale)
         self._protect(wanted)
         return Deployed(self.stage, self.design, changed, deleted)
@@ -255,8 +256,7 @@ class _Build:
             if deployment.settled:
                 self._open_gates(closed)
             raise
-        self._open_gates(closed)
-        self.local.open()
+        self._open(closed)
         self._turn_alarms_on(steps)
         return changed
 
@@ -284,6 +284,14 @@ class _Build:
             if any(one["Value"] == STOPPED for one in answer["Parameters"]):
                 found.append(region)
         return tuple(found)
+
+    def _open(self, closed: Sequence[str]) -> None:
+        """Let the bots of a stage that is new take jobs, in the regions whose gate a build has `closed`, and here: that
+        build may have been another one, which did not end. Those that are closed say so, and are opened last.
+        """
+        if closed or self.local.made:
+            self.local.open()
+        self._open_gates(closed)
 
     def _open_gates(self, regions: Iterable[str]) -> None:
         for region in regions:
@@ -315,6 +323,8 @@ class _Build:
             deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say, changes=True)
         except FactoryError as error:
             self.say(f"warning: stacks that the stage has no more were not looked for: {error.message}")
+            if error.remedy:
+                self.say(f"help: {error.remedy}")
             return ()
         existing = [
             ExistingStack(one.name, one.region, one.tags)
