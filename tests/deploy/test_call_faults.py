@@ -48,6 +48,9 @@ ACTIONS = {
 }
 """What IAM calls an operation that HTTP names otherwise."""
 
+NOT_NEEDED = ((DEMOLISH, "ssm.GetParameter"),)
+"""The state of the gate, which is shown and no more: a verb may end well without it, and say nothing."""
+
 NEVER_DENIED = ("sts.GetCallerIdentity", "handle.PUT")
 """IAM decides about neither (https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html)."""
 
@@ -65,6 +68,15 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.verb}: {self.operation} {self.number}: {self.fault.value}"
+
+
+WENT_WRONG = (
+    Case(BUILD, "cloudformation.ListStackResources", 2, Fault.DENIED),  # the commit, and the gates stayed closed
+    Case(UPDATE, "cloudformation.ExecuteChangeSet", 1, Fault.ANSWER_LOST),
+    Case(DEMOLISH, "ssm.DeleteParameter", 2, Fault.DENIED),  # in a region without stacks, which was not looked at again
+    Case(DEMOLISH, "ec2.DescribeRegions", 1, Fault.DENIED),
+)
+"""Tried in every run."""
 
 
 @dataclass
@@ -191,6 +203,13 @@ def cases_of(calls: dict[str, list[str]], rng: random.Random) -> list[Case]:
     return found
 
 
+def chosen_of(cases: Sequence[Case], verb: str) -> list[Case]:
+    """Those of `cases` that are tried of `verb`: what went wrong once, and others."""
+    here = [one for one in cases if one.verb == verb]
+    before = [one for one in WENT_WRONG if one.verb == verb]
+    return [*before, *(one for one in here if one not in before)][: SOAK * SAMPLE // len(VERBS)]
+
+
 def tried(stage: Stage, verb: str, case: Case | None) -> list[str]:
     """Run `verb` with the fault of `case`; what is wrong then."""
     stage.prepare(verb)
@@ -214,11 +233,15 @@ def tried(stage: Stage, verb: str, case: Case | None) -> list[str]:
 
 
 def said_of_denial(case: Case, code: int, said: str) -> list[str]:
-    """What is missing in what a verb says of a call that it may not make."""
+    """What is missing in what a verb says of a call that it may not make: it fails, or ends well without it, and names
+    the permission.
+    """
+    if code == 0 and (case.verb, case.operation) in NOT_NEEDED:
+        return []
     service, _, operation = case.operation.partition(".")
     action = ACTIONS.get(case.operation, f"{service}:{operation}")
     wrong = [] if re.search(action, said) else [f"{action} is not named"]
-    if code != 1 and "warning" not in said:
+    if code not in (0, 1):
         wrong.append(f"exit code {code}")
     return wrong
 
@@ -233,9 +256,7 @@ def test_a_call_fault_is_waited_for_or_told_and_nothing_is_lost(stage: Stage, sh
     rng.shuffle(cases)
     chosen: dict[str, Sequence[Case]] = {}
     for verb in VERBS:
-        here = [one for one in cases if one.verb == verb]
-        most = SOAK * SAMPLE // len(VERBS)
-        chosen[verb] = here[:most][share::SHARES]
+        chosen[verb] = chosen_of(cases, verb)[share::SHARES]
     print(f"{sites} sites of calls, {len(cases)} faults")
     wrong = []
     for row in itertools.zip_longest(*chosen.values()):

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from factory_cdk.agent.gate import gate_request
 from factory_cdk.bundle import Bundle
 from factory_cdk.canonical_json import canonical_json
 from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.deploy.account import Account, RefusedError
+from factory_cdk.deploy.alarms import alarms_that_act
 from factory_cdk.deploy.deployment import Deployment, Step, WantedStack, delete, inspect, wanted_stacks
 from factory_cdk.deploy.drift import Drift, find_drift
 from factory_cdk.deploy.finding import find_deployed
@@ -193,6 +195,7 @@ class _Build:
         else:
             changed = ()
             filling.fill()
+            self._open(self._closed_before(one.region for one in wanted if not one.first))
         deleted = self._delete_stale(stale)
         self._protect(wanted)
         return Deployed(self.stage, self.design, changed, deleted)
@@ -253,8 +256,8 @@ class _Build:
             if deployment.settled:
                 self._open_gates(closed)
             raise
-        self._open_gates(closed)
-        self.local.open()
+        self._open(closed)
+        self._turn_alarms_on(steps)
         return changed
 
     # Around the stacks
@@ -282,6 +285,14 @@ class _Build:
                 found.append(region)
         return tuple(found)
 
+    def _open(self, closed: Sequence[str]) -> None:
+        """Let the bots of a stage that is new take jobs, in the regions whose gate a build has `closed`, and here: that
+        build may have been another one, which did not end. Those that are closed say so, and are opened last.
+        """
+        if closed or self.local.made:
+            self.local.open()
+        self._open_gates(closed)
+
     def _open_gates(self, regions: Iterable[str]) -> None:
         for region in regions:
             try:
@@ -290,12 +301,30 @@ class _Build:
                 if error.code != "ParameterNotFound":
                     raise
 
+    def _turn_alarms_on(self, steps: Iterable[Step]) -> None:
+        """Have the alarms of updated stacks act again: their template says that they do not, and an instance turns its
+        own on only when its release or the gate has changed.
+        """
+        for step in steps:
+            names = alarms_that_act(step.wanted.content) if step.kind == "update" else []
+            if names and self._gate_is_open(step.wanted.region):
+                self.account.call(step.wanted.region, "cloudwatch", "enable_alarm_actions", AlarmNames=names)
+
+    def _gate_is_open(self, region: str) -> bool:
+        answer = self.account.call(region, "ssm", "get_parameters", Names=[self.names.path("gate")])
+        try:
+            return all(gate_request(one["Value"], 1).runner.gate == "open" for one in answer["Parameters"])
+        except ValueError:  # what cannot be understood changes nothing on instances, either
+            return False
+
     def _stale(self) -> tuple[ExistingStack, ...]:
         """The stacks that the stage has no more, wherever they are."""
         try:
             deployed = find_deployed(None, self.design.factory, self.design.stage, warn=self.say, changes=True)
         except FactoryError as error:
             self.say(f"warning: stacks that the stage has no more were not looked for: {error.message}")
+            if error.remedy:
+                self.say(f"help: {error.remedy}")
             return ()
         existing = [
             ExistingStack(one.name, one.region, one.tags)

@@ -56,8 +56,8 @@ class LocalPart:
 
     def open(self) -> None:
         """Let the local sectors take jobs. FactoryError."""
-        found = self._found()
-        if self.made and found is not None:
+        found = self._found() if self.has_sectors else None
+        if found is not None:
             local.open_gate(found)
 
     def undo(self) -> None:
