@@ -5,6 +5,7 @@ Each correction says what the service authorization reference of AWS has: which 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,8 @@ from urllib.parse import parse_qs
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
+from ministack.services import iam
 
 PARTIQL = re.compile(r'\s*(INSERT INTO|SELECT .*? FROM|UPDATE|DELETE FROM)\s+"?([\w.-]+)"?', re.IGNORECASE | re.DOTALL)
 PARTIQL_ACTIONS = {
@@ -21,6 +24,46 @@ PARTIQL_ACTIONS = {
     "UPDATE": "PartiQLUpdate",
     "DELETE": "PartiQLDelete",
 }
+
+
+def simulate(request: Any) -> Any:
+    """SimulatePrincipalPolicy for every action and resource, with the context that is given."""
+    kind, _, name = str(iam._p(request, "PolicySourceArn")).split(":", 5)[5].partition("/")
+    gather = iam_evaluator._gather_user_policies if kind == "user" else iam_evaluator._gather_role_policies
+    policies = gather(name.rpartition("/")[2], get_account_id())
+    context: dict[str, Any] = {}
+    for number in itertools.count(1):
+        entry = f"ContextEntries.member.{number}"
+        if not (key := iam._p(request, f"{entry}.ContextKeyName")):
+            break
+        context[key.lower()] = iam._p(request, f"{entry}.ContextKeyValues.member.1")
+    results = "".join(
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
+        f"<EvalDecision>{decision(action, arn, context, policies)}</EvalDecision></member>"
+        for action in members(request, "ActionNames")
+        for arn in members(request, "ResourceArns")
+    )
+    return iam._xml(
+        200,
+        "SimulatePrincipalPolicyResponse",
+        f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
+        "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>",
+        ns="iam",
+    )
+
+
+def members(request: Any, name: str) -> list[str]:
+    found = (iam._p(request, f"{name}.member.{number}") for number in itertools.count(1))
+    return list(itertools.takewhile(bool, found)) or ["*"]
+
+
+def decision(action: str, arn: str, context: Mapping[str, Any], policies: Any) -> str:
+    asked = iam_evaluator.EvalContext(
+        principal_arn="", principal_type="User", principal_account=get_account_id(), action=action, resource_arn=arn,
+        region="us-east-1", secure_transport=True, service_context=dict(context),
+    )  # fmt: skip
+    found = iam_evaluator.evaluate(asked, policies).decision if policies else "ImplicitDeny"
+    return {"Allow": "allowed", "Deny": "explicitDeny"}.get(found, "implicitDeny")
 
 
 class SeveralArns(str):
@@ -70,6 +113,8 @@ def of_what_is_asked(original: Callable[..., str]) -> Callable[..., str]:
             stream = content(body).get("logStreamName")
             # CreateLogStream is asked of the group, which policies write with `:*`.
             return f"{said}:log-stream:{stream}" if stream and action != "CreateLogStream" else f"{said}:*"
+        if service == "iam" and (source := iam_actions._query_param(params, "PolicySourceArn")):
+            return str(source)  # SimulatePrincipalPolicy is asked of whom it is about
         if service == "monitoring" and (names := alarms(body)):
             return several(f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}" for name in names)
         return said

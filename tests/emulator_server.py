@@ -3,7 +3,8 @@
 AWS::EC2::Instance becomes a resource, DescribeInstanceAttribute returns the user-data that was given, and Ref is a
 secret's ARN and an instance profile's name, as on AWS. An instance whose user-data changes stays the same one; one
 is replaced, and change sets say so, as the resource schemas and the documentation of their properties have it. Leases
-and delays of SQS go by a clock that tests can put forward.
+and delays of SQS go by a clock that tests can put forward. DescribeInstanceTypeOfferings answers, and IAM simulates
+with the context and for all resources that it is given.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import emulator_iam
 from ministack import app
-from ministack.services import ec2, sqs
+from ministack.services import ec2, iam, sqs
 from ministack.services.cloudformation import provisioners
 
 from factory_cdk.plan.facts import update_behaviour
@@ -112,6 +113,21 @@ def describe_attribute(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return described
 
 
+def describe_offerings(request: Any) -> Any:
+    """Where instance types are offered: everywhere, but those with many GPUs (`p`) nowhere."""
+    filters = ec2._parse_filters(request)
+    items = "".join(
+        f"<item><instanceType>{type_}</instanceType><locationType>{ec2._p(request, 'LocationType')}</locationType>"
+        f"<location>{place}</location></item>"
+        for type_ in filters.get("instance-type", [])
+        for place in filters.get("location", [])
+        if not type_.startswith("p")
+    )
+    return ec2._xml(
+        200, "DescribeInstanceTypeOfferingsResponse", f"<instanceTypeOfferingSet>{items}</instanceTypeOfferingSet>"
+    )
+
+
 def referred_to_by(type_: str, ours: Callable[[str, Properties], str], theirs: Callable[[str], str]) -> None:
     """Make Ref of `type_` what `ours` makes of the emulator's id and attributes; `theirs` is the way back."""
     handlers = provisioners._RESOURCE_HANDLERS[type_]
@@ -148,6 +164,8 @@ def main() -> None:
         "delete": delete_instance,
     }
     ec2._ACTION_MAP["DescribeInstanceAttribute"] = describe_attribute(ec2._ACTION_MAP["DescribeInstanceAttribute"])
+    ec2._ACTION_MAP["DescribeInstanceTypeOfferings"] = describe_offerings
+    iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = emulator_iam.simulate
     referred_to_by(
         "AWS::SecretsManager::Secret",
         lambda identifier, attributes: str(attributes.get("Arn", identifier)),

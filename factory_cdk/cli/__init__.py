@@ -28,6 +28,8 @@ COMMANDS = (
     "lock",
     "synth",
     "review",
+    "permissions",
+    "preflight",
     "build",
     "secrets",
     "bot-start",

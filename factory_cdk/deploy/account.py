@@ -87,6 +87,12 @@ class Account:
         self._clients: dict[tuple[str, str], Any] = {}
         self._identity: dict[str, str] | None = None
 
+    def with_patience(self, patience: float) -> Account:
+        """The same account for calls that are tried again for `patience` seconds."""
+        other = Account(patience, self._observe)
+        other._lock, other._session, other._identity = self._lock, self._session, self._identity
+        return other
+
     def call(self, region: str, service: str, operation: str, **parameters: Any) -> Any:
         """What AWS answers. RefusedError, in which no parameter is but those that AWS repeats."""
         if self._observe is not None:

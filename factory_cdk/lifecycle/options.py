@@ -18,6 +18,7 @@ class BuildOptions:
     are on AWS (None and None: the stage has its own). With `foreground` the runner stays a child of this process and
     ends with it. With `restart` a stage whose runner has ended is started again with the new design, and keeps its
     jobs. With `held` a stage that is built takes no jobs until its gate is opened (`local.backend.open_gate`).
+    With `preflight` what a stage needs of an AWS account is looked at before anything is made there.
     """
 
     home: Path
@@ -29,3 +30,4 @@ class BuildOptions:
     foreground: bool = False
     restart: bool = False
     held: bool = False
+    preflight: bool = True

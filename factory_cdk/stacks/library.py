@@ -317,6 +317,8 @@ def _outdir(scope: Construct) -> Path:
 def _template(design: StackDesign) -> dict[str, Any]:
     sections: dict[str, Any] = {
         "Metadata": design.metadata,
+        "Parameters": design.parameters,
+        "Conditions": design.conditions,
         "Mappings": design.mappings,
         "Rules": design.rules,
         "Resources": {one.logical_id: _resource(one) for one in design.resources},
@@ -328,6 +330,8 @@ def _resource(resource: Resource) -> dict[str, Any]:
     written: dict[str, Any] = {"Type": resource.type}
     if resource.properties:
         written["Properties"] = resource.properties
+    if resource.condition:
+        written["Condition"] = resource.condition
     if resource.depends_on:
         written["DependsOn"] = list(resource.depends_on)
     if resource.deletion_policy:

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The machine's disk and devices, in namespaces of its own; then its first process, which is given as arguments.
 # $DEBIAN is the system, $DISK the folder of what the machine writes, $WHEELS what its pip finds.
 set -eu

@@ -5,6 +5,7 @@ was given, and systemd its units, up to bots that take jobs through SQS.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -113,6 +114,8 @@ def test_units_that_systemd_starts_bring_bots_to_work_and_keep_them_there(stage:
         assert instance.machine.unit(BOOT, "Result") == "success"
     assert_nothing_told(stage, tmp_path)
     assert_nothing_in_memory_file_systems(stage)
+    for instance in (north, south):
+        assert_no_url_of_a_handle_is_kept(instance)
 
 
 def test_without_systemd_user_data_prepares_the_instance_and_says_that_no_bot_was_started(stage: Stage) -> None:
@@ -207,3 +210,16 @@ def assert_nothing_in_memory_file_systems(stage: Stage) -> None:
             with contextlib.suppress(FileNotFoundError):
                 content = path.read_bytes()
                 assert not [one for one in stage.hidden if one.encode() in content], path
+
+
+def assert_no_url_of_a_handle_is_kept(instance: OnMachine) -> None:
+    """Whoever has the URL could answer CloudFormation in the instance's place."""
+    release = instance.aws.client("ssm", instance.region).get_parameter(Name=instance.sector()["release_parameter"])
+    said = json.loads(release["Parameter"]["Value"])
+    urls = [value for value in said.values() if str(value).startswith("http")]
+    assert len(urls) == 2
+    files = [
+        path for path in (instance.machine.disk / "written").rglob("*") if path.is_file() and not path.is_symlink()
+    ]
+    texts = [instance.printed().encode(), *(path.read_bytes() for path in files)]
+    assert [url for url in urls for text in texts if url.encode() in text] == []

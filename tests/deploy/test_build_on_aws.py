@@ -28,11 +28,14 @@ factory:
     cut: {source: {path: code}, bot_path: "bots:run", secrets: [TOKEN]}
     weigh: {source: {path: code}, bot_path: "bots:run"}
   workflows: {flow: {cut: weigh}}
+  alarms:
+    idle: {MetricName: CPUUtilization, Namespace: AWS/EC2, Statistic: Average, Period: 60, EvaluationPeriods: 10,
+           ComparisonOperator: LessThanThreshold, Threshold: IDLE, AlarmActions: [stop]}
   stages:
     prod:
       workflow: flow
       MORE
-      north: {INSTANCE, region_name: eu-west-2, bots: {cut: {}}}
+      north: {INSTANCE, region_name: eu-west-2, alarm: idle, bots: {cut: {}}}
       south: {INSTANCE, region_name: SOUTH, bots: {weigh: {}}}
 """
 SECRET = "violet-harbour"
@@ -50,6 +53,7 @@ class Works:
     more: str = ""
     south: str = AWAY
     take_back: bool = True
+    idle: int = 5
 
     @property
     def path(self) -> str:
@@ -66,7 +70,11 @@ class Works:
         (self.folder / "code").mkdir(exist_ok=True)
         (self.folder / "code/bots.py").write_text(f"def run(payload):\n    return {code}\n")
         text = PLAN.replace("FACTORY", self.factory).replace("INSTANCE", INSTANCE).replace("MORE", self.more)
-        text = text.replace("SOUTH", self.south).replace("TAKE_BACK", str(self.take_back).lower())
+        text = (
+            text.replace("SOUTH", self.south)
+            .replace("TAKE_BACK", str(self.take_back).lower())
+            .replace("IDLE", str(self.idle))
+        )
         (self.folder / "factory-plan.yml").write_text(text)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -413,6 +421,19 @@ def test_what_a_deleted_stack_has_kept_is_named(works: Works) -> None:
     said = works.build(code=1)
     assert "already exists" in said and "has kept it" in said
     assert set(works.statuses()) <= {"GONE", "DELETE_COMPLETE"}
+
+
+@pytest.mark.e2e
+def test_an_alarm_that_changes_acts_again(works: Works) -> None:
+    """Its template has it off; an instance turns it on when its release or gate changes, which do not change here."""
+    works.build()
+    cloudwatch, name = works.aws.client("cloudwatch", HOME), f"{works.factory}.prod.north"
+    cloudwatch.enable_alarm_actions(AlarmNames=[name])  # as the instance does
+    works.idle = 6
+    works.write("1")
+    works.build()
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert (alarm["Threshold"], alarm["ActionsEnabled"]) == (6.0, True)
 
 
 @pytest.mark.e2e

@@ -53,6 +53,11 @@ Examples:
     is_flag=True,
     help="Print what would be done; fetch and start nothing. Exit code 1: the code of a bot_path is not found.",
 )
+@click.option(
+    "--no-preflight",
+    is_flag=True,
+    help="Do not look first whether the AWS account has what the stage needs, as `factory-cdk preflight` does.",
+)
 @format_option
 @locked_option
 @region_option
@@ -66,6 +71,7 @@ def command(
     watch: bool,
     local_sectors: bool,
     dry_run: bool,
+    no_preflight: bool,
     format_: str,
     locked: bool,
     region: str | None,
@@ -103,7 +109,8 @@ def command(
             raise click.UsageError("--watch and --foreground are for stages without aws sectors, or --local-sectors")
         from factory_cdk.cli.output.deploying import build_on_aws  # noqa: PLC0415 - for a stage with aws sectors alone
 
-        return build_on_aws(plan, plan_file, stage, home, region=region, locked=locked, yes=yes, quiet=quiet)
+        aws_options = BuildOptions(home, plan_file, preflight=not no_preflight)
+        return build_on_aws(plan, plan_file, stage, aws_options, region=region, locked=locked, yes=yes, quiet=quiet)
     options = BuildOptions(home, plan_file, foreground=foreground or watch, restart=watch)
     tell, stop = say_unless(quiet), threading.Event()
     watching = None

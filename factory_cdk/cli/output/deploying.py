@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -24,7 +23,15 @@ NOT_AGREED = 1
 
 
 def build_on_aws(
-    plan: Plan, file: str, stage: str, home: Path, *, region: str | None, locked: bool, yes: bool, quiet: bool
+    plan: Plan,
+    file: str,
+    stage: str,
+    options: BuildOptions,
+    *,
+    region: str | None,
+    locked: bool,
+    yes: bool,
+    quiet: bool,
 ) -> int:
     """Build `stage` of the plan in `file`; the exit code."""
     tell = say_unless(quiet)
@@ -37,7 +44,7 @@ def build_on_aws(
     deployed = building.deploy(
         plan,
         stage,
-        BuildOptions(home, file),
+        options,
         agree,
         tell,
         region=region,

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from factory_cdk.agent.gate import gate_request
 from factory_cdk.bundle import Bundle
 from factory_cdk.canonical_json import canonical_json
 from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.deploy.account import Account, RefusedError
+from factory_cdk.deploy.alarms import alarms_that_act
 from factory_cdk.deploy.deployment import Deployment, Step, WantedStack, delete, inspect, wanted_stacks
 from factory_cdk.deploy.drift import Drift, find_drift
 from factory_cdk.deploy.finding import find_deployed
 from factory_cdk.deploy.generations import DeployedInstance, deployed_instances, next_generations
 from factory_cdk.deploy.pace import Pace
+from factory_cdk.deploy.preflight import preflight, refuse_missing
 from factory_cdk.deploy.publishing import publish, uploads
 from factory_cdk.deploy.record import LifeSigns, Record, claimed
 from factory_cdk.deploy.secret_filling import SecretFilling, wanted_texts
@@ -113,8 +116,7 @@ def build_on_aws(
     generations = next_generations(instances, pinned)
     if generations:
         design = compile_stage(plan, stage, bundles=bundles, lock=lock, region=region, generations=generations)
-    gone = tuple(one for one in instances if one.is_gone)
-    return _Build(account, plan, design, gone, options, say, agree, signs).run()
+    return _Build(account, plan, design, instances, options, say, agree, signs).run()
 
 
 class _Build:
@@ -125,13 +127,15 @@ class _Build:
         account: Account,
         plan: Plan,
         design: StageDesign,
-        gone: tuple[DeployedInstance, ...],
+        instances: Sequence[DeployedInstance],
         options: BuildOptions,
         say: Say,
         agree: Agree,
         signs: LifeSigns | None,
     ) -> None:
-        self.account, self.plan, self.design, self.gone = account, plan, design, gone
+        self.account, self.plan, self.design = account, plan, design
+        self.gone = tuple(one for one in instances if one.is_gone)
+        self.living = {one.sector for one in instances if not one.is_gone}
         self.options, self.say, self.agree, self.signs = options, say, agree, signs
         self.names = Names(design.factory, design.stage)
         self.home = design.home_region or ""
@@ -183,8 +187,10 @@ class _Build:
         stale = self._stale()
         change = self._change(steps, adopted, stale)
         if not change.is_nothing or going_on:
-            if not going_on and not self.agree(self._with_drift(change, steps)):
-                return None
+            if not going_on:
+                self._preflight()
+                if not self.agree(self._with_drift(change, steps)):
+                    return None
             changed = self._deploy(deployment, steps, wanted, assembly, filling, id_, digest)
         else:
             changed = ()
@@ -193,6 +199,11 @@ class _Build:
         deleted = self._delete_stale(stale)
         self._protect(wanted)
         return Deployed(self.stage, self.design, changed, deleted)
+
+    def _preflight(self) -> None:
+        """FactoryError for what the account lacks."""
+        if self.options.preflight:
+            refuse_missing(preflight(self.design, self.account), self.living, self.say)
 
     def _settle(self, deployment: Deployment, before: Record, digest: str) -> bool:
         """Bring what a process has left that died to an end, or take it over: whether it goes on now."""
@@ -246,6 +257,7 @@ class _Build:
                 self._open_gates(closed)
             raise
         self._open(closed)
+        self._turn_alarms_on(steps)
         return changed
 
     # Around the stacks
@@ -288,6 +300,22 @@ class _Build:
             except RefusedError as error:
                 if error.code != "ParameterNotFound":
                     raise
+
+    def _turn_alarms_on(self, steps: Iterable[Step]) -> None:
+        """Have the alarms of updated stacks act again: their template says that they do not, and an instance turns its
+        own on only when its release or the gate has changed.
+        """
+        for step in steps:
+            names = alarms_that_act(step.wanted.content) if step.kind == "update" else []
+            if names and self._gate_is_open(step.wanted.region):
+                self.account.call(step.wanted.region, "cloudwatch", "enable_alarm_actions", AlarmNames=names)
+
+    def _gate_is_open(self, region: str) -> bool:
+        answer = self.account.call(region, "ssm", "get_parameters", Names=[self.names.path("gate")])
+        try:
+            return all(gate_request(one["Value"], 1).runner.gate == "open" for one in answer["Parameters"])
+        except ValueError:  # what cannot be understood changes nothing on instances, either
+            return False
 
     def _stale(self) -> tuple[ExistingStack, ...]:
         """The stacks that the stage has no more, wherever they are."""
