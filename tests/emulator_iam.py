@@ -37,11 +37,10 @@ def simulate(request: Any) -> Any:
         if not (key := iam._p(request, f"{entry}.ContextKeyName")):
             break
         context[key.lower()] = iam._p(request, f"{entry}.ContextKeyValues.member.1")
+    arns = members(request, "ResourceArns")
     results = "".join(
-        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
-        f"<EvalDecision>{decision(action, arn, context, policies)}</EvalDecision></member>"
+        result(action, {arn: decision(action, arn, context, policies) for arn in arns})
         for action in members(request, "ActionNames")
-        for arn in members(request, "ResourceArns")
     )
     return iam._xml(
         200,
@@ -49,6 +48,20 @@ def simulate(request: Any) -> Any:
         f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
         "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>",
         ns="iam",
+    )
+
+
+def result(action: str, decisions: Mapping[str, str]) -> str:
+    """What is decided of an action; of several resources, of each of them."""
+    arn, decided = next((one for one in decisions.items() if one[1] != "allowed"), next(iter(decisions.items())))
+    each = "".join(
+        f"<member><EvalResourceName>{name}</EvalResourceName><EvalResourceDecision>{one}</EvalResourceDecision></member>"
+        for name, one in decisions.items()
+        if len(decisions) > 1
+    )
+    return (
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
+        f"<EvalDecision>{decided}</EvalDecision><ResourceSpecificResults>{each}</ResourceSpecificResults></member>"
     )
 
 

@@ -45,6 +45,7 @@ _ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
+    "service-quotas:GetServiceQuota": "servicequotas:GetServiceQuota",
 }
 """The actions of operations that IAM calls otherwise
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html)."""

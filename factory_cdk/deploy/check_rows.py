@@ -37,4 +37,5 @@ def asked(check: str, region: str, subject: str, ask: Callable[[], Iterable[Chec
     try:
         return list(ask())
     except RefusedError as error:
-        return [CheckRow(check, region, subject, State.UNKNOWN, error.message, error.remedy or "")]
+        detail = (error.remedy or error.message).partition(";")[0] if error.denied else error.message
+        return [CheckRow(check, region, subject, State.UNKNOWN, detail, error.remedy or "")]

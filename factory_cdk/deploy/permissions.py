@@ -377,7 +377,7 @@ class _Grants:
         logs = tuple(one for one in CALLED["AWS::Logs::LogGroup"] if one not in _LOOKING)
         yield Grant("Logs", (*logs, "logs:FilterLogEvents"), self._arns("logs", f"log-group:{path}/*"))
         alarms = tuple(one for one in CALLED["AWS::CloudWatch::Alarm"] if one not in _LOOKING)
-        yield Grant("Alarms", alarms, tuple(dict.fromkeys(self._alarms())))
+        yield Grant("Alarms", (*alarms, "cloudwatch:EnableAlarmActions"), tuple(dict.fromkeys(self._alarms())))
 
     def _image_parameter(self, region: str, given: Mapping[str, Any]) -> str | None:
         parameter = image_parameter(given)

@@ -108,8 +108,12 @@ def refuse_missing(rows: Iterable[CheckRow], living: Collection[str], say: Calla
     for one in rows:
         if one.state is State.MISSING:
             say(f"warning: {one.detail}; the instance that is there goes on, but cannot be replaced")
-    unknown = dict.fromkeys(
-        f"{one.check} in {one.region}" if one.region else one.check for one in rows if one.state is State.UNKNOWN
-    )
+    unknown = dict.fromkeys(_briefly(one) for one in rows if one.state is State.UNKNOWN)
     if unknown:
-        say(f"not checked: {', '.join(unknown)} (factory-cdk preflight says why)")
+        say(f"warning: not checked: {'; '.join(unknown)}")
+
+
+def _briefly(row: CheckRow) -> str:
+    """What is not known, where, and why: of what AWS says, its code and not its text."""
+    where = f"{row.check} in {row.region}" if row.region else row.check
+    return f"{where} ({': '.join(row.detail.split(': ')[:2])})"

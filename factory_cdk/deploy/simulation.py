@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +15,10 @@ _AT_ONCE = 8
 _NAMED = 6
 """Actions that are named of those that are missing."""
 
-_SEE = "factory-cdk permissions prints all that a stage needs: attach it to these credentials"
+_SEE = (
+    "factory-cdk permissions prints all that a stage needs: attach it to these credentials; "
+    "where IAM allows it all the same, build with --no-preflight"
+)
 
 
 def check_permissions(
@@ -71,8 +74,9 @@ def _simulated(account: Account, region: str, source: str, grant: Grant) -> Chec
             ContextEntries=_context(grant), **marker,
         )  # fmt: skip
         for one in answer["EvaluationResults"]:
-            if one["EvalDecision"] != "allowed":
-                refused.setdefault(str(one["EvalActionName"]), str(one["EvalResourceName"]))
+            for arn, decision in _decisions(one):
+                if decision != "allowed":
+                    refused.setdefault(str(one["EvalActionName"]), arn)
         if not answer.get("IsTruncated"):
             break
         marker = {"Marker": str(answer["Marker"])}
@@ -82,6 +86,14 @@ def _simulated(account: Account, region: str, source: str, grant: Grant) -> Chec
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     detail = f"{source} may not {', '.join(names[:_NAMED])}{more} on {refused[names[0]]}"
     return CheckRow(_CHECK, "", grant.sid, State.MISSING, detail, _SEE)
+
+
+def _decisions(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The resources of a result, each with what is decided; IAM says of several what it decides of each."""
+    several = result.get("ResourceSpecificResults")
+    if several:
+        return [(str(one["EvalResourceName"]), str(one["EvalResourceDecision"])) for one in several]
+    return [(str(result["EvalResourceName"]), str(result["EvalDecision"]))]
 
 
 def _context(grant: Grant) -> list[dict[str, Any]]:

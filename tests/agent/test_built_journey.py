@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 from agent_works import REGION, Instance, command
-from metadata_server import metadata_service
-from two_regions import AWAY, BOTS, PLAN, SECRETS, Stage
+from two_regions import AWAY, BOTS, PLAN, SECRETS, Stage, two_instances
 
 
 class Built(Stage):
@@ -45,20 +43,12 @@ class Built(Stage):
 
 @pytest.fixture
 def stage(instance: Instance, tmp_path: Path) -> Iterator[Built]:
-    instance.aws.bootstrap(AWAY)
-    instance.sector_name = "north"
-    away = tmp_path / "south"
-    away.mkdir()
-    with ExitStack() as ending:
-        metadata = ending.enter_context(metadata_service())
-        metadata.answers["instance-id"] = "i-0fedcba9876543210"
-        south = Instance(instance.aws, metadata, away, instance.stage, instance.index, region=AWAY, sector_name="south")
-        ending.callback(south.end)
-        for one in (instance, south):
-            one.environ |= {"ON_AWS": "1", "LEASE": "5"}
-        made = Built(instance, south, tmp_path / "done")
-        ending.callback(command, instance, "demolish", *made.named, "--yes", "--cold")
-        yield made
+    with two_instances(instance, tmp_path) as (north, south):
+        made = Built(north, south, tmp_path / "done")
+        try:
+            yield made
+        finally:
+            command(instance, "demolish", *made.named, "--yes", "--cold")
 
 
 @pytest.mark.e2e

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from agent_works import Instance, command
-from metadata_server import metadata_service
-from two_regions import AWAY, BOTS, PLAN, SECRETS, Stage, assert_nothing_told, send_through_kills
+from two_regions import BOTS, PLAN, SECRETS, Stage, assert_nothing_told, send_through_kills, two_instances
 
 
 @pytest.fixture
 def stage(instance: Instance, tmp_path: Path) -> Iterator[Stage]:
     """A stage that is not deployed yet."""
-    instance.aws.bootstrap(AWAY)
-    instance.sector_name = "north"
-    away = tmp_path / "south"
-    away.mkdir()
-    with ExitStack() as ending:
-        metadata = ending.enter_context(metadata_service())
-        metadata.answers["instance-id"] = "i-0fedcba9876543210"
-        south = Instance(instance.aws, metadata, away, instance.stage, instance.index, region=AWAY, sector_name="south")
-        ending.callback(south.end)
-        for one in (instance, south):
-            one.environ |= {"ON_AWS": "1", "LEASE": "5"}
-        made = Stage(instance, south, tmp_path / "done")
-        ending.callback(command, instance, "demolish", *made.named, "--yes", "--local-sectors")
-        yield made
+    with two_instances(instance, tmp_path) as (north, south):
+        made = Stage(north, south, tmp_path / "done")
+        try:
+            yield made
+        finally:
+            command(instance, "demolish", *made.named, "--yes", "--local-sectors")
 
 
 @pytest.mark.e2e

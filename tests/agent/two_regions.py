@@ -8,13 +8,14 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent_works import REGION, Instance, command
 from emulator import Emulator
-from metadata_server import TOKEN
+from metadata_server import TOKEN, metadata_service
 from patience import until
 
 AWAY = "eu-west-1"
@@ -165,6 +166,24 @@ class Stage:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             self.told |= {one for one in self.hidden if one.encode() in content}
+
+
+@contextmanager
+def two_instances(north: Instance, folder: Path) -> Iterator[tuple[Instance, Instance]]:
+    """`north`, and an instance in the other region, whose files are below `folder`; it ends with the block."""
+    north.aws.bootstrap(AWAY)
+    north.sector_name = "north"
+    away = folder / "south"
+    away.mkdir()
+    with metadata_service() as metadata:
+        metadata.answers["instance-id"] = "i-0fedcba9876543210"
+        south = Instance(north.aws, metadata, away, north.stage, north.index, region=AWAY, sector_name="south")
+        for one in (north, south):
+            one.environ |= {"ON_AWS": "1", "LEASE": "5"}
+        try:
+            yield north, south
+        finally:
+            south.end()
 
 
 def put_secret(instance: Instance) -> None:

@@ -20,7 +20,10 @@ from emulator import BOOTSTRAP_VERSION, Emulator, assets_bucket, running
 from patience import PATIENCE
 from test_permissions_suffice import keys_of_user
 
+from factory_cdk.deploy.check_rows import CheckRow, State
+from factory_cdk.deploy.preflight import refuse_missing
 from factory_cdk.deploy.quota_checks import quota_class
+from factory_cdk.diagnostics import FactoryError
 
 HOME, AWAY = "eu-west-2", "eu-west-1"
 LINUX, WINDOWS = "ami-0123456789abcdef0", "ami-0fedcba9876543210"  # of those that the emulator has
@@ -333,6 +336,24 @@ def test_a_build_is_refused_before_anything_is_uploaded(looks: Looks) -> None:
     assert objects(looks) == before
     path = f"/factory-cdk/{looks.factory}"
     assert looks.aws.client("ssm", HOME).get_parameters_by_path(Path=path, Recursive=True)["Parameters"] == []
+
+
+def test_what_is_not_known_is_said_in_one_line_with_what_it_takes() -> None:
+    rows = [
+        CheckRow("image", HOME, "ami-1", State.UNKNOWN, "these credentials need ec2:DescribeImages", "see there"),
+        CheckRow("vCPU quota", AWAY, "standard", State.UNKNOWN, "x:Y in r: Code: a long text"),
+        CheckRow("key pair", HOME, "ops", State.MISSING, "there is no key pair ops", "import it", "north"),
+    ]
+    said: list[str] = []
+    with pytest.raises(FactoryError, match="there is no key pair ops") as refused:
+        refuse_missing(rows, (), said.append)
+    assert refused.value.remedy == "import it" and said == []
+    refuse_missing(rows, ("north",), said.append)
+    goes_on, unknown = said
+    assert "there is no key pair ops; the instance that is there goes on" in goes_on
+    assert "image in eu-west-2 (these credentials need ec2:DescribeImages)" in unknown
+    assert "vCPU quota in eu-west-1 (x:Y in r: Code)" in unknown
+    assert "a long text" not in unknown
 
 
 def objects(looks: Looks) -> int:

@@ -126,9 +126,7 @@ _ids = click.argument("ids", nargs=-1, metavar="[ID]...")
 _all = click.option("--all", "everything", is_flag=True, help="All jobs that the options select.")
 
 
-@click.group(
-    epilog=EXAMPLES, no_args_is_help=True, short_help="List, show, retry, cancel and count jobs; rescue damaged queues."
-)
+@click.group(epilog=EXAMPLES, no_args_is_help=True, short_help="List, show, retry, cancel, count jobs; rescue queues.")
 def command() -> None:
     """List, show, retry, cancel and count the jobs of a stage, live and finished; rescue damaged queues."""
 

@@ -28,7 +28,7 @@ A warning or notice is silenced in the plan, behind what it is about or on the l
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Check a stage with cfn-lint, CDK's validation and security rules.")
+@click.command(epilog=EXAMPLES, short_help="Check a stage: cfn-lint, CDK's validation, security rules.")
 @plan_option
 @stage_option
 @click.option(
