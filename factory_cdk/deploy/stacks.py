@@ -177,16 +177,23 @@ def make_change_set(
     """
     region, new = stack.region, not stack.is_there
     name = f"{_CHANGE_SET}-{uuid.uuid4().hex[:12]}"
-    made = account.call(
-        region, "cloudformation", "create_change_set",
-        StackName=stack.name, ChangeSetName=name, ClientToken=name,
-        ChangeSetType="CREATE" if new else "UPDATE",
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": PARAMETER, "ParameterValue": gate}],
-        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        OnStackFailure="ROLLBACK" if take_back else "DO_NOTHING",
-        **template.given(region),
-    )  # fmt: skip
+    try:
+        made = account.call(
+            region, "cloudformation", "create_change_set",
+            StackName=stack.name, ChangeSetName=name, ClientToken=name,
+            ChangeSetType="CREATE" if new else "UPDATE",
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": PARAMETER, "ParameterValue": gate}],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            OnStackFailure="ROLLBACK" if take_back else "DO_NOTHING",
+            **template.given(region),
+        )  # fmt: skip
+    except RefusedError as error:
+        if error.code != "AlreadyExistsException":
+            raise
+        # Its name is new: it was made, and the answer to the first try was lost.
+        found = account.call(region, "cloudformation", "describe_change_set", ChangeSetName=name, StackName=stack.name)
+        made = {"Id": found["ChangeSetId"], "StackId": found["StackId"]}
     for _ in pace.looks():
         found = account.call(
             region, "cloudformation", "describe_change_set", ChangeSetName=made["Id"], StackName=made["StackId"]

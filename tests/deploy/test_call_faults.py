@@ -72,6 +72,7 @@ class Case:
 
 WENT_WRONG = (
     Case(BUILD, "cloudformation.ListStackResources", 2, Fault.DENIED),  # the commit, and the gates stayed closed
+    Case(BUILD, "cloudformation.CreateChangeSet", 1, Fault.ANSWER_LOST),
     Case(UPDATE, "cloudformation.ExecuteChangeSet", 1, Fault.ANSWER_LOST),
     Case(DEMOLISH, "ssm.DeleteParameter", 2, Fault.DENIED),  # in a region without stacks, which was not looked at again
     Case(DEMOLISH, "ec2.DescribeRegions", 1, Fault.DENIED),

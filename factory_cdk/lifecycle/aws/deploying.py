@@ -142,6 +142,8 @@ class _Build:
         self.stage = f"{design.factory}/{design.stage}"
         self.command = f"factory-cdk build --plan {options.plan or 'PLAN'} --stage {design.stage}"
         self.local = LocalPart(plan, design, options, say)
+        self.goes_on = False
+        """Whether a build came before it that did not end."""
 
     def run(self) -> Deployed | None:
         """All of it."""
@@ -181,6 +183,7 @@ class _Build:
         id_: str,
     ) -> Deployed | None:
         digest = _digest(wanted)
+        self.goes_on = before is not None
         going_on = before is not None and self._settle(deployment, before, digest)
         adopted = {one.now.name for one in deployment.followed}
         steps = inspect(self.account, [one for one in wanted if one.name not in adopted])
@@ -196,6 +199,7 @@ class _Build:
             changed = ()
             filling.fill()
             self._open(self._closed_before(one.region for one in wanted if not one.first))
+            self._turn_alarms_on(steps, wanted)
         deleted = self._delete_stale(stale)
         self._protect(wanted)
         return Deployed(self.stage, self.design, changed, deleted)
@@ -257,7 +261,7 @@ class _Build:
                 self._open_gates(closed)
             raise
         self._open(closed)
-        self._turn_alarms_on(steps)
+        self._turn_alarms_on(steps, wanted)
         return changed
 
     # Around the stacks
@@ -301,14 +305,15 @@ class _Build:
                 if error.code != "ParameterNotFound":
                     raise
 
-    def _turn_alarms_on(self, steps: Iterable[Step]) -> None:
+    def _turn_alarms_on(self, steps: Iterable[Step], wanted: Iterable[WantedStack]) -> None:
         """Have the alarms of updated stacks act again: their template says that they do not, and an instance turns its
-        own on only when its release or the gate has changed.
+        own on only when its release or the gate has changed. After a build that did not end, all may have been updated.
         """
-        for step in steps:
-            names = alarms_that_act(step.wanted.content) if step.kind == "update" else []
-            if names and self._gate_is_open(step.wanted.region):
-                self.account.call(step.wanted.region, "cloudwatch", "enable_alarm_actions", AlarmNames=names)
+        updated = {step.wanted.name for step in steps if step.kind == "update"}
+        for one in wanted:
+            names = alarms_that_act(one.content) if self.goes_on or one.name in updated else []
+            if names and self._gate_is_open(one.region):
+                self.account.call(one.region, "cloudwatch", "enable_alarm_actions", AlarmNames=names)
 
     def _gate_is_open(self, region: str) -> bool:
         answer = self.account.call(region, "ssm", "get_parameters", Names=[self.names.path("gate")])
