@@ -1,8 +1,7 @@
 """One fault at each call of AWS that build, update and demolish make: each verb is run once and its calls recorded,
 then again with one of them throttled, unanswered, or denied. A call that is new in the product is among them by itself.
 
-A run tries a sample, the same one each time; `FACTORY_CDK_SOAK=24 ./dev e2e -k call_fault` tries them all:
-all of them.
+A run tries a sample, the same one each time; `FACTORY_CDK_SOAK=24 ./dev e2e -k call_fault` tries all.
 """
 
 from __future__ import annotations
