@@ -14,7 +14,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb, aws_ec2, aws_iam, aws_logs, aws_s3, aws_sqs, aws_ssm
 
 SECTORS_A_STACK = 55
-QUEUES_A_STACK = 248
+QUEUES_A_STACK = 246
 WHEEL = "x" * 2_000_000
 
 
@@ -30,6 +30,7 @@ def main() -> None:
         aws_sqs.CfnQueuePolicy(stack, "Policy", policy_document=TLS, queues=[queue.ref for queue in queues])
         if not first:
             _store(stack)
+        _gates(stack)
     for first in range(0, count, SECTORS_A_STACK):
         stack = cdk.Stack(app, f"bare-{first}", env=cdk.Environment(region="eu-west-2"))
         for number in range(first, min(first + SECTORS_A_STACK, count)):
@@ -42,6 +43,7 @@ def main() -> None:
             ("#\n", ".txt"),
         ):
             _file(stack, Path(folder), text, suffix)
+        _gates(stack)
     app.synth()
 
 
@@ -60,6 +62,12 @@ def _store(stack: cdk.Stack) -> None:
     aws_dynamodb.CfnTable(stack, "Table", key_schema=[key], table_name="bare", billing_mode="PAY_PER_REQUEST")
     bucket = aws_s3.CfnBucket(stack, "Bucket", bucket_name="bare")
     aws_s3.CfnBucketPolicy(stack, "BucketPolicy", bucket=bucket.ref, policy_document=TLS)
+
+
+def _gates(stack: cdk.Stack) -> None:
+    for gate in "AB":
+        handle = cdk.CfnWaitConditionHandle(stack, f"Commit{gate}Handle")
+        cdk.CfnWaitCondition(stack, f"Commit{gate}", handle=handle.ref, timeout="7200", count=1)
 
 
 def _queue(stack: cdk.Stack, number: int) -> list[aws_sqs.CfnQueue]:

@@ -84,7 +84,7 @@ class Bundle:
     archive_sha256: str | None = None
     layout: Layout = field(default_factory=Layout)
     left_out: tuple[str, ...] = ()
-    wheels: Mapping[str, BotWheels] = field(default_factory=dict)
+    wheels: Mapping[str, BotWheels] = field(default_factory=dict, hash=False)
 
 
 def missed(left_out: Iterable[str], message: str) -> str | None:

@@ -12,7 +12,7 @@ CUTOFF = 0.6
 """How alike (of 1) two names must be, so that one may be a misspelling of the other."""
 
 
-MAX_LISTED = 16
+MAX_LISTED = 20
 """Names that a hint lists where none is like the misspelled one."""
 
 
