@@ -46,7 +46,7 @@ class WaitHandles:
         """Answer the handle of `url`, once; False when its URL has expired. WaitHandleError when it cannot be reached:
         to be tried again.
         """
-        status = _put(url, _body(outcome, reason, data, self._instance))
+        status = put(url, _body(outcome, reason, data, self._instance))
         if status not in (200, 403):
             raise WaitHandleError(f"the wait handle answered {status}")
         with disk(self._file):
@@ -59,8 +59,8 @@ def _mark(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
 
-def _put(url: str, body: bytes) -> int:
-    """The status of a PUT without a Content-Type, which the presigned URL does not have."""
+def put(url: str, body: bytes) -> int:
+    """The status of a PUT without a Content-Type, which the presigned URL does not have. WaitHandleError."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=TIMEOUT)

@@ -41,7 +41,7 @@ from factory_cdk.deploy.stacks import (
     template_of,
 )
 from factory_cdk.design.commit import COMMIT_TIMEOUT, other_gate
-from factory_cdk.design.model import StageDesign
+from factory_cdk.design.model import StackDesign, StageDesign
 from factory_cdk.design.naming import assets_bucket
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.names import logical
@@ -81,14 +81,13 @@ class Step:
 
 def wanted_stacks(design: StageDesign, assembly: Path, account: str) -> tuple[WantedStack, ...]:
     """The stacks of `design`, whose assembly is there, in the account of that id."""
-    return tuple(_wanted(design, assembly, account, number) for number in range(len(design.stacks)))
+    artifacts = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    urls = {one.name: str(artifacts[one.name]["properties"]["stackTemplateAssetObjectUrl"]) for one in design.stacks}
+    return tuple(_wanted(design, stack, assembly, account, urls[stack.name]) for stack in design.stacks)
 
 
-def _wanted(design: StageDesign, assembly: Path, account: str, number: int) -> WantedStack:
-    stack = design.stacks[number]
+def _wanted(design: StageDesign, stack: StackDesign, assembly: Path, account: str, url: str) -> WantedStack:
     path = assembly / f"{stack.name}.template.json"
-    manifest = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))
-    url = str(manifest["artifacts"][stack.name]["properties"]["stackTemplateAssetObjectUrl"])
     bucket = assets_bucket(design.qualifier).replace("${AWS::AccountId}", account)
     template = Template(path, bucket.replace("${AWS::Region}", stack.region), url.rpartition("/")[2])
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 import uuid
@@ -10,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from factory_cdk.agent.wait_handle import WaitHandleError, put
+from factory_cdk.canonical_json import canonical_json
 from factory_cdk.deploy.account import PATIENCE, Account, RefusedError
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.design.commit import GATES, PARAMETER, handle_id
@@ -27,8 +27,6 @@ _CHANGE_SET = "factory-cdk"
 MOST_IN_BODY = 51_200
 """Bytes of a template that a request takes itself; a larger one is read from the bucket of assets
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
-
-_SIGNAL_TIMEOUT = 20.0
 
 _STACK, _BEGINS = "AWS::CloudFormation::Stack", ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
@@ -131,9 +129,8 @@ def template_of(account: Account, stack: StackNow) -> Mapping[str, Any]:
 def same_template(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether two templates make the same of a stack: what is said about it (Metadata, Description) does not count."""
     said = ("Metadata", "Description")
-    return json.dumps({key: old[key] for key in sorted(old) if key not in said}, sort_keys=True) == json.dumps(
-        {key: new[key] for key in sorted(new) if key not in said}, sort_keys=True
-    )
+    old_one, new_one = ({key: one[key] for key in one if key not in said} for one in (old, new))
+    return canonical_json(old_one) == canonical_json(new_one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +152,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """A change set that is ready: its id, that of its stack, and which resources are replaced."""
+    """A change set that is ready: its id, and that of its stack."""
 
     id: str
     stack_id: str
-    replaces: tuple[str, ...] = ()
 
 
 def make_change_set(
@@ -210,20 +206,10 @@ def make_change_set(
             if new:  # the empty stack that a change set makes
                 account.call(region, "cloudformation", "delete_stack", StackName=made["StackId"])
             raise FactoryError(f"{stack.name} ({region}) is refused by CloudFormation: {reason}", _CORRECT)
-    changes = _changes(account, region, made)
-    replaced = [str(one["LogicalResourceId"]) for one in changes if one.get("Replacement") == "True"]
-    return ChangeSet(str(made["Id"]), str(made["StackId"]), tuple(replaced))
+    return ChangeSet(str(made["Id"]), str(made["StackId"]))
 
 
 _CORRECT = "correct the plan, then run the same command again"
-
-
-def _changes(account: Account, region: str, made: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = account.pages(
-        region, "cloudformation", "describe_change_set", "Changes",
-        ChangeSetName=made["Id"], StackName=made["StackId"],
-    )  # fmt: skip
-    return [one["ResourceChange"] for one in found if "ResourceChange" in one]
 
 
 def execute(account: Account, region: str, change_set: ChangeSet) -> None:
@@ -326,15 +312,10 @@ def refused_names(account: Account, region: str, stack_id: str) -> list[str]:
 
 def resources_of(account: Account, region: str, stack_id: str) -> dict[str, Mapping[str, Any]]:
     """The resources of a stack by logical id, as CloudFormation describes them. RefusedError."""
-    found = {}
-    token: str | None = None
-    while True:
-        more = {"NextToken": token} if token else {}
-        answer = account.call(region, "cloudformation", "list_stack_resources", StackName=stack_id, **more)
-        found.update({str(one["LogicalResourceId"]): one for one in answer["StackResourceSummaries"]})
-        token = answer.get("NextToken")
-        if not token:
-            return found
+    found = account.pages(
+        region, "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack_id
+    )
+    return {str(one["LogicalResourceId"]): one for one in found}
 
 
 def signal_gate(resources: Mapping[str, Mapping[str, Any]], gate: str, signal: Signal, reason: str) -> bool:
@@ -357,19 +338,13 @@ def put_signal(url: str, signal: Signal, reason: str, patience: float = PATIENCE
     """PUT a signal to the presigned `url` of a wait handle, again for `patience` seconds while that may help; False
     when it takes none any more. FactoryError.
     """
-    parts = urlsplit(url)
     body = json.dumps({"Status": signal, "UniqueId": "factory-cdk", "Data": signal, "Reason": reason[:1000]}).encode()
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     end, pace = time.monotonic() + patience, Pace()
     for _ in pace.looks():
-        connection = kind(parts.netloc, timeout=_SIGNAL_TIMEOUT)
         try:
-            connection.request("PUT", f"{parts.path}?{parts.query}" if parts.query else parts.path, body)
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException):
+            status = put(url, body)
+        except WaitHandleError:
             status = 0
-        finally:
-            connection.close()
         passing = not status or status == 429 or status >= 500
         if not passing or time.monotonic() > end:
             break

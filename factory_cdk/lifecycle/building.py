@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from factory_cdk.compile import compile_at_hand, compile_stage, stage_bots, stag
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import Diagnostic, FactoryError
 from factory_cdk.home import make_private
-from factory_cdk.lifecycle.aws_queues import aws_queues
+from factory_cdk.lifecycle.aws_queues import with_aws_queues
 from factory_cdk.lifecycle.backend import BACKENDS, Backends, backend_for
 from factory_cdk.lifecycle.local.control import with_log
 from factory_cdk.lifecycle.local.dry_run import dry_run as local_dry_run
@@ -29,7 +28,6 @@ from factory_cdk.lifecycle.results import Built, Updated
 from factory_cdk.lifecycle.verbs import find
 from factory_cdk.plan.model import PathSource, Plan, SectorType
 from factory_cdk.plan.stage import find_stage
-from factory_cdk.state.runner_spec import LEASE_ON_AWS
 
 if TYPE_CHECKING:
     from factory_cdk.deploy.account import Account
@@ -70,8 +68,7 @@ def build(
     make_private(options.home)
     design = _packed(plan, stage, say, region=region, locked=locked, pack=pack)
     if local_sectors and design.home_region is not None:
-        location = aws_queues(design, find_stage(plan, stage).jobs.days)
-        options = replace(options, aws_queues=location, timings=replace(options.timings, lease_most=LEASE_ON_AWS))
+        options = with_aws_queues(options, plan, design)
     if warn is not None:
         for found in design.diagnostics:
             warn(found)

@@ -167,6 +167,15 @@ class Works:
         (one,) = [one for reservation in reservations for one in reservation["Instances"]]
         return one["InstanceId"]
 
+    def build_until_one_waits(self, then: signal.Signals | None = None) -> subprocess.Popen[str]:
+        """A build whose north is ready and waits for the south, which says nothing; it gets the signal `then`."""
+        self.instances.says["south"] = SILENT
+        process = self.start(*self.BUILD)
+        self.until_said(process, f"{self.factory}-prod-{HOME}: ready")
+        if then is not None:
+            process.send_signal(then)
+        return process
+
     def until_said(self, process: subprocess.Popen[str], text: str) -> str:
         """Read what a command says until `text` is in it."""
         said = ""
@@ -273,9 +282,7 @@ def test_a_build_that_is_killed_is_gone_on_with(works: Works, first: bool) -> No
     if not first:
         works.build()
         works.write("2")
-    works.instances.says["south"] = SILENT
-    process = works.start(*works.BUILD)
-    works.until_said(process, f"{works.factory}-prod-{HOME}: ready")
+    process = works.build_until_one_waits()
     second = works.build(code=1)
     assert "is being deployed already: build of" in second and f"process {process.pid}" in second
     process.kill()
@@ -297,11 +304,7 @@ def test_a_build_that_is_killed_is_gone_on_with(works: Works, first: bool) -> No
 def test_another_plan_after_a_killed_build_takes_that_back_first(works: Works) -> None:
     works.build()
     works.write("2")
-    works.instances.says["south"] = SILENT
-    process = works.start(*works.BUILD)
-    works.until_said(process, f"{works.factory}-prod-{HOME}: ready")
-    process.kill()
-    process.wait()
+    works.build_until_one_waits(then=signal.SIGKILL).wait()
     works.write("3")
     works.instances.says["south"] = SUCCESS
     said = works.build()
@@ -315,10 +318,7 @@ def test_a_build_that_is_interrupted_takes_everything_back(works: Works) -> None
     works.build()
     before = works.releases()
     works.write("2")
-    works.instances.says["south"] = SILENT
-    process = works.start(*works.BUILD)
-    works.until_said(process, f"{works.factory}-prod-{HOME}: ready")
-    process.send_signal(signal.SIGINT)
+    process = works.build_until_one_waits(then=signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Traceback" not in err
@@ -332,11 +332,7 @@ def test_a_commit_that_was_decided_is_finished_by_the_next_command(works: Works)
     """What can tear is mended: one region has got its signal, and the process dies before the other has."""
     works.build()
     works.write("2")
-    works.instances.says["south"] = SILENT
-    process = works.start(*works.BUILD)
-    works.until_said(process, f"{works.factory}-prod-{HOME}: ready")
-    process.kill()
-    process.wait()
+    works.build_until_one_waits(then=signal.SIGKILL).wait()
     works.instances.says["south"] = SUCCESS
     until(lambda: gate_of(works, AWAY))
     ssm = works.aws.client("ssm", HOME)

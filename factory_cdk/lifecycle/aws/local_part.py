@@ -7,15 +7,13 @@ from dataclasses import replace
 
 from factory_cdk.design.model import StageDesign
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.lifecycle.aws_queues import aws_queues
+from factory_cdk.lifecycle.aws_queues import with_aws_queues
 from factory_cdk.lifecycle.local import backend as local
 from factory_cdk.lifecycle.local.control import with_log
 from factory_cdk.lifecycle.local.demolish import demolish
 from factory_cdk.lifecycle.options import BuildOptions
 from factory_cdk.lifecycle.progress import Say
 from factory_cdk.plan.model import Plan, SectorType
-from factory_cdk.plan.stage import find_stage
-from factory_cdk.state.runner_spec import LEASE_ON_AWS
 from factory_cdk.state.stages import Factory, matches
 
 
@@ -40,9 +38,7 @@ class LocalPart:
         """Start the local sectors, stopped, or bring them to the present design. FactoryError."""
         if not self.has_sectors:
             return
-        location = aws_queues(self.design, find_stage(self.plan, self.design.stage).jobs.days)
-        timings = replace(self.options.timings, lease_most=LEASE_ON_AWS)
-        options = replace(self.options, aws_queues=location, timings=timings, held=True)
+        options = replace(with_aws_queues(self.options, self.plan, self.design), held=True)
         if self._found() is None:
             local.build(self.design, options, self.say)
             self.made = True
