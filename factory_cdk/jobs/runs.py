@@ -16,7 +16,7 @@ from factory_cdk.jobs.submit import LIVENESS_EVERY, RUNNER_GONE, SOONEST, TIMED_
 from factory_cdk.plan.model import Json
 from factory_cdk.plan.spelling import did_you_mean
 from factory_cdk.queues.opening import open_runs
-from factory_cdk.queues.runs import Runs
+from factory_cdk.queues.runs import RecoveryRequest, Runs
 from factory_cdk.runs.definition import Definition, from_plain
 from factory_cdk.runs.graph import ROOT, Graph, Step, downstream
 from factory_cdk.runs.references import filled_in
@@ -140,16 +140,16 @@ def cancel(folder: StageFolder, run_id: str) -> str:
 def recover(folder: StageFolder, spec: RunnerSpec, run_id: str, changes: Changes) -> str:
     """Let a run that has ended begin again, with the workflow as the stage has it now; its id. FactoryError."""
     with staying(folder, "recovered"), open_stage_runs(folder) as runs:
-        record, definition, rerun, only = _recovery(runs, folder, spec, run_id, changes)
-        runs.recover(record.id, definition, spec.pools, rerun, only)
+        record, wanted = _recovery(runs, folder, spec, run_id, changes)
+        runs.recover(record.id, wanted)
         return record.id
 
 
 def would_recover(folder: StageFolder, spec: RunnerSpec, run_id: str, changes: Changes) -> list[Key]:
     """The steps, items and iterations that `recover` would start anew if it came to them. FactoryError."""
     with open_stage_runs(folder) as runs:
-        record, definition, rerun, only = _recovery(runs, folder, spec, run_id, changes)
-        return runs.would_recover(record.id, definition, spec.pools, rerun, only)
+        record, wanted = _recovery(runs, folder, spec, run_id, changes)
+        return runs.would_recover(record.id, wanted)
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def _report(runs: Runs, record: RunRecord) -> RunReport:
 
 def _recovery(
     runs: Runs, folder: StageFolder, spec: RunnerSpec, run_id: str, changes: Changes
-) -> tuple[RunRecord, Definition, frozenset[str], frozenset[Key] | None]:
+) -> tuple[RunRecord, RecoveryRequest]:
     record = known(runs, folder, run_id)
     if record.state is RunState.RUNNING:
         raise FactoryError(f"run {record.id} is running", f"factory-cdk runs cancel {folder.options} {record.id}")
@@ -199,7 +199,7 @@ def _recovery(
         _refuse_unknown(graph, changes.start)
         rerun = downstream(graph, changes.start)
     only = _only(graph, runs.steps(record.id), changes.only) if changes.only else None
-    return record, Definition(graph, work, definition.items), rerun, only
+    return record, RecoveryRequest(Definition(graph, work, definition.items), spec.pools, rerun, only)
 
 
 def _only(graph: Graph, steps: Sequence[StepRecord], words: Sequence[str]) -> frozenset[Key]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from factory_cdk.plan.model import Json
@@ -36,6 +37,18 @@ def step_of(job_id: str) -> tuple[str, Key, int]:
     return run, Key(path, sequence), int(attempt)
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveryRequest:
+    """How a run begins again: with which `definition`, and with so many `pools` from now on. The steps of `rerun` are
+    started anew whatever they say; `only` limits it to these (None: to none).
+    """
+
+    definition: Definition
+    pools: Mapping[str, int]
+    rerun: frozenset[str] = frozenset()
+    only: frozenset[Key] | None = None
+
+
 class Runs(Protocol):
     """The runs of a stage."""
 
@@ -45,24 +58,10 @@ class Runs(Protocol):
     def cancel(self, run_id: str) -> bool:
         """End a run at once, its jobs too; False when it has ended already."""
 
-    def recover(
-        self,
-        run_id: str,
-        definition: Definition,
-        pools: Mapping[str, int],
-        rerun: frozenset[str],
-        only: frozenset[Key] | None,
-    ) -> list[str]:
-        """Let a run that has ended begin again with this definition; the ids of the jobs that were sent."""
+    def recover(self, run_id: str, wanted: RecoveryRequest) -> list[str]:
+        """Let a run that has ended begin again as `wanted`; the ids of the jobs that were sent."""
 
-    def would_recover(
-        self,
-        run_id: str,
-        definition: Definition,
-        pools: Mapping[str, int],
-        rerun: frozenset[str],
-        only: frozenset[Key] | None,
-    ) -> list[Key]:
+    def would_recover(self, run_id: str, wanted: RecoveryRequest) -> list[Key]:
         """The steps, items and iterations that a recovery would start anew if it came to them; nothing is done."""
 
     def record(self, run_id: str) -> RunRecord | None:

@@ -11,7 +11,7 @@ from queue_calls import claim, fail, finish, reclaim, settle_and_claim
 
 from factory_cdk.queues.client import Search
 from factory_cdk.queues.port import Failure, Finished, Job, Lease, Outcome, Wanted
-from factory_cdk.queues.runs import is_step, step_job_id, step_of
+from factory_cdk.queues.runs import RecoveryRequest, is_step, step_job_id, step_of
 from factory_cdk.queues.sqlite.engine import SqliteQueues
 from factory_cdk.queues.sqlite.run_client import SqliteRuns, open_sqlite_runs
 from factory_cdk.runs.conditions import parse
@@ -151,8 +151,8 @@ def test_a_recovery_sends_what_has_to_be_done_again_and_what_follows(runs: Sqlit
     changed = Definition(
         graph.graph, {**graph.work, "a": {**graph.work["a"], "given": "new"}, "b": {**graph.work["b"], "given": 1}}
     )
-    assert [key.path for key in runs.would_recover("one", changed, {}, frozenset(), None)] == ["a", "b"]
-    assert runs.recover("one", changed, {}, frozenset(), None) == ["one:a:1.2:2"]
+    assert [key.path for key in runs.would_recover("one", RecoveryRequest(changed, {}))] == ["a", "b"]
+    assert runs.recover("one", RecoveryRequest(changed, {})) == ["one:a:1.2:2"]
     lease = take(queues, "a")
     assert (lease.job.payload["with"], lease.job.payload["recovery"]) == ("new", 1)
     finish(queues, lease, result=2)

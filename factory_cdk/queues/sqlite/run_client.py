@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from factory_cdk.doorbell import Ringer
 from factory_cdk.plan.model import Json
+from factory_cdk.queues.runs import RecoveryRequest
 from factory_cdk.queues.sqlite.boot_clock import Clock
 from factory_cdk.queues.sqlite.file import QueueFile
 from factory_cdk.queues.sqlite.missing import refuse_missing
@@ -62,35 +63,21 @@ class SqliteRuns:
 
         return self._move(cancel)[0]
 
-    def recover(
-        self,
-        run_id: str,
-        definition: Definition,
-        pools: Mapping[str, int],
-        rerun: frozenset[str],
-        only: frozenset[Key] | None,
-    ) -> list[str]:
+    def recover(self, run_id: str, wanted: RecoveryRequest) -> list[str]:
         """Let a run begin again; the ids of the jobs that were sent."""
 
         def recover(store: RunStore) -> list[Moved]:
             now = self._file.clock()
-            store.set_pools(pools.items())
-            store.redefine(run_id, definition)
-            return store.happen(run_id, lambda pools: Recover(now, rerun, only, pools))
+            store.set_pools(wanted.pools.items())
+            store.redefine(run_id, wanted.definition)
+            return store.happen(run_id, lambda pools: Recover(now, wanted.rerun, wanted.only, pools))
 
         return self._move(recover)[1]
 
-    def would_recover(
-        self,
-        run_id: str,
-        definition: Definition,
-        pools: Mapping[str, int],
-        rerun: frozenset[str],
-        only: frozenset[Key] | None,
-    ) -> list[Key]:
+    def would_recover(self, run_id: str, wanted: RecoveryRequest) -> list[Key]:
         """What a recovery would start anew if it came to it."""
-        run = self.state(run_id).moved_to(definition.graph)
-        done = advance(run, Recover(self._file.clock(), rerun, only, Pools(pools)))
+        run = self.state(run_id).moved_to(wanted.definition.graph)
+        done = advance(run, Recover(self._file.clock(), wanted.rerun, wanted.only, Pools(wanted.pools)))
         return [
             key
             for key, row in done.rows.items()
