@@ -12,15 +12,12 @@ ends it: `build` deploys what is missing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from factory_cdk.deploy.account import Account, RefusedError
-from factory_cdk.deploy.following import Followed, OnEvent, Say, Where, follow, waits_of
+from factory_cdk.deploy.ending import await_settled, delete
+from factory_cdk.deploy.following import Followed, OnEvent, Say, Where, follow
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.deploy.record import Claim, StackInRecord
 from factory_cdk.deploy.stacks import (
@@ -28,121 +25,18 @@ from factory_cdk.deploy.stacks import (
     ChangeSet,
     Events,
     StackNow,
-    Template,
     describe,
     drop_change_set,
     execute,
     make_change_set,
     refused_names,
     resources_of,
-    same_template,
     signal_failure,
     signal_gate,
-    template_of,
 )
-from factory_cdk.design.commit import COMMIT_TIMEOUT, other_gate
-from factory_cdk.design.model import StackDesign, StageDesign
-from factory_cdk.design.naming import assets_bucket
+from factory_cdk.deploy.steps import Step, inspected
+from factory_cdk.design.commit import COMMIT_TIMEOUT
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.names import logical
-
-_FACTORY, _STAGE = "factory-cdk:factory", "factory-cdk:stage"
-
-
-@dataclass(frozen=True, slots=True)
-class WantedStack:
-    """A stack of a stage as its assembly has it; those of its queues are `first`."""
-
-    name: str
-    region: str
-    template: Template
-    content: Mapping[str, Any]
-    tags: Mapping[str, str]
-    first: bool
-    protect: bool
-    waits: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What is to be done with a stack: `create`, `update`, `none`, or `remake` (what a failed creation has left is
-    deleted before).
-    """
-
-    wanted: WantedStack
-    now: StackNow
-    kind: str
-
-    @property
-    def gate(self) -> str:
-        """The commit gate that it waits at."""
-        return other_gate(self.now.gate) if self.kind == "update" else other_gate(None)
-
-
-def wanted_stacks(design: StageDesign, assembly: Path, account: str) -> tuple[WantedStack, ...]:
-    """The stacks of `design`, whose assembly is there, in the account of that id."""
-    artifacts = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
-    urls = {one.name: str(artifacts[one.name]["properties"]["stackTemplateAssetObjectUrl"]) for one in design.stacks}
-    return tuple(_wanted(design, stack, assembly, account, urls[stack.name]) for stack in design.stacks)
-
-
-def _wanted(design: StageDesign, stack: StackDesign, assembly: Path, account: str, url: str) -> WantedStack:
-    path = assembly / f"{stack.name}.template.json"
-    bucket = assets_bucket(design.qualifier).replace("${AWS::AccountId}", account)
-    template = Template(path, bucket.replace("${AWS::Region}", stack.region), url.rpartition("/")[2])
-    content = json.loads(path.read_text(encoding="utf-8"))
-    here = [sector.name for sector in design.sectors if sector.stack == stack.name]
-    return WantedStack(
-        name=stack.name,
-        region=stack.region,
-        template=template,
-        content=content,
-        tags=stack.tags,
-        first=not stack.depends_on,
-        protect=stack.protect,
-        waits=waits_of(content, {logical(name): name for name in here}),
-    )
-
-
-def inspect(account: Account, wanted: Iterable[WantedStack]) -> tuple[Step, ...]:
-    """What is to be done with each stack. FactoryError for one that is none of ours, or that cannot be updated."""
-    wanted = tuple(wanted)
-    with ThreadPoolExecutor(8, thread_name_prefix="inspect") as pool:
-        return tuple(pool.map(lambda one: _inspected(account, one), wanted))
-
-
-def _inspected(account: Account, wanted: WantedStack) -> Step:
-    now = describe(account, wanted.name, wanted.region)
-    if now.status.endswith("_CLEANUP_IN_PROGRESS"):  # committed, or taken back: what is old is being deleted
-        now = await_settled(account, now, Pace())
-    if not now.is_there:
-        return Step(wanted, now, "create")
-    if any(now.tags.get(key) != wanted.tags.get(key) for key in (_FACTORY, _STAGE)):
-        raise FactoryError(
-            f"there is a stack {now.name} in {now.region} that is none of this stage",
-            "rename the factory or the stage, or delete that stack",
-        )
-    if now.is_settled:
-        same = same_template(template_of(account, now), wanted.content) and _own(now.tags) == _own(wanted.tags)
-        return Step(wanted, now, "none" if same else "update")
-    if now.status in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"):
-        return Step(wanted, now, "remake")
-    if now.status == "UPDATE_FAILED":  # an update that failed and was kept
-        return Step(wanted, now, "restore")
-    if now.status == "UPDATE_ROLLBACK_FAILED":
-        raise FactoryError(
-            f"{now.name} ({now.region}) could not be taken back: {now.reason}",
-            f"mend what CloudFormation names, then: aws cloudformation continue-update-rollback --region {now.region} "
-            f"--stack-name {now.name}",
-        )
-    raise FactoryError(
-        f"CloudFormation is at work on {now.name} ({now.region}): {now.status}", "wait until it ends, then run it again"
-    )
-
-
-def _own(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if not key.startswith("aws:")}
-
 
 _TAKEN = (
     "an earlier stack of the stage has kept it (`cdk destroy` keeps jobs, secrets and logs): delete it, or import it "
@@ -221,7 +115,7 @@ class Deployment:
             self.say(f"{wanted.name}: taking back what a failed update has left")
             self.account.call(wanted.region, "cloudformation", "rollback_stack", StackName=step.now.id)
             await_settled(self.account, step.now, self.pace)
-            return _inspected(self.account, wanted)
+            return inspected(self.account, wanted)
         return step
 
     def _prepare(self, steps: Sequence[Step]) -> None:
@@ -422,39 +316,3 @@ class Deployment:
             "`aws ec2 get-console-output` and, where the sector says `session-manager: true`, `aws ssm start-session`; "
             "clean up with `factory-cdk demolish`"
         )
-
-
-def begin_deletion(account: Account, stack: StackNow) -> None:
-    """Have CloudFormation delete a stack, which may be on its way already. RefusedError."""
-    account.call(stack.region, "cloudformation", "delete_stack", StackName=stack.id or stack.name)
-
-
-def delete(account: Account, stack: StackNow, pace: Pace, say: Say | None = None) -> list[str]:
-    """Delete a stack, and wait for it; what remains of it, with the reason, in words. RefusedError."""
-    begin_deletion(account, stack)
-    now = stack
-    for _ in pace.looks():
-        now = describe(account, stack.id or stack.name, stack.region)
-        if not now.is_there:
-            if say is not None:
-                say(f"{stack.name}: deleted")
-            return []
-        if now.status == "DELETE_FAILED":
-            break
-    resources = resources_of(account, stack.region, stack.id or stack.name)
-    failed = [
-        f"{name} ({one.get('ResourceStatusReason', 'no reason given')})"
-        for name, one in resources.items()
-        if one["ResourceStatus"] == "DELETE_FAILED"
-    ]
-    return [f"{stack.name} ({stack.region}): {', '.join(failed) or now.reason or now.status}"]
-
-
-def await_settled(account: Account, stack: StackNow, pace: Pace) -> StackNow:
-    """The stack once CloudFormation is not at work on it any more. RefusedError."""
-    now = stack
-    for _ in pace.looks():
-        now = describe(account, stack.id or stack.name, stack.region)
-        if not now.in_progress:
-            break
-    return now

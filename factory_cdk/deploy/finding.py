@@ -18,9 +18,7 @@ from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUS
 from factory_cdk.design.naming import Names
 from factory_cdk.design.stacks import numbers_after
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.plan.names import is_name
-
-FACTORY_TAG, STAGE_TAG = "factory-cdk:factory", "factory-cdk:stage"
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG, is_name
 
 DELETED = "DELETE_COMPLETE"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from factory_cdk.deploy.account import Account, RefusedError
 from factory_cdk.design.naming import Names
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 
 _GONE = (
     "AWS.SimpleQueueService.NonExistentQueue",
@@ -21,7 +22,6 @@ _GONE = (
     "NotFound",
     "ParameterNotFound",
 )
-_FACTORY, _STAGE = "factory-cdk:factory", "factory-cdk:stage"
 
 QUEUE, TABLE, BUCKET, SECRET, LOG_GROUP, PARAMETER = (
     "queue", "table", "bucket", "secret", "log group", "parameter",
@@ -66,7 +66,7 @@ def of_home(account: Account, names: Names, region: str) -> list[Leftover]:
     prefix = f"{names.factory}-{names.stage}"[:60]
     for url in _queues(account, region, prefix):
         tags = account.call(region, "sqs", "list_queue_tags", QueueUrl=url).get("Tags", {})
-        if (tags.get(_FACTORY), tags.get(_STAGE)) == (names.factory, names.stage):
+        if (tags.get(FACTORY_TAG), tags.get(STAGE_TAG)) == (names.factory, names.stage):
             found.append(Leftover(QUEUE, url.rpartition("/")[2], region, url))
     table = names.table()
     if _is_there(account, region, "dynamodb", "describe_table", TableName=table):

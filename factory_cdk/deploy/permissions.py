@@ -20,6 +20,7 @@ from factory_cdk.design.naming import DEAD_LETTER_SUFFIX, QUEUE_NAME_LIMIT, ROLE
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.plan.facts import partitions
 from factory_cdk.plan.model import Json
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 
 LIMIT = 6_144
 """Characters of a managed policy without white space
@@ -198,7 +199,7 @@ class _Grants:
         ]
         self.tags = {
             f"aws:ResourceTag/{key}": (value,)
-            for key, value in (("factory-cdk:factory", design.factory), ("factory-cdk:stage", design.stage))
+            for key, value in ((FACTORY_TAG, design.factory), (STAGE_TAG, design.stage))
         }
 
     def all(self) -> Iterator[Grant]:

@@ -12,6 +12,7 @@ from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.check_rows import CheckRow, State, asked
 from factory_cdk.deploy.instance_checks import WantedInstance
 from factory_cdk.design.model import StageDesign
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 
 _CHECK = "vCPU quota"
 _MOST_TYPES = 100
@@ -111,5 +112,5 @@ def _vcpus(account: Account, region: str, types: list[str]) -> dict[str, int]:
 
 def _is_of_stage(instance: Mapping[str, Any], design: StageDesign) -> bool:
     tags = {one["Key"]: one["Value"] for one in instance.get("Tags", ())}
-    own = {"factory-cdk:factory": design.factory, "factory-cdk:stage": design.stage}
+    own = {FACTORY_TAG: design.factory, STAGE_TAG: design.stage}
     return own.items() <= tags.items()

@@ -34,6 +34,7 @@ from factory_cdk.design.store import store_resources
 from factory_cdk.design.template import described, not_packed_rule
 from factory_cdk.diagnostics import Diagnostic, PlanError, Severity
 from factory_cdk.plan.model import Json, Offline, Position, SectorType, StageBot, StagePlan, StageSector
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 from factory_cdk.plan.stage import diagnose
 from factory_cdk.version import __version__
 from factory_cdk.wheels import bot_target
@@ -83,7 +84,7 @@ class _Design:
         self.positions = {sector.name: sector.position for sector in plan.sectors}
         self.found: list[Diagnostic] = []
         # Not the version: tags of a stack go to its resources, and another version alone shall change none of them.
-        self.tags = {**plan.tags, "factory-cdk:factory": plan.factory, "factory-cdk:stage": plan.name}
+        self.tags = {**plan.tags, FACTORY_TAG: plan.factory, STAGE_TAG: plan.name}
 
     def stage(self) -> StageDesign:
         """The whole StageDesign."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from factory_cdk.design.model import StageDesign
 from factory_cdk.design.naming import Names
 from factory_cdk.design.stacks import numbers_after
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def stale_stacks(design: StageDesign, existing: Iterable[ExistingStack]) -> tupl
     Their instances go on until they are deleted.
     """
     wanted = {(stack.name, stack.region) for stack in design.stacks}
-    own = {"factory-cdk:factory": design.factory, "factory-cdk:stage": design.stage}
+    own = {FACTORY_TAG: design.factory, STAGE_TAG: design.stage}
     found = [
         stack
         for stack in existing

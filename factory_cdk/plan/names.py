@@ -11,6 +11,9 @@ NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 
 NAME_RULE = "a letter, then up to 39 letters, digits, `_` or `-`"
 
+FACTORY_TAG, STAGE_TAG = "factory-cdk:factory", "factory-cdk:stage"
+"""The tags of all that a stage has on AWS, whose values are the plan's own names."""
+
 _NAME = re.compile(NAME_PATTERN)
 
 

@@ -12,7 +12,8 @@ from functools import cache, partial
 
 from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.account import Account
-from factory_cdk.deploy.deployment import Deployment, await_settled, begin_deletion, delete
+from factory_cdk.deploy.deployment import Deployment
+from factory_cdk.deploy.ending import await_settled, begin_deletion, delete
 from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
 from factory_cdk.deploy.leftovers import Leftover, delete_leftover, of_home, of_region
 from factory_cdk.deploy.pace import Pace

@@ -15,8 +15,9 @@ from factory_cdk.canonical_json import canonical_json
 from factory_cdk.compile import compile_stage, stage_lock
 from factory_cdk.deploy.account import Account, RefusedError
 from factory_cdk.deploy.alarms import alarms_that_act
-from factory_cdk.deploy.deployment import Deployment, Step, WantedStack, delete, inspect, wanted_stacks
+from factory_cdk.deploy.deployment import Deployment
 from factory_cdk.deploy.drift import Drift, find_drift
+from factory_cdk.deploy.ending import delete
 from factory_cdk.deploy.finding import find_deployed
 from factory_cdk.deploy.generations import DeployedInstance, deployed_instances, next_generations
 from factory_cdk.deploy.pace import Pace
@@ -25,6 +26,7 @@ from factory_cdk.deploy.publishing import publish, uploads
 from factory_cdk.deploy.record import LifeSigns, Record, claimed
 from factory_cdk.deploy.secret_filling import SecretFilling, wanted_texts
 from factory_cdk.deploy.stacks import StackNow, describe
+from factory_cdk.deploy.steps import Step, WantedStack, inspect, wanted_stacks
 from factory_cdk.design.model import StageDesign
 from factory_cdk.design.naming import Names
 from factory_cdk.design.stale import ExistingStack, stale_stacks

@@ -8,9 +8,10 @@ from typing import Any
 
 from factory_cdk.plan.findings import Findings, shortened
 from factory_cdk.plan.model import Sector
+from factory_cdk.plan.names import FACTORY_TAG, STAGE_TAG
 from factory_cdk.plan.yaml.nodes import Path
 
-OWN_TAGS = ("factory-cdk:factory", "factory-cdk:stage", "factory-cdk:sector", "factory-cdk:acts")
+OWN_TAGS = (FACTORY_TAG, STAGE_TAG, "factory-cdk:sector", "factory-cdk:acts")
 """The tags that everything created gets beside the plan's."""
 
 TAG_LIMIT = 50
