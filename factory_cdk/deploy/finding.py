@@ -6,15 +6,15 @@ created or deleted, and tells neither the status nor the parameters and outputs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from factory_cdk.agent.aws import ATTEMPTS, PATIENT_ATTEMPTS, Aws, AwsError, asking
 from factory_cdk.awsconfig import ANY_REGION, default_region
 from factory_cdk.deploy.refusals import BAD_CREDENTIALS, GIVE_CREDENTIALS, REFUSED
+from factory_cdk.deploy.stacks import StackNow, stack_from
 from factory_cdk.design.naming import Names
 from factory_cdk.design.stacks import numbers_after
 from factory_cdk.diagnostics import FactoryError
@@ -27,28 +27,12 @@ AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class DeployedStack:
-    """A CloudFormation stack as an account has it. `id` is its ARN, `status` CloudFormation's; `protected`: termination
-    protection is on.
-    """
-
-    name: str
-    region: str
-    status: str
-    tags: Mapping[str, str]
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    protected: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class DeployedStage:
     """A stage of which an account has `stacks`: those of its queues first, the others by region and name."""
 
     factory: str
     stage: str
-    stacks: tuple[DeployedStack, ...]
+    stacks: tuple[StackNow, ...]
 
     @property
     def name(self) -> str:
@@ -56,14 +40,14 @@ class DeployedStage:
         return f"{self.factory}/{self.stage}"
 
     @property
-    def queue_stacks(self) -> tuple[DeployedStack, ...]:
+    def queue_stacks(self) -> tuple[StackNow, ...]:
         """The stacks of its queues, the first one first."""
         first = Names(self.factory, self.stage).stack("queues")
         numbers = numbers_after(first, {stack.name: stack.name for stack in self.stacks})
         return tuple(sorted((one for one in self.stacks if one.name in numbers), key=lambda one: numbers[one.name]))
 
     @property
-    def region_stacks(self) -> tuple[DeployedStack, ...]:
+    def region_stacks(self) -> tuple[StackNow, ...]:
         """The stacks of its instances."""
         queues = {stack.name for stack in self.queue_stacks}
         return tuple(stack for stack in self.stacks if stack.name not in queues)
@@ -93,7 +77,7 @@ def find_deployed(
     asked = default_region(None, needed=True) or ANY_REGION
     aws = Aws(asked, attempts=PATIENT_ATTEMPTS if changes else ATTEMPTS)
     wanted = sorted(set(regions)) if regions is not None else enabled_regions(aws, asked)
-    found: list[DeployedStack] = []
+    found: list[StackNow] = []
     failed: list[AwsError] = []
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted) or 1), "regions") as pool:
         try:
@@ -113,9 +97,9 @@ def find_deployed(
     return [one for one in stages_of(found) if name in (None, one.factory) and stage in (None, one.stage)]
 
 
-def stages_of(stacks: Iterable[DeployedStack]) -> list[DeployedStage]:
+def stages_of(stacks: Iterable[StackNow]) -> list[DeployedStage]:
     """The stages that `stacks` are of, sorted by name; stacks that their tags do not name as ours are left out."""
-    by_stage: dict[tuple[str, str], list[DeployedStack]] = {}
+    by_stage: dict[tuple[str, str], list[StackNow]] = {}
     for stack in stacks:
         names = stack.tags.get(FACTORY_TAG, ""), stack.tags.get(STAGE_TAG, "")
         if all(map(is_name, names)):  # anybody may write tags, and these become names of files
@@ -146,7 +130,7 @@ def in_words(error: AwsError) -> FactoryError:
     return FactoryError(error.message, "check the network and the region, and run it again")
 
 
-def _answer(aws: Aws, region: str) -> list[DeployedStack] | AwsError:
+def _answer(aws: Aws, region: str) -> list[StackNow] | AwsError:
     """The stacks of `region`, or why it cannot be asked. FactoryError when another region would say the same."""
     try:
         return list_stacks(aws, region)
@@ -156,28 +140,15 @@ def _answer(aws: Aws, region: str) -> list[DeployedStack] | AwsError:
         return error
 
 
-def list_stacks(aws: Aws, region: str) -> list[DeployedStack]:
+def list_stacks(aws: Aws, region: str) -> list[StackNow]:
     """Every stack of `region` that is not part of another one. AwsError."""
-    found: list[DeployedStack] = []
+    found: list[StackNow] = []
     with asking(f"the stacks of {region}"):
         for page in aws.client("cloudformation", region).get_paginator("describe_stacks").paginate():
-            found += [_stack(one, region) for one in page["Stacks"] if "ParentId" not in one]
+            found += [stack_from(one, region) for one in page["Stacks"] if "ParentId" not in one]
     return [one for one in found if one.status != DELETED]
 
 
-def _stack(said: Mapping[str, Any], region: str) -> DeployedStack:
-    return DeployedStack(
-        name=said["StackName"],
-        region=region,
-        status=said["StackStatus"],
-        tags={one["Key"]: one["Value"] for one in said.get("Tags", ())},
-        parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in said.get("Parameters", ())},
-        outputs={one["OutputKey"]: one["OutputValue"] for one in said.get("Outputs", ())},
-        id=said.get("StackId", ""),
-        protected=bool(said.get("EnableTerminationProtection")),
-    )
-
-
-def _stage(factory: str, stage: str, stacks: Iterable[DeployedStack]) -> DeployedStage:
+def _stage(factory: str, stage: str, stacks: Iterable[StackNow]) -> DeployedStage:
     whole = DeployedStage(factory, stage, tuple(sorted(stacks, key=lambda one: (one.region, one.name))))
     return DeployedStage(factory, stage, (*whole.queue_stacks, *whole.region_stacks))

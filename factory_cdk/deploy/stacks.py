@@ -40,7 +40,9 @@ Signal = Literal["SUCCESS", "FAILURE"]
 
 @dataclass(frozen=True, slots=True)
 class StackNow:
-    """A stack as it is: its id, its status (GONE without one), tags, parameters, and whether it is protected."""
+    """A stack as an account has it: its ARN (`id`), CloudFormation's status (GONE without one), tags, parameters and
+    outputs, whether termination protection is on (`protected`), and the reason of its status.
+    """
 
     name: str
     region: str
@@ -48,6 +50,7 @@ class StackNow:
     id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
     protected: bool = False
     reason: str = ""
 
@@ -103,15 +106,21 @@ def describe(account: Account, name: str, region: str) -> StackNow:
         if error.code == "ValidationError" and "does not exist" in error.detail:
             return StackNow(name, region, GONE)
         raise
+    return stack_from(found, region)
+
+
+def stack_from(said: Mapping[str, Any], region: str) -> StackNow:
+    """The stack that DescribeStacks describes by `said`."""
     return StackNow(
-        name=str(found["StackName"]),
+        name=str(said["StackName"]),
         region=region,
-        status=str(found["StackStatus"]),
-        id=str(found["StackId"]),
-        tags={one["Key"]: one["Value"] for one in found.get("Tags", ())},
-        parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())},
-        protected=bool(found.get("EnableTerminationProtection")),
-        reason=str(found.get("StackStatusReason", "")),
+        status=str(said["StackStatus"]),
+        id=str(said["StackId"]),
+        tags={one["Key"]: one["Value"] for one in said.get("Tags", ())},
+        parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in said.get("Parameters", ())},
+        outputs={one["OutputKey"]: one["OutputValue"] for one in said.get("Outputs", ())},
+        protected=bool(said.get("EnableTerminationProtection")),
+        reason=str(said.get("StackStatusReason", "")),
     )
 
 

@@ -14,7 +14,8 @@ from emulator import Emulator
 from patience import until
 
 from factory_cdk.agent.aws import Aws
-from factory_cdk.deploy.finding import DeployedStack, DeployedStage, enabled_regions, find_deployed, stages_of
+from factory_cdk.deploy.finding import DeployedStage, enabled_regions, find_deployed, stages_of
+from factory_cdk.deploy.stacks import StackNow
 from factory_cdk.diagnostics import FactoryError
 
 HOME, AWAY = "eu-west-2", "eu-west-1"
@@ -123,9 +124,9 @@ def test_many_stacks_are_found_page_by_page(account: Account) -> None:
 
 
 def test_tags_that_are_no_names_of_a_plan_lead_nowhere() -> None:
-    def stack(factory: str, stage: str) -> DeployedStack:
-        return DeployedStack(
-            "any", HOME, "CREATE_COMPLETE", {"factory-cdk:factory": factory, "factory-cdk:stage": stage}
+    def stack(factory: str, stage: str) -> StackNow:
+        return StackNow(
+            "any", HOME, "CREATE_COMPLETE", tags={"factory-cdk:factory": factory, "factory-cdk:stage": stage}
         )
 
     assert stages_of([stack("../..", "prod"), stack("works", "a/b"), stack("works", ""), stack("x" * 41, "prod")]) == []

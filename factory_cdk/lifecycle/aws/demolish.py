@@ -14,7 +14,7 @@ from factory_cdk.agent.aws import PATIENT_ATTEMPTS, Aws
 from factory_cdk.deploy.account import Account
 from factory_cdk.deploy.deployment import Deployment
 from factory_cdk.deploy.ending import await_settled, begin_deletion, delete
-from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
+from factory_cdk.deploy.finding import DeployedStage, find_deployed
 from factory_cdk.deploy.leftovers import Leftover, delete_leftover, of_home, of_region
 from factory_cdk.deploy.pace import Pace
 from factory_cdk.deploy.record import Claim, Record, StackInRecord, claimed
@@ -202,21 +202,19 @@ def _delete(
         remaining = _delete_leftovers(account, leftovers, say)
     if not remaining:
         for one in stage.queue_stacks:
-            begin_deletion(account, StackNow(one.name, one.region, one.status, one.id))
+            begin_deletion(account, one)
         claim.release()  # with its stacks the stage is not found any more, nor would be what says whose it is
         remaining = _delete_stacks(account, stage.queue_stacks[::-1], say)
     if remaining:
         raise FactoryError(f"these remain: {'; '.join(remaining)}", f"mend what AWS names, then: {_again(stage)}")
 
 
-def _delete_stacks(account: Account, stacks: Iterable[DeployedStack], say: Say) -> list[str]:
+def _delete_stacks(account: Account, stacks: Iterable[StackNow], say: Say) -> list[str]:
     stacks = list(stacks)
     for one in stacks:
         say(f"{one.name} ({one.region}): deleting")
     with ThreadPoolExecutor(8, thread_name_prefix="delete") as pool:
-        found = pool.map(
-            lambda one: delete(account, StackNow(one.name, one.region, one.status, one.id), Pace(), say), stacks
-        )
+        found = pool.map(lambda one: delete(account, one, Pace(), say), stacks)
         return [reason for reasons in found for reason in reasons]
 
 

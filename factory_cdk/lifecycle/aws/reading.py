@@ -12,8 +12,9 @@ from factory_cdk.agent.fetching import MOST_PARAMETERS
 from factory_cdk.agent.locations import DAY
 from factory_cdk.agent.manifest import Manifest, fetch_manifest
 from factory_cdk.agent.release import ReleasePointer, pointer_from_text
-from factory_cdk.deploy.finding import DeployedStack, DeployedStage
+from factory_cdk.deploy.finding import DeployedStage
 from factory_cdk.deploy.refusals import remedy_of
+from factory_cdk.deploy.stacks import StackNow
 from factory_cdk.design.naming import DEAD_LETTER_SUFFIX
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.install.pool_specs import remote_pool_specs
@@ -52,7 +53,7 @@ class _Template:
     the plan's names.
     """
 
-    stack: DeployedStack
+    stack: StackNow
     releases: tuple[str, ...]
     queues: Mapping[str, str]
 
@@ -128,7 +129,7 @@ class _Reading:
                 self.refusal = self.refusal or FactoryError(one.message, remedy_of(one.code, action))
         return [one for one in answers if not isinstance(one, FactoryError)]
 
-    def template(self, stack: DeployedStack) -> _Template:
+    def template(self, stack: StackNow) -> _Template:
         """The template of `stack`. FactoryError."""
         with asking(f"the template of stack {stack.name} ({stack.region})"):
             client = self._aws(stack.region).client("cloudformation")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from factory_cdk.deploy.account import Account
-from factory_cdk.deploy.finding import DeployedStack, DeployedStage, find_deployed
+from factory_cdk.deploy.finding import DeployedStage, find_deployed
 from factory_cdk.deploy.stacks import StackNow, template_of
 from factory_cdk.diagnostics import FactoryError
 from factory_cdk.review.model import DEPLOYED
@@ -47,7 +47,7 @@ def _write_assembly(account: Account, stages: list[DeployedStage], folder: Path)
         for stack in stage.stacks:
             if stack.status in ("REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"):
                 continue
-            template = template_of(account, StackNow(stack.name, stack.region, stack.status, stack.id))
+            template = template_of(account, stack)
             name = f"{stack.region}.{stack.name}"
             (folder / f"{name}.template.json").write_text(json.dumps(template), encoding="utf-8")
             artifacts[name] = {
@@ -63,7 +63,7 @@ def _write_assembly(account: Account, stages: list[DeployedStage], folder: Path)
     (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}), encoding="utf-8")
 
 
-def _write_manifests(account: Account, stack: DeployedStack, template: Mapping[str, Any], folder: Path) -> None:
+def _write_manifests(account: Account, stack: StackNow, template: Mapping[str, Any], folder: Path) -> None:
     """The manifests of the releases that `template` names."""
     for logical_id, resource in template.get("Resources", {}).items():
         if not logical_id.endswith("Release") or resource.get("Type") != "AWS::SSM::Parameter":
