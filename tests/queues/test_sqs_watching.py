@@ -43,11 +43,12 @@ def test_a_watcher_beside_two_runners_sees_every_outcome_once_and_stops_at_the_e
             runner.start()
         cursor = 0
         while True:
+            over = not queues.history.remaining("run")  # asked first: jobs end between the two questions
             news = queues.history.outcomes("run", after=cursor, n=50)
             seen += [record.job.id for record in news]
             if news:
                 cursor = news[-1].cursor or cursor
-            elif not queues.history.remaining("run"):
+            elif over:
                 break
         for runner in runners:
             runner.join()
