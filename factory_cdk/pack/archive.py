@@ -29,10 +29,7 @@ def write_archive(tree: Tree, target: Path) -> str:
     """
     with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED) as archive:
         for file in tree.files:
-            entry = zipfile.ZipInfo(file.path, _EPOCH)
-            entry.create_system = _UNIX
-            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-            entry.file_size = file.size
+            entry = entry_of(file.path, file.size, executable=file.executable)
             total = hashlib.sha256()
             with tree.open(file) as source, archive.open(entry, "w") as sink:
                 while chunk := source.read(_CHUNK):
@@ -41,6 +38,15 @@ def write_archive(tree: Tree, target: Path) -> str:
             if total.hexdigest() != file.sha256:
                 raise FactoryError(f"{file.path!r} changed while it was being packed", "pack again")
     return sha256_of(target)
+
+
+def entry_of(name: str, size: int, *, executable: bool = False) -> zipfile.ZipInfo:
+    """The entry of a file of `size` bytes in an archive whose every byte follows from its files."""
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = _UNIX  # on Windows, too
+    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    entry.file_size = size
+    return entry
 
 
 def unpack(archive: Path, into: Path) -> Tree:

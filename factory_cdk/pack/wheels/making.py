@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,10 @@ from packaging.markers import Marker
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from factory_cdk.diagnostics import FactoryError
-from factory_cdk.pack.archive import sha256_of
+from factory_cdk.pack.archive import entry_of, sha256_of
 from factory_cdk.pack.wheels.pip import EPOCH, Pip, options_for
 from factory_cdk.wheels import Target, WheelArchive
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _MARKER = re.compile(r"\s;\s(?P<marker>.*?)(?=\s--hash|$)")
 _GIT = re.compile(r"[^@;]+@\s*git\+")
 _REMEDY = (
@@ -51,7 +51,7 @@ def fetched_wheels(pip: Pip, lines: Sequence[str], options: Sequence[str], targe
         )  # fmt: skip
     sources = {path.as_uri(): path.name for path in sorted(fetched.iterdir()) if path.suffix != ".whl"}
     for number, (line, shown) in enumerate({**sources, **{line: line for line in of_git}}.items()):
-        _build(pip, [line], options, target, work / f"requirements-{number}.txt", built, shown)
+        _build(pip, line, options, target, work / f"requirements-{number}.txt", built, shown)
     return sorted((*fetched.glob("*.whl"), *built.glob("*.whl")))
 
 
@@ -71,13 +71,13 @@ def built_wheels(
     built.mkdir(parents=True)
     wanted = [line for line in (_without_marker(line, target) for line in projects) if line is not None]
     for number, line in enumerate(wanted):
-        _build(pip, [line], options, target, work / f"projects-{number}.txt", built, of, **variables)
+        _build(pip, line, options, target, work / f"projects-{number}.txt", built, of, **variables)
     return sorted(built.glob("*.whl"))
 
 
 def _build(
     pip: Pip,
-    lines: Sequence[str],
+    line: str,
     options: Sequence[str],
     target: Target,
     file: Path,
@@ -85,9 +85,9 @@ def _build(
     shown: str,
     **variables: str,
 ) -> None:
-    """Build a wheel, and see that it runs on the target whatever machine this is."""
+    """Build the wheel of a `line`, and see that it runs on the target whatever machine this is."""
     before = {*built.iterdir()}
-    _written(file, (*options, *lines))
+    _written(file, (*options, line))
     pip.run(
         ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), "--requirement", str(file)],
         file.parent,
@@ -110,13 +110,9 @@ def write_wheels(wheels: Sequence[Path], archive: Path) -> WheelArchive:
         raise FactoryError(f"there are two wheels {double}", "remove one of the requirements that name it")
     with zipfile.ZipFile(archive, "x", zipfile.ZIP_STORED) as written:
         for path in sorted(wheels, key=lambda path: path.name):
-            entry = zipfile.ZipInfo(path.name, _EPOCH)
-            entry.create_system = 3  # Unix, on Windows too
-            entry.external_attr = 0o100644 << 16
-            entry.file_size = path.stat().st_size
+            entry = entry_of(path.name, path.stat().st_size)
             with path.open("rb") as source, written.open(entry, "w") as sink:
-                while block := source.read(1 << 20):
-                    sink.write(block)
+                shutil.copyfileobj(source, sink, 1 << 20)
     return WheelArchive(sha256_of(archive), archive.stat().st_size, tuple(names))
 
 
